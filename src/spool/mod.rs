@@ -1,0 +1,1 @@
+//! `spool` (see ARCHITECTURE.md).
