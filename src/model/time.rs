@@ -21,6 +21,21 @@ impl Timestamp {
         self.0
     }
 
+    /// RFC 3339 in UTC with microseconds.
+    pub fn precise(self) -> String {
+        self.format("%Y-%m-%dT%H:%M:%S%.6fZ")
+    }
+
+    /// The UTC date, `YYYY-MM-DD`.
+    pub fn date(self) -> String {
+        self.format("%Y-%m-%d")
+    }
+
+    fn format(self, pattern: &str) -> String {
+        jiff::Timestamp::from_microsecond(self.0)
+            .map_or_else(|_| format!("{}us", self.0), |at| at.strftime(pattern).to_string())
+    }
+
     /// The time from `earlier` to `self`, zero when `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -44,10 +59,7 @@ impl Sub<Duration> for Timestamp {
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC, to the second.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(at) => write!(f, "{}", at.strftime("%Y-%m-%dT%H:%M:%SZ")),
-            Err(_) => write!(f, "{}us", self.0),
-        }
+        f.write_str(&self.format("%Y-%m-%dT%H:%M:%SZ"))
     }
 }
 
