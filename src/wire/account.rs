@@ -26,6 +26,8 @@ use super::{
 pub struct Account {
     pub(super) shared: Arc<Shared>,
     pub(super) client: Arc<Client>,
+    /// No request begins later.
+    pub(super) deadline: Option<Instant>,
 }
 
 pub(super) struct Shared {
@@ -64,6 +66,13 @@ impl Account {
         self.shared.identity.get().map_or("", String::as_str)
     }
 
+    /// The same account for requests that must begin within `time`: one that is still waiting for its turn then is not
+    /// sent and ends in [`FaultKind::Expired`].
+    #[must_use]
+    pub fn within(&self, time: Duration) -> Self {
+        Self { deadline: Some(Instant::now() + time), ..self.clone() }
+    }
+
     /// One logical attempt. Waits in order of arrival for hold, limits and concurrency; sends once, and once more after a
     /// 401 if the secret has changed since. Any HTTP status is an `Ok`: what it means is for the connector to say.
     ///
@@ -92,7 +101,13 @@ impl Account {
         attempt: u8,
     ) -> Result<Response, Fault> {
         let asked = Instant::now();
-        let acquired = self.shared.limiter.acquire(request.class, request.weight).await;
+        let turn = self.shared.limiter.acquire(request.class, request.weight);
+        let acquired = match self.deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, turn)
+                .await
+                .unwrap_or_else(|_| Err(Fault::new(FaultKind::Expired, Sent::No))),
+            None => turn.await,
+        };
         self.shared.counts.waited(asked.elapsed());
         let mut ticket = acquired?;
         self.shared.budget.deposit();
@@ -215,6 +230,7 @@ fn vendor_failed(result: &Result<Response, Fault>) -> Option<bool> {
             | FaultKind::TooLarge
             | FaultKind::Held(_)
             | FaultKind::Stopped
+            | FaultKind::Expired
             | FaultKind::Settings => None,
         },
     }

@@ -68,7 +68,7 @@ impl Accounts {
             budget: RetryBudget::new(),
             counts: Counts::default(),
         };
-        Ok(ProvisionalAccount { account: Account { shared: Arc::new(shared), client }, limits, heaviest })
+        Ok(ProvisionalAccount { account: Account { shared: Arc::new(shared), client, deadline: None }, limits, heaviest })
     }
 
     /// The account of this identity: the one that is known already, or this one, seeded with what was saved of it. Limits
@@ -92,6 +92,6 @@ impl Accounts {
                 vacant.insert(account.shared).clone()
             }
         };
-        Ok(Account { shared, client: account.client })
+        Ok(Account { shared, client: account.client, deadline: None })
     }
 }

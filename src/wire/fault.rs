@@ -55,6 +55,8 @@ pub enum FaultKind {
     Held(HoldState),
     /// The daemon is stopping.
     Stopped,
+    /// Still waiting for its turn when it should have begun at the latest.
+    Expired,
     /// The settings cannot work, such as a request that weighs more than its limit.
     Settings,
 }
@@ -72,6 +74,8 @@ pub enum Directive {
     StopRun,
     /// End the run early and come back later.
     Defer,
+    /// Write new intents, then send again.
+    Renew,
 }
 
 impl FaultKind {
@@ -87,7 +91,7 @@ impl FaultKind {
 
     /// The one table of all kinds. It has no `_` arm on purpose: a new kind must be decided here.
     const fn policy(&self) -> (Directive, &'static str) {
-        use Directive::{Defer, Hold, Retry, Split, StopRun};
+        use Directive::{Defer, Hold, Renew, Retry, Split, StopRun};
         match self {
             Self::Connect => (Retry, "check the host name, the network and the vendor's status page"),
             Self::Tls => {
@@ -117,6 +121,7 @@ impl FaultKind {
                 }
             },
             Self::Stopped => (Defer, "the daemon is stopping; the next run goes on"),
+            Self::Expired => (Renew, "the account is busy; the batch is sent when its turn comes"),
             Self::Settings => (StopRun, "correct the destination's settings"),
         }
     }
@@ -142,6 +147,7 @@ impl fmt::Display for FaultKind {
             Self::Protocol => f.write_str("unexpected answer"),
             Self::Held(state) => write!(f, "account on hold: {state}"),
             Self::Stopped => f.write_str("stopped before sending"),
+            Self::Expired => f.write_str("no turn in time"),
             Self::Settings => f.write_str("settings cannot work"),
         }
     }
