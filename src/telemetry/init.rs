@@ -4,15 +4,18 @@ use std::io::{self, IsTerminal as _};
 
 use thiserror::Error;
 use tracing::{Subscriber, level_filters::LevelFilter, subscriber::SetGlobalDefaultError};
-use tracing_subscriber::{Layer as _, Registry, filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _};
+use tracing_subscriber::{Layer as _, Registry, filter::filter_fn, fmt::MakeWriter, layer::SubscriberExt as _};
 
 use super::escape::Escaping;
 use crate::model::spec::LogSettings;
 
+/// Only lines with exactly this target pass; [`super::event!`] sets it.
+const TARGET: &str = "syncline";
+
 /// The log could not be set up.
 #[derive(Debug, Error)]
 pub enum LogError {
-    /// `[log] level` is neither a level nor a list of `TARGET=LEVEL`.
+    /// `[log] level` is not a known level.
     #[error("log level is `{got}`, expected `error`, `warn`, `info`, `debug`, `trace` or `off`")]
     Level {
         /// What the configuration says.
@@ -56,7 +59,8 @@ pub fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let own = Targets::new().with_target("syncline", level(&settings.level)?);
+    let finest = level(&settings.level)?;
+    let own = filter_fn(move |line| line.target() == TARGET && line.level() <= &finest).with_max_level_hint(finest);
     let colour = terminal && is_pretty(&settings.format, terminal)?;
     let layer = tracing_subscriber::fmt::layer().with_target(false).with_writer(Escaping { inner: writer, colour });
     if is_pretty(&settings.format, terminal)? {
