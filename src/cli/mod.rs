@@ -11,7 +11,7 @@ mod progress;
 mod rejected;
 mod run;
 mod runs;
-mod simulate;
+pub mod simulate;
 mod status;
 mod sync;
 mod validate;

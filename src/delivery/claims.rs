@@ -32,9 +32,9 @@ impl Claims {
     /// When the state cannot be read.
     pub async fn load(state: &State, sync: SyncId) -> Result<Self, StateError> {
         let mut known = HashSet::new();
-        let mut scan = state.owners(sync, OwnerSpace::Record);
-        while let Some((hash, _)) = scan.next().await? {
-            known.insert(hash);
+        let mut scan = state.owners(sync, OwnerSpace::RecordId);
+        while let Some(owner) = scan.next().await? {
+            known.insert(owner.hash);
         }
         Ok(Self { known: Mutex::new(known) })
     }
@@ -55,8 +55,8 @@ impl Claims {
         if known.insert(hash) {
             return Ok(Claim::Granted);
         }
-        let owners = state.owners_of(sync, OwnerSpace::Record, hash).await?;
-        let other = owners.into_iter().find(|owner| owner != key && Some(owner) != yields);
+        let owners = state.owners_of(sync, OwnerSpace::RecordId, &[hash]).await?;
+        let other = owners.into_iter().flatten().find(|owner| owner != key && Some(owner) != yields);
         Ok(other.map_or(Claim::Granted, Claim::OwnedBy))
     }
 }

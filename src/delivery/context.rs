@@ -93,3 +93,13 @@ impl Tally {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl Context {
+    /// The account's grants to save with a batch's intents, with the request that the batch is about to make: after a
+    /// crash it counts as made.
+    pub(super) fn saved_grants(&self) -> Vec<(String, Vec<u8>)> {
+        let ahead = Ahead { class: Class::Write, weight: NonZeroU32::MIN, at: self.clock.now() };
+        let saved = serde_json::to_vec(&self.account.snapshot(&[ahead]));
+        saved.map(|bytes| (self.account.identity().to_owned(), bytes)).into_iter().collect()
+    }
+}

@@ -9,6 +9,7 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 
 use crate::{
+    mapping::to_text,
     model::{BatchKey, Operation, RecordRef, Timestamp},
     spool::SpoolError,
     state::{IntentMember, NewIntent, StateError},
@@ -83,7 +84,7 @@ async fn pass(
     while let Some(result) = done.next().await {
         if let Err(error) = result {
             // Others in flight still end and settle; nothing new begins.
-            context.stop.request(StopReason::Storage(StateError::stopped()));
+            context.stop.request(StopReason::Storage(StateError::Stopped));
             failure.get_or_insert(error);
         }
     }
@@ -160,31 +161,31 @@ async fn intend(context: &Context, formed: Formed) -> Result<Intended, StateErro
         epoch: context.epoch,
         send_before,
         batch_key: BatchKey { idempotency, members },
-        members: formed.items.iter().enumerate().map(|(row, item)| member(context, row, item)).collect(),
+        members: formed.items.iter().enumerate().map(|(row, item)| member(context, row, item)).collect::<Result<_, _>>()?,
         grants: context.saved_grants(),
     };
     let batch = context.state.writer().intend(intent).await?;
     Ok(Intended { batch, items: formed.items, idempotency, send_before })
 }
 
-fn member(context: &Context, row: usize, item: &Item) -> IntentMember {
-    IntentMember {
+fn member(context: &Context, row: usize, item: &Item) -> Result<IntentMember, StateError> {
+    Ok(IntentMember {
         key: item.key.clone(),
         operation: item.operation,
         fingerprint: item.fingerprint,
         correlation: row as u64,
         record_id: item.record_id.clone(),
-        sealed_match: sealed_match(context, item),
-    }
+        sealed_match: sealed_match(context, item)?,
+    })
 }
 
 /// What finds the record if the answer is lost and the match value then changes or the row vanishes. Only needed while
 /// the vendor's id is not known.
-fn sealed_match(context: &Context, item: &Item) -> Option<Box<[u8]>> {
+fn sealed_match(context: &Context, item: &Item) -> Result<Option<Box<[u8]>>, StateError> {
     let unknown = context.keeps_ids && item.record_id.is_none() && item.operation == Operation::Upsert;
-    let field = context.match_fields.first().filter(|_| unknown)?;
-    let value = RecordRef::new(&item.record).get(field)?;
-    Some(context.state.seal("match", crate::mapping::to_text(value).as_bytes()))
+    let field = context.match_fields.first().filter(|_| unknown);
+    let value = field.and_then(|field| RecordRef::new(&item.record).get(field));
+    value.map(|value| context.state.seal("match", to_text(value).as_bytes())).transpose()
 }
 
 /// Sends and settles one batch, and at once again what needs a new intent.

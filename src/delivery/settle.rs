@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{
     destination::Rejection,
-    model::{DirtyMark, ENCODING_VERSION, Entry, IntentId, Key, Operation, RecordRef, RejectedMark, Timestamp},
-    state::{End, LocalSettle, OwnerChange, OwnerSpace, Settle, SettleRow, StateError},
+    model::{ENCODING_VERSION, Entry, IntentId, Key, Operation, RecordRef, RejectedMark, Timestamp},
+    state::{End, LocalSettle, MarkDirty, OwnerChange, OwnerSpace, Settle, SettleRow, StateError},
 };
 
 use super::{
@@ -81,7 +81,7 @@ async fn end_of(
         }
         Fate::Rejected { rejection, attempts } => {
             context.tally.add(|tally| tally.rejected += 1);
-            Ok(End::Rejected { mark: rejected(context, &item, &rejection, attempts, true), ambiguous_at })
+            Ok(End::Rejected { mark: rejected(context, &item, &rejection, attempts, true)?, ambiguous_at })
         }
         Fate::Open => {
             context.tally.add(|tally| match ambiguous_at {
@@ -142,16 +142,15 @@ async fn second_claim(
     owner: &Key,
     ambiguous_at: Option<Timestamp>,
 ) -> Result<End, StateError> {
-    let mark = DirtyMark {
-        intent: IntentId { batch: 0, position: 0 },
+    let mark = MarkDirty {
+        key: owner.clone(),
         operation: Operation::Update,
         fingerprint: None,
         ambiguous_at: None,
-        batch_key: None,
         record_id: None,
         sealed_match: None,
     };
-    context.state.writer().mark_dirty(context.sync, vec![(owner.clone(), mark)]).await?;
+    context.state.writer().mark_dirty(context.sync, vec![mark]).await?;
     context.tally.add(|tally| tally.rejected += 1);
     let rejection = Rejection {
         code: "conflict".to_owned(),
@@ -159,25 +158,31 @@ async fn second_claim(
         field: None,
         conflict: false,
     };
-    Ok(End::Rejected { mark: rejected(context, item, &rejection, 1, false), ambiguous_at })
+    Ok(End::Rejected { mark: rejected(context, item, &rejection, 1, false)?, ambiguous_at })
 }
 
-fn rejected(context: &Context, item: &Item, rejection: &Rejection, attempts: u32, retried: bool) -> RejectedMark {
+fn rejected(
+    context: &Context,
+    item: &Item,
+    rejection: &Rejection,
+    attempts: u32,
+    retried: bool,
+) -> Result<RejectedMark, StateError> {
     let now = context.clock.now();
     let key_text = item.key.to_text().unwrap_or_default();
     let words = mask(rejection.text.expose(), RecordRef::new(&item.record), &[&key_text]);
     let words = rejection.field.as_ref().map_or(words.clone(), |field| format!("{field}: {words}"));
-    RejectedMark {
+    Ok(RejectedMark {
         operation: item.operation,
         fingerprint: item.fingerprint,
         code: rejection.code.clone(),
-        sealed_message: context.state.seal("message", words.as_bytes()),
+        sealed_message: context.state.seal("message", words.as_bytes())?,
         attempts: item.rejected_before.saturating_add(attempts.max(1)),
         next_try: retried.then(|| now + reject_backoff(item.rejected_before)),
         first_at: now,
         last_at: now,
         run: context.run,
-    }
+    })
 }
 
 fn reject_backoff(before: u32) -> Duration {
@@ -195,7 +200,7 @@ fn quiet_until(context: &Context, item: &Item, ambiguous_at: Option<Timestamp>) 
 pub(super) fn owner_changes(context: &Context, old: Option<&Entry>, new: Option<&Entry>) -> Vec<OwnerChange> {
     let record = |entry: &Entry| entry.record_id.as_ref().map(|id| context.owner_hasher.short(id.as_bytes()));
     let hashes = |entry: Option<&Entry>| {
-        [(OwnerSpace::Match, entry.and_then(|e| e.match_hash)), (OwnerSpace::Record, entry.and_then(record))]
+        [(OwnerSpace::Match, entry.and_then(|e| e.match_hash)), (OwnerSpace::RecordId, entry.and_then(record))]
     };
     let mut changes = Vec::new();
     for ((space, before), (_, after)) in hashes(old).into_iter().zip(hashes(new)) {
