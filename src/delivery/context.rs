@@ -1,17 +1,20 @@
 //! What every worker of one delivery shares.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use crate::{
     clock::Clock,
     destination::Destination,
-    model::{Fingerprinter, RunId, SyncId},
+    model::{Fingerprinter, RunId, SyncId, Timestamp},
     shutdown::Shutdown,
     state::State,
-    wire::Account,
+    wire::{Account, Ahead, Class},
 };
 
 use super::{claims::Claims, stop::Stop};
@@ -50,6 +53,8 @@ pub struct Context {
     pub shutdown: Shutdown,
     /// Who owns which record.
     pub claims: Claims,
+    /// Batches of this account, of all runs, with durable intents that have not ended.
+    pub ahead: Arc<AtomicU32>,
     /// Why no further batch is begun.
     pub stop: Stop,
     /// What happened so far.
@@ -95,10 +100,11 @@ impl Tally {
 }
 
 impl Context {
-    /// The account's grants to save with a batch's intents, with the request that the batch is about to make: after a
-    /// crash it counts as made.
-    pub(super) fn saved_grants(&self) -> Vec<(String, Vec<u8>)> {
-        let ahead = Ahead { class: Class::Write, weight: NonZeroU32::MIN, at: self.clock.now() };
+    /// The account's grants to save with a batch's intents. The requests of batches that are written ahead count as made:
+    /// after a crash nobody knows which of them were.
+    pub(super) fn saved_grants(&self, send_before: Timestamp) -> Vec<(String, Vec<u8>)> {
+        let weight = self.ahead.load(Ordering::Relaxed);
+        let ahead = Ahead { class: Class::Write, weight, by: send_before };
         let saved = serde_json::to_vec(&self.account.snapshot(&[ahead]));
         saved.map(|bytes| (self.account.identity().to_owned(), bytes)).into_iter().collect()
     }

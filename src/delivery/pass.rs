@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -152,6 +152,7 @@ impl<'a, N: FnMut() -> Result<Option<Item>, SpoolError>> Former<'a, N> {
 
 /// Makes a batch's intents durable.
 async fn intend(context: &Context, formed: Formed) -> Result<Intended, StateError> {
+    context.ahead.fetch_add(1, Ordering::Relaxed);
     let send_before = context.clock.now() + INTENT_LIFE;
     let idempotency = formed.again.map_or_else(|| fastrand::u128(..), |key| key.idempotency);
     let members = u32::try_from(formed.items.len()).unwrap_or(u32::MAX);
@@ -162,7 +163,7 @@ async fn intend(context: &Context, formed: Formed) -> Result<Intended, StateErro
         send_before,
         batch_key: BatchKey { idempotency, members },
         members: formed.items.iter().enumerate().map(|(row, item)| member(context, row, item)).collect::<Result<_, _>>()?,
-        grants: context.saved_grants(),
+        grants: context.saved_grants(send_before),
     };
     let batch = context.state.writer().intend(intent).await?;
     Ok(Intended { batch, items: formed.items, idempotency, send_before })
@@ -200,6 +201,7 @@ async fn work(
         context.tally.add(|tally| tally.batches += 1);
         let batch = Ready { items: &ready.items, idempotency: ready.idempotency, send_before: ready.send_before };
         let ends = attempt::send(context, &batch).await;
+        context.ahead.fetch_sub(1, Ordering::Relaxed);
         let full = clashed.lock().unwrap_or_else(PoisonError::into_inner).len() >= MAX_CLASHED;
         let aftermath = settle(context, ready.batch, ready.items, ends, last_try || full).await?;
         clashed.lock().unwrap_or_else(PoisonError::into_inner).extend(aftermath.clashed);
