@@ -4,7 +4,8 @@ use super::PlanRow;
 use crate::{
     diff::{Annotation, Claim, Group, Planned, Reform, Standing, Was},
     model::{
-        BatchKey, ChangeKind, Fingerprint, IntentId, Key, Operation, put_bytes, put_varint, take_bytes, take_varint,
+        BatchKey, ChangeKind, Entry, Fingerprint, IntentId, Key, Operation, RunId, Timestamp, put_bytes, put_varint,
+        take_bytes, take_varint,
     },
 };
 
@@ -18,6 +19,9 @@ pub(super) fn put_row(row: &PlanRow, out: &mut Vec<u8>) {
     put_option(row.fingerprint, out, |fingerprint, out| out.extend_from_slice(&fingerprint.to_bytes()));
     put_hashes(&row.claims, out);
     put_bytes(&row.record, out);
+    put_option(row.entry.as_ref(), out, put_entry);
+    put_varint(row.rejected_before as usize, out);
+    put_option(row.ambiguous_at, out, |at, out| out.extend_from_slice(&at.as_micros().to_le_bytes()));
 }
 
 pub(super) fn take_row(mut bytes: &[u8]) -> Option<PlanRow> {
@@ -28,6 +32,30 @@ pub(super) fn take_row(mut bytes: &[u8]) -> Option<PlanRow> {
         fingerprint: take_option(bytes, |bytes| take_array(bytes).map(Fingerprint::from_bytes))?,
         claims: take_hashes(bytes)?,
         record: take_bytes(bytes)?.to_vec(),
+        entry: take_option(bytes, take_entry)?,
+        rejected_before: u32::try_from(take_varint(bytes)?).ok()?,
+        ambiguous_at: take_option(bytes, |bytes| take_array(bytes).map(i64::from_le_bytes).map(Timestamp::from_micros))?,
+    })
+}
+
+fn put_entry(entry: &Entry, out: &mut Vec<u8>) {
+    out.extend_from_slice(&entry.fingerprint.to_bytes());
+    out.extend_from_slice(&[entry.encoding, u8::from(entry.tombstone)]);
+    out.extend_from_slice(&entry.run.0.to_le_bytes());
+    put_option(entry.match_hash, out, |hash, out| out.extend_from_slice(&hash.to_le_bytes()));
+    put_id(&entry.record_id, out);
+}
+
+fn take_entry(bytes: &mut &[u8]) -> Option<Entry> {
+    let fingerprint = Fingerprint::from_bytes(take_array(bytes)?);
+    let (encoding, tombstone) = (take_u8(bytes)?, take_u8(bytes)? != 0);
+    Some(Entry {
+        fingerprint,
+        encoding,
+        tombstone,
+        run: RunId(i64::from_le_bytes(take_array(bytes)?)),
+        match_hash: take_option(bytes, |bytes| take_array(bytes).map(u64::from_le_bytes))?,
+        record_id: take_id(bytes)?,
     })
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     diff::Planned,
-    model::{Fingerprint, Key},
+    model::{Entry, Fingerprint, Key, Timestamp},
 };
 
 /// A planned change with all that delivery needs.
@@ -18,8 +18,14 @@ pub struct PlanRow {
     pub fingerprint: Option<Fingerprint>,
     /// Keyed hashes of the match values, for the owner index; empty for removals.
     pub claims: Vec<u64>,
-    /// The canonical record; empty for removals.
+    /// The canonical record; for removals what the operation needs, mostly nothing.
     pub record: Vec<u8>,
+    /// What the snapshot holds for the key.
+    pub entry: Option<Entry>,
+    /// Attempts of the standing reject.
+    pub rejected_before: u32,
+    /// When the last ambiguous attempt of the key may have begun at the latest.
+    pub ambiguous_at: Option<Timestamp>,
 }
 
 impl fmt::Debug for PlanRow {

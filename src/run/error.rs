@@ -3,7 +3,6 @@
 use crate::{
     delivery::DeliveryError,
     mapping::MappingError,
-    plan::PlanError,
     source::SourceError,
     spool::SpoolError,
     state::StateError,
@@ -41,9 +40,6 @@ pub enum RunError {
     /// The plan could not be spooled.
     #[error("the plan could not be spooled")]
     Spool(#[from] SpoolError),
-    /// The plan could not be judged.
-    #[error("the plan could not be judged")]
-    Plan(#[from] PlanError),
     /// The state store failed.
     #[error(transparent)]
     State(#[from] StateError),
@@ -108,7 +104,6 @@ impl RunError {
             Self::Unknown { .. }
             | Self::Order(_)
             | Self::Spool(_)
-            | Self::Plan(_)
             | Self::State(_)
             | Self::Delivery(_)
             | Self::Secret(_)
@@ -135,7 +130,6 @@ impl RunError {
             Self::Order(_) => Some("add `order`-safe key columns or report the source's collation".to_owned()),
             Self::Unknown { .. }
             | Self::Spool(_)
-            | Self::Plan(_)
             | Self::Delivery(_)
             | Self::Grants(_)
             | Self::Stopped => None,
