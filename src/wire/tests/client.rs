@@ -2,6 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
 use crate::wire::{
     client::Client,
     fault::{Fault, FaultKind, Sent},
@@ -9,6 +14,7 @@ use crate::wire::{
     limits::Limits,
     request::{Class, Request, Response},
     secret::Auth,
+    settings::ClientSettings,
 };
 
 use super::server::{Act, Server, answer};
@@ -77,24 +83,48 @@ async fn a_body_of_just_the_cap_is_fine() {
 #[tokio::test]
 async fn a_refused_connection_is_certainly_unsent() {
     let server = Server::start(vec![]).await;
-    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let server = Server { address: closed, ..server };
     let client = Client::new(server.settings(Auth::None)).unwrap();
     let fault = transmit(&client, &post(&server, "{}")).await.unwrap_err();
     assert_eq!((fault.kind, fault.sent), (FaultKind::Connect, Sent::No));
 }
 
+/// A fatal alert in place of a handshake: `handshake_failure` (40), `protocol_version` (70), `bad_certificate` (42).
+async fn alerting(alert: u8) -> Fault {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url: url::Url = format!("https://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            stream.read_buf(&mut Vec::with_capacity(4096)).await.unwrap();
+            stream.write_all(&[0x15, 3, 3, 0, 2, 2, alert]).await.unwrap();
+        }
+    });
+    let allow_private = vec!["127.0.0.1/32".parse().unwrap()];
+    let settings = ClientSettings { allow_private, ..ClientSettings::new(base_url.clone(), Auth::None) };
+    let request = Request::new(http::Method::GET, base_url, Class::Read, "/");
+    transmit(&Client::new(settings).unwrap(), &request).await.unwrap_err()
+}
+
 #[tokio::test]
-async fn a_server_without_tls_is_no_connection() {
-    let server = Server::start(vec![answer("200 OK", "")]).await;
-    let mut settings = server.settings(Auth::None);
-    settings.base_url.set_scheme("https").unwrap();
-    let mut request = post(&server, "{}");
-    request.url.set_scheme("https").unwrap();
-    // The server answers the handshake with nothing that is TLS, or waits for the end of a head that never comes.
-    settings.connect_timeout = Duration::from_millis(250);
-    let fault = transmit(&Client::new(settings).unwrap(), &request).await.unwrap_err();
-    assert_eq!(fault.sent, Sent::No, "{fault:?}");
+async fn a_failed_handshake_is_unsent_and_needs_a_person() {
+    for alert in [40, 70, 42] {
+        let fault = alerting(alert).await;
+        assert_eq!((&fault.kind, fault.sent), (&FaultKind::Tls, Sent::No), "{fault:?}");
+    }
+}
+
+/// Runs another test of this binary with proxies in its environment, which this process cannot change for itself.
+#[cfg(target_os = "linux")]
+#[test]
+fn proxies_of_the_environment_are_ignored() {
+    let mut child = std::process::Command::new("/proc/self/exe");
+    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        child.env(name, "http://127.0.0.1:1");
+    }
+    let output = child.args(["--exact", "wire::tests::client::a_request_carries_what_it_was_given"]).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
 }
 
 #[tokio::test]
