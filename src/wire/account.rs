@@ -1,15 +1,22 @@
 //! One account of one external system: the only way to send anything to it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use http::StatusCode;
+use tokio::time::Instant;
 
 use super::{
     backoff::RetryBudget,
     client::Client,
-    fault::Fault,
+    credential::Credential,
+    fault::{Fault, FaultKind, Sent},
     hold::{HoldReason, HoldState},
-    limiter::{Ahead, Limiter},
+    limiter::{Ahead, Limiter, OutageNews},
     request::{Request, Response},
-    stats::AccountStats,
+    stats::{AccountStats, Counts},
     store::SavedGrants,
 };
 
@@ -22,9 +29,11 @@ pub struct Account {
 }
 
 pub(super) struct Shared {
-    pub(super) identity: String,
-    pub(super) limiter: Limiter,
+    /// Unset while the vendor has not been asked yet.
+    pub(super) identity: OnceLock<String>,
+    pub(super) limiter: Arc<Limiter>,
     pub(super) budget: RetryBudget,
+    pub(super) counts: Counts,
 }
 
 /// What the headers of an answer say about the limits.
@@ -50,9 +59,9 @@ pub struct ObservedWindow {
 }
 
 impl Account {
-    /// The account's name at the vendor, such as `hubspot:4242`.
+    /// The account's name at the vendor, such as `hubspot:4242`; empty while it is provisional.
     pub fn identity(&self) -> &str {
-        &self.shared.identity
+        self.shared.identity.get().map_or("", String::as_str)
     }
 
     /// One logical attempt. Waits in order of arrival for hold, limits and concurrency; sends once, and once more after a
@@ -63,29 +72,117 @@ impl Account {
     /// # Errors
     /// A fault, which says whether the vendor can have seen the request.
     pub async fn send(&self, request: Request) -> Result<Response, Fault> {
-        self.client.transmit(&request).await
+        self.client.admit(&request.url)?;
+        let credential = self.client.credentials.get().await?;
+        let answer = self.attempt(&request, credential.as_ref(), 1).await?;
+        let Some(refused) = credential.filter(|_| answer.status == StatusCode::UNAUTHORIZED) else {
+            return Ok(answer);
+        };
+        match self.client.credentials.newer_than(&refused).await {
+            Ok(Some(newer)) => self.attempt(&request, Some(&newer), 2).await,
+            Ok(None) | Err(_) => Ok(answer),
+        }
+    }
+
+    /// Waits for its turn and sends once.
+    async fn attempt(
+        &self,
+        request: &Request,
+        credential: Option<&Credential>,
+        attempt: u8,
+    ) -> Result<Response, Fault> {
+        let asked = Instant::now();
+        let acquired = self.shared.limiter.acquire(request.class, request.weight).await;
+        self.shared.counts.waited(asked.elapsed());
+        let mut ticket = acquired?;
+        self.shared.budget.deposit();
+        let (started, grant) = (Instant::now(), ticket.handed());
+        let result = self.client.transmit(request, credential, grant).await;
+        if matches!(&result, Err(fault) if fault.sent == Sent::No) {
+            ticket.unsent();
+        }
+        self.trace(request, &result, started.elapsed(), attempt);
+        self.shared.counts.ended(&result);
+        if let Some(failed) = vendor_failed(&result) {
+            self.report(ticket.ended(failed));
+        }
+        result
+    }
+
+    /// Never headers, bodies or whole URLs: they hold secrets and row values.
+    fn trace(&self, request: &Request, result: &Result<Response, Fault>, took: Duration, attempt: u8) {
+        tracing::debug!(
+            account = self.identity(),
+            method = %request.method,
+            host = request.url.host_str(),
+            route = request.route,
+            status = result.as_ref().ok().map(|answer| answer.status.as_u16()),
+            fault = result.as_ref().err().map(|fault| tracing::field::display(&fault.kind)),
+            request_id = result.as_ref().ok().and_then(|answer| answer.request_id.as_deref()),
+            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            attempt,
+            "request ended"
+        );
+    }
+
+    fn report(&self, news: Option<OutageNews>) {
+        match news {
+            Some(OutageNews::Begun) => self.log_opened(HoldReason::Outage),
+            Some(OutageNews::Over) => self.log_closed(),
+            None => {}
+        }
+    }
+
+    fn log_opened(&self, reason: HoldReason) {
+        let state = self.hold_state();
+        tracing::warn!(event = "hold.opened", account = self.identity(), %reason, %state, "account on hold");
+    }
+
+    fn log_closed(&self) {
+        tracing::info!(event = "hold.closed", account = self.identity(), "account released");
     }
 
     /// Puts the account on hold for at least this long. Never shortens a hold.
-    pub fn hold_for(&self, _duration: Duration, _reason: HoldReason) {}
+    pub fn hold_for(&self, duration: Duration, reason: HoldReason) {
+        if self.shared.limiter.hold.hold_for(duration, reason) {
+            self.log_opened(reason);
+        }
+        self.shared.limiter.wake();
+    }
 
     /// Puts the account on hold until it is released.
-    pub fn shut(&self, _reason: HoldReason) {}
+    pub fn shut(&self, reason: HoldReason) {
+        if self.shared.limiter.hold.shut(reason) {
+            self.log_opened(reason);
+        }
+        self.shared.limiter.wake();
+    }
 
     /// Ends any hold.
-    pub fn release(&self) {}
+    pub fn release(&self) {
+        if self.shared.limiter.hold.release() {
+            self.log_closed();
+        }
+        self.shared.limiter.wake();
+    }
 
     /// Whether the account may send.
     pub fn hold_state(&self) -> HoldState {
-        HoldState::Open
+        self.shared.limiter.hold_state()
     }
 
     /// Takes over what an answer's headers say: limits are narrowed, and requests of others are counted.
-    pub fn observe(&self, _observed: &Observed) {}
+    pub fn observe(&self, observed: &Observed) {
+        self.shared.limiter.observe(observed);
+    }
 
     /// What it has done so far.
     pub fn stats(&self) -> AccountStats {
-        AccountStats::default()
+        let (windows, day) = self.shared.limiter.usage();
+        let mut stats = self.shared.counts.stats();
+        stats.retries = self.shared.budget.spent();
+        (stats.windows, stats.day) = (windows, day);
+        stats
     }
 
     /// The retries that may still be made.
@@ -95,7 +192,30 @@ impl Account {
 
     /// The grants to save in one transaction with intents; `ahead` are the requests that these will make. After a crash
     /// they count as made, so a restart never bursts.
-    pub fn snapshot(&self, _ahead: &[Ahead]) -> SavedGrants {
-        SavedGrants::default()
+    pub fn snapshot(&self, ahead: &[Ahead]) -> SavedGrants {
+        self.shared.limiter.save(ahead)
+    }
+}
+
+/// Whether the vendor seems to be down; `None` when the attempt says nothing about that.
+fn vendor_failed(result: &Result<Response, Fault>) -> Option<bool> {
+    match result {
+        Ok(answer) => Some(answer.status.is_server_error()),
+        Err(fault) => match fault.kind {
+            FaultKind::Connect | FaultKind::TimedOut | FaultKind::Dropped | FaultKind::Server => Some(true),
+            FaultKind::Protocol => Some(false),
+            FaultKind::Tls
+            | FaultKind::Blocked
+            | FaultKind::Throttled
+            | FaultKind::QuotaSpent { .. }
+            | FaultKind::Credentials
+            | FaultKind::Forbidden
+            | FaultKind::NotFound
+            | FaultKind::BatchRefused
+            | FaultKind::TooLarge
+            | FaultKind::Held(_)
+            | FaultKind::Stopped
+            | FaultKind::Settings => None,
+        },
     }
 }

@@ -1,9 +1,9 @@
 //! All accounts of this process, one per identity.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     num::NonZeroU32,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use crate::{clock::Clock, shutdown::Shutdown};
@@ -16,24 +16,27 @@ use super::{
     limits::Limits,
     locked,
     settings::{ClientSettings, SettingsError},
+    stats::Counts,
     store::{QuotaStore, StoreError},
 };
 
 /// All accounts of this process. Two destinations of one account get the same limiter and hold.
 pub struct Accounts {
-    _clock: Clock,
-    _store: Arc<dyn QuotaStore>,
-    _shutdown: Shutdown,
+    clock: Clock,
+    store: Arc<dyn QuotaStore>,
+    shutdown: Shutdown,
     known: Mutex<BTreeMap<String, Arc<Shared>>>,
 }
 
 /// An account whose identity is still to be asked of the vendor. It has its own limiter until it is adopted.
 pub struct ProvisionalAccount {
     account: Account,
+    limits: Limits,
+    heaviest: NonZeroU32,
 }
 
 impl ProvisionalAccount {
-    /// To ask the vendor who this is. Not to be kept: requests through it are not counted once it is adopted.
+    /// To ask the vendor who this is. Not to be kept: once it is adopted, a clone may count for itself.
     pub fn account(&self) -> &Account {
         &self.account
     }
@@ -42,7 +45,7 @@ impl ProvisionalAccount {
 impl Accounts {
     /// An empty registry. `shutdown` ends the waiting of requests that are not sent yet.
     pub fn new(clock: Clock, store: Arc<dyn QuotaStore>, shutdown: Shutdown) -> Self {
-        Self { _clock: clock, _store: store, _shutdown: shutdown, known: Mutex::default() }
+        Self { clock, store, shutdown, known: Mutex::default() }
     }
 
     /// An account for a destination whose identity is not known yet. `heaviest` is the weight of the connector's heaviest
@@ -57,19 +60,38 @@ impl Accounts {
         heaviest: NonZeroU32,
     ) -> Result<ProvisionalAccount, SettingsError> {
         limits.validate(heaviest)?;
-        let shared = Shared { identity: String::new(), limiter: Limiter::new(), budget: RetryBudget::new() };
-        let account = Account { shared: Arc::new(shared), client: Arc::new(Client::new(settings)?) };
-        Ok(ProvisionalAccount { account })
+        let client = Arc::new(Client::new(settings)?);
+        let limiter = Limiter::new(&limits, heaviest, self.clock.clone(), self.shutdown.clone());
+        let shared = Shared {
+            identity: OnceLock::new(),
+            limiter: Arc::new(limiter),
+            budget: RetryBudget::new(),
+            counts: Counts::default(),
+        };
+        Ok(ProvisionalAccount { account: Account { shared: Arc::new(shared), client }, limits, heaviest })
     }
 
-    /// The account of this identity: the one that is known already, or this one. Limits of both hold, and what the
-    /// provisional one has sent counts.
+    /// The account of this identity: the one that is known already, or this one, seeded with what was saved of it. Limits
+    /// of both hold, and what the provisional one has sent counts.
     ///
     /// # Errors
     /// When the saved grants of the account cannot be loaded.
-    #[allow(clippy::unused_async)]
     pub async fn adopt(&self, provisional: ProvisionalAccount, identity: &str) -> Result<Account, StoreError> {
-        let shared = locked(&self.known).entry(identity.to_owned()).or_insert(provisional.account.shared).clone();
-        Ok(Account { shared, client: provisional.account.client })
+        let saved = self.store.load_grants(identity).await?;
+        let ProvisionalAccount { account, limits, heaviest } = provisional;
+        let shared = match locked(&self.known).entry(identity.to_owned()) {
+            Entry::Occupied(known) => {
+                let shared = known.get().clone();
+                shared.limiter.narrow(&limits, heaviest);
+                shared.limiter.seed(&account.snapshot(&[]));
+                shared
+            }
+            Entry::Vacant(vacant) => {
+                account.shared.identity.get_or_init(|| identity.to_owned());
+                account.shared.limiter.seed(&saved.unwrap_or_default());
+                vacant.insert(account.shared).clone()
+            }
+        };
+        Ok(Account { shared, client: account.client })
     }
 }

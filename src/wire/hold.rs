@@ -1,10 +1,12 @@
 //! A pause of an account, seen by every sync that uses it.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Mutex, time::Duration};
 
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
 use crate::{clock::Clock, model::Timestamp};
+
+use super::locked;
 
 /// Why an account is on hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -67,48 +69,60 @@ pub(super) enum Gate {
     Shut(HoldReason),
 }
 
+/// Longest hold; longer ones are shut holds in disguise.
+const MAX_HOLD: Duration = Duration::from_secs(366 * 86_400);
+
 /// The hold of one account. Times are tokio's; the wall clock is only for display.
 #[derive(Debug)]
 pub(super) struct Hold {
-    gate: watch::Sender<Gate>,
+    gate: Mutex<Gate>,
 }
 
 impl Hold {
     pub(super) fn new() -> Self {
-        Self { gate: watch::Sender::new(Gate::Open) }
+        Self { gate: Mutex::new(Gate::Open) }
     }
 
-    /// Holds for at least `duration`; never shortens a hold and never opens a shut one.
+    /// Holds for at least `duration`; never shortens a hold and never opens a shut one. Whether it was open before.
     pub(super) fn hold_for(&self, duration: Duration, reason: HoldReason) -> bool {
-        let until = Instant::now() + duration;
-        self.gate.send_if_modified(|gate| {
-            let longer = match gate {
-                Gate::Open => true,
-                Gate::Until(at, _) => *at < until,
-                Gate::Shut(_) => false,
-            };
-            if longer {
-                *gate = Gate::Until(until, reason);
-            }
-            longer
-        })
+        let now = Instant::now();
+        let until = now + duration.min(MAX_HOLD);
+        let mut gate = locked(&self.gate);
+        let (opened, longer) = match *gate {
+            Gate::Open => (true, true),
+            Gate::Until(at, _) => (at <= now, at < until),
+            Gate::Shut(_) => (false, false),
+        };
+        if longer {
+            *gate = Gate::Until(until, reason);
+        }
+        opened
     }
 
-    pub(super) fn shut(&self, reason: HoldReason) {
-        self.gate.send_replace(Gate::Shut(reason));
+    /// Whether it was not shut before.
+    pub(super) fn shut(&self, reason: HoldReason) -> bool {
+        let before = std::mem::replace(&mut *locked(&self.gate), Gate::Shut(reason));
+        !matches!(before, Gate::Shut(_))
     }
 
-    pub(super) fn release(&self) {
-        self.gate.send_replace(Gate::Open);
+    /// Whether there was a hold.
+    pub(super) fn release(&self) -> bool {
+        std::mem::replace(&mut *locked(&self.gate), Gate::Open) != Gate::Open
     }
 
-    pub(super) fn subscribe(&self) -> watch::Receiver<Gate> {
-        self.gate.subscribe()
+    /// Ends a hold of this reason, if it has an end. Whether there was one.
+    pub(super) fn release_timed(&self, reason: HoldReason) -> bool {
+        let mut gate = locked(&self.gate);
+        let there = matches!(*gate, Gate::Until(_, of) if of == reason);
+        if there {
+            *gate = Gate::Open;
+        }
+        there
     }
 
-    /// The gate with a hold that is over counted as open.
+    /// The gate, where a hold that is over counts as open.
     pub(super) fn gate(&self) -> Gate {
-        match *self.gate.borrow() {
+        match *locked(&self.gate) {
             Gate::Until(at, _) if at <= Instant::now() => Gate::Open,
             gate => gate,
         }

@@ -6,6 +6,7 @@ mod accounts;
 mod address;
 mod backoff;
 mod client;
+mod credential;
 mod fault;
 mod hold;
 mod limiter;
@@ -15,6 +16,7 @@ mod resolver;
 mod retry_after;
 mod secret;
 mod settings;
+mod stack;
 mod stats;
 mod store;
 #[cfg(test)]
@@ -22,6 +24,7 @@ mod tests;
 
 pub use account::{Account, Observed, ObservedWindow};
 pub use accounts::{Accounts, ProvisionalAccount};
+pub use address::Refused;
 pub use backoff::{RetryBudget, backoff};
 pub use fault::{Directive, Fault, FaultKind, Sent, VendorText};
 pub use hold::{HoldReason, HoldState};

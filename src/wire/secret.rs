@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 /// A secret that could not be read. The message names the reference, never the secret.
 #[derive(Debug, thiserror::Error)]

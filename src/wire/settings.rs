@@ -5,7 +5,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use super::{limits::LimitsError, secret::Auth};
+use super::{
+    address::{Policy, Refused},
+    limits::LimitsError,
+    secret::Auth,
+};
 
 /// How a destination is reached.
 #[derive(Debug, Clone)]
@@ -41,21 +45,38 @@ impl ClientSettings {
     }
 }
 
+impl ClientSettings {
+    /// Checks the settings and says what they allow to reach.
+    pub(super) fn policy(&self) -> Result<Policy, SettingsError> {
+        let public = match self.base_url.scheme() {
+            "https" => true,
+            "http" => self.allow_plain_http,
+            other => return Err(SettingsError::Scheme(other.to_owned())),
+        };
+        if self.base_url.host().is_none() {
+            return Err(SettingsError::NoHost);
+        }
+        if self.connect_timeout.is_zero() || self.connect_timeout >= self.request_timeout {
+            return Err(SettingsError::Timeouts { connect: self.connect_timeout, request: self.request_timeout });
+        }
+        let policy = Policy::new(self.allow_private.clone(), public);
+        policy.check_url(&self.base_url).map_err(SettingsError::Address)?;
+        Ok(policy)
+    }
+}
+
 /// Settings that no client can be built from.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// Something else than `http` or `https`.
-    #[error("`base_url` must begin with `https://` or `http://`, got `{0}`")]
+    #[error("`base_url` must begin with `https://` or `http://`, got `{0}:`")]
     Scheme(String),
-    /// A password in a URL ends up in logs.
-    #[error("`base_url` must not hold a user name or password")]
-    UserInfo,
     /// A URL without host.
     #[error("`base_url` names no host")]
     NoHost,
-    /// The host is an address that is not allowed.
-    #[error("`base_url`: {0}")]
-    Address(super::address::Refused),
+    /// The host is an address that is not allowed, or the URL holds a password.
+    #[error("`base_url` may not be used")]
+    Address(#[source] Refused),
     /// The timeouts contradict each other.
     #[error("`connect_timeout` ({connect:?}) must be above zero and below `request_timeout` ({request:?})")]
     Timeouts {

@@ -1,8 +1,14 @@
 //! What an account has done so far, for the run's closing line and the status.
 
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
-use super::request::Class;
+use http::StatusCode;
+
+use super::{
+    fault::{Fault, Sent},
+    locked,
+    request::{Class, Response},
+};
 
 /// Counts since the daemon's start. Subtract two of them for one run's share.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,4 +38,30 @@ pub struct WindowUse {
     pub used: u32,
     /// Requests that it allows now.
     pub limit: u32,
+}
+
+/// The counts that grow with every request.
+#[derive(Debug, Default)]
+pub(super) struct Counts(Mutex<AccountStats>);
+
+impl Counts {
+    pub(super) fn waited(&self, time: Duration) {
+        locked(&self.0).limiter_wait += time;
+    }
+
+    /// Counts a request unless it certainly never left.
+    pub(super) fn ended(&self, result: &Result<Response, Fault>) {
+        let mut stats = locked(&self.0);
+        match result {
+            Ok(answer) => {
+                stats.requests += 1;
+                stats.throttled += u64::from(answer.status == StatusCode::TOO_MANY_REQUESTS);
+            }
+            Err(fault) => stats.requests += u64::from(fault.sent != Sent::No),
+        }
+    }
+
+    pub(super) fn stats(&self) -> AccountStats {
+        locked(&self.0).clone()
+    }
 }
