@@ -1,1 +1,4 @@
-fn main() {}
+//! The integration tests: one binary, so that database servers are started once.
+
+mod sources;
+mod support;
