@@ -1,1 +1,3 @@
-fn main() {}
+//! The integration tests: one binary, so that database servers are started once.
+
+mod borders;
