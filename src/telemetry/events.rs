@@ -99,6 +99,8 @@ events! {
     BATCH_DELIVERED = DEBUG "batch.delivered";
 
     // Accounts.
+    /// One request to a destination was answered or failed.
+    REQUEST_ENDED = DEBUG "request.ended";
     /// A request to a destination failed and will be repeated.
     REQUEST_RETRIED = INFO "request.retried";
     /// An account is paused; no sync sends to it.

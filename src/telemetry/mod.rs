@@ -14,6 +14,8 @@ pub use events::Event;
 pub use init::{LogError, init, subscriber};
 pub use panic::{forbid_core_dumps, hook_panics};
 pub use run_finished::RunFinished;
+/// Makes a field of an optional value: `fault = fault.map(telemetry::display)`.
+pub use tracing::field::display;
 
 /// What [`event!`] expands to; not for use elsewhere.
 #[doc(hidden)]
