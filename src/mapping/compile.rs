@@ -70,6 +70,17 @@ impl Mapping {
         &self.key_columns
     }
 
+    /// The place in the key of the key column that a field takes as it is; `None` for any other field.
+    pub fn key_position(&self, field: &str) -> Option<usize> {
+        let bound = self.fields.iter().find(|bound| bound.name == field)?;
+        match bound.source {
+            BoundSource::Column { position, cast: None, .. } => {
+                self.key_columns.iter().position(|column| *column == position)
+            }
+            BoundSource::Column { .. } | BoundSource::Constant { .. } => None,
+        }
+    }
+
     /// True when the match value is the whole key, so that it is unique and never changes for a key.
     pub const fn match_is_key(&self) -> bool {
         self.match_is_key

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use async_trait::async_trait;
 use secrecy::SecretString;
 
 use crate::{
@@ -18,18 +19,29 @@ use crate::{
     source::Source,
     state::{State, StateError},
     telemetry::{event, events},
-    wire::{Accounts, SecretError},
+    wire::Accounts,
 };
 
 use super::{connection::Connections, quota::StateQuota, source_settings, RunError};
 
+/// A secret that could not be read. Names the reference, never the secret.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{reason}")]
+pub struct SecretFailure {
+    /// What is wrong.
+    pub reason: String,
+    /// What to do.
+    pub hint: String,
+}
+
 /// Reads secrets by their reference; the configuration implements it, because only it may look at the environment.
+#[async_trait]
 pub trait Secrets: Send + Sync {
     /// The secret as it is now.
     ///
     /// # Errors
     /// When the reference leads nowhere.
-    fn read(&self, secret: &SecretSpec) -> Result<SecretString, SecretError>;
+    async fn read(&self, secret: &SecretSpec) -> Result<SecretString, SecretFailure>;
 }
 
 /// What an engine is made of.
@@ -123,12 +135,12 @@ impl Engine {
     ///
     /// # Errors
     /// When its settings or secrets cannot be used.
-    pub fn source(&self, name: &str) -> Result<Arc<dyn Source>, RunError> {
+    pub async fn source(&self, name: &str) -> Result<Arc<dyn Source>, RunError> {
         let known = |sources: &HashMap<String, Arc<dyn Source>>| sources.get(name).cloned();
         if let Some(source) = known(&self.sources.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(source);
         }
-        let settings = source_settings::resolve(self.source_spec(name)?, self.parts.secrets.as_ref())?;
+        let settings = source_settings::resolve(self.source_spec(name)?, self.parts.secrets.as_ref()).await?;
         let source: Arc<dyn Source> = Arc::from(crate::source::open(&settings)?);
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), source.clone());
         Ok(source)

@@ -6,8 +6,10 @@ use crate::{
     source::SourceError,
     spool::SpoolError,
     state::StateError,
-    wire::{Fault, SecretError, SettingsError, StoreError},
+    wire::{Fault, SettingsError, StoreError},
 };
+
+use super::SecretFailure;
 
 /// Why a run ends without a plan carried out.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +34,15 @@ pub enum RunError {
     #[error("the model could not be read")]
     Source(#[from] SourceError),
     /// The mapping does not fit the model.
-    #[error("the mapping does not fit the model")]
-    Mapping(#[source] MappingError),
+    #[error("the mapping of sync `{sync}` does not fit its model: {}", problems.join("; "))]
+    Mapping {
+        /// The sync.
+        sync: String,
+        /// Every problem, without any value.
+        problems: Vec<String>,
+        /// What to do about the first.
+        hint: String,
+    },
     /// The rows came out of key order: nothing of this result can be trusted.
     #[error("the source broke the order contract: {0}")]
     Order(crate::diff::OrderViolation),
@@ -48,7 +57,7 @@ pub enum RunError {
     Delivery(#[from] DeliveryError),
     /// A secret could not be read.
     #[error(transparent)]
-    Secret(#[from] SecretError),
+    Secret(#[from] SecretFailure),
     /// The destination's settings cannot be used.
     #[error("destination `{destination}` cannot be used")]
     Settings {
@@ -94,10 +103,15 @@ impl RunError {
         Self::Unknown { what, name: name.to_owned() }
     }
 
+    pub(super) fn mapping(errors: Vec<MappingError>, sync: &str) -> Self {
+        let hint = errors.first().map(MappingError::hint).unwrap_or_default();
+        Self::Mapping { sync: sync.to_owned(), problems: errors.iter().map(ToString::to_string).collect(), hint }
+    }
+
     /// Whether it is a refusal rather than a failure.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Refused { .. } | Self::Mapping(_) => true,
+            Self::Refused { .. } | Self::Mapping { .. } => true,
             Self::Source(error) => {
                 matches!(error, SourceError::KeyKindChanged { .. } | SourceError::MissingKey { .. })
             }
@@ -121,11 +135,11 @@ impl RunError {
         match self {
             Self::Refused { hint, .. } | Self::Connector { hint, .. } => Some(hint.clone()),
             Self::Source(error) => error.hint().map(str::to_owned),
-            Self::Mapping(error) => Some(error.hint()),
+            Self::Mapping { hint, .. } => Some(hint.clone()),
             Self::State(error) => error.hint().map(str::to_owned),
             Self::Request { fault, .. } => Some(fault.kind.hint().to_owned()),
             Self::Settings { .. } => Some("correct the destination's `base_url`, `limits` or timeouts".to_owned()),
-            Self::Secret(_) => Some("set the variable or file that the configuration names".to_owned()),
+            Self::Secret(failure) => Some(failure.hint.clone()),
             Self::Accounting(_) => Some("this is a defect of Syncline; nothing more is sent by this run".to_owned()),
             Self::Order(_) => Some("add `order`-safe key columns or report the source's collation".to_owned()),
             Self::Unknown { .. }

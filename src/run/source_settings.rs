@@ -14,29 +14,32 @@ use crate::{
 
 use super::{RunError, Secrets};
 
-pub(super) fn resolve(spec: &SourceSpec, secrets: &dyn Secrets) -> Result<SourceConfig, RunError> {
+pub(super) async fn resolve(spec: &SourceSpec, secrets: &dyn Secrets) -> Result<SourceConfig, RunError> {
     Ok(match &spec.kind {
         SourceKind::Sqlite { path } => {
-            let text = read(path, secrets)?;
+            let text = read(path, secrets).await?;
             let plain = text.expose_secret();
             let path = plain.strip_prefix("sqlite://").or_else(|| plain.strip_prefix("sqlite:")).unwrap_or(plain);
             SourceConfig::Sqlite(SqliteSettings { path: PathBuf::from(path) })
         }
-        SourceKind::Postgres(spec) => SourceConfig::Postgres(postgres(spec, secrets)?),
+        SourceKind::Postgres(spec) => SourceConfig::Postgres(postgres(spec, secrets).await?),
     })
 }
 
-fn postgres(spec: &PostgresSpec, secrets: &dyn Secrets) -> Result<PostgresSettings, RunError> {
+async fn postgres(spec: &PostgresSpec, secrets: &dyn Secrets) -> Result<PostgresSettings, RunError> {
     let (connection, tls) = match spec {
-        PostgresSpec::Url(url) => (PostgresConnection::Url(read(url, secrets)?), None),
+        PostgresSpec::Url(url) => (PostgresConnection::Url(read(url, secrets).await?), None),
         PostgresSpec::Parts { host, port, database, user, password, tls } => {
-            let text = |spec| read(spec, secrets).map(|text| text.expose_secret().to_owned());
+            let password = match password {
+                Some(secret) => Some(secrets.read(secret).await?),
+                None => None,
+            };
             let parts = PostgresParts {
-                host: text(host)?,
+                host: plain(host, secrets).await?,
                 port: *port,
-                database: text(database)?,
-                user: text(user)?,
-                password: password.as_ref().map(|secret| secrets.read(secret)).transpose()?,
+                database: plain(database, secrets).await?,
+                user: plain(user, secrets).await?,
+                password,
             };
             let tls = PostgresTls { mode: tls_mode(tls), root_certificate: None };
             (PostgresConnection::Parts(parts), Some(tls))
@@ -56,9 +59,13 @@ fn tls_mode(name: &str) -> PostgresTlsMode {
     }
 }
 
-fn read(text: &TextSpec, secrets: &dyn Secrets) -> Result<SecretString, RunError> {
+async fn read(text: &TextSpec, secrets: &dyn Secrets) -> Result<SecretString, RunError> {
     Ok(match text {
         TextSpec::Plain(text) => SecretString::from(text.clone()),
-        TextSpec::Secret(secret) => secrets.read(secret)?,
+        TextSpec::Secret(secret) => secrets.read(secret).await?,
     })
+}
+
+async fn plain(text: &TextSpec, secrets: &dyn Secrets) -> Result<String, RunError> {
+    Ok(read(text, secrets).await?.expose_secret().to_owned())
 }
