@@ -1,6 +1,6 @@
 //! What the client makes of servers that misbehave, and what it refuses to do.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -32,13 +32,18 @@ fn post(server: &Server, body: &'static str) -> Request {
     Request::new(http::Method::POST, url, Class::Write, "/things").json(body)
 }
 
-/// Sends one request to a server that does `act`, with short timeouts.
-async fn against(act: Act) -> Result<Response, Fault> {
+/// Sends one request to a server that does `act`. Time is paused when `hangs` says that nothing more will come, which lets
+/// the timeouts pass at once.
+async fn against(act: Act, hangs: bool) -> Result<Response, Fault> {
     let server = Server::start(vec![act]).await;
-    let mut settings = server.settings(Auth::None);
-    (settings.connect_timeout, settings.request_timeout) = (Duration::from_millis(250), Duration::from_millis(300));
-    settings.max_body = 1_000;
-    transmit(&Client::new(settings).unwrap(), &post(&server, "{}")).await
+    let settings = ClientSettings { max_body: 1_000, ..server.settings(Auth::None) };
+    let (client, request) = (Client::new(settings).unwrap(), post(&server, "{}"));
+    let sending = tokio::spawn(async move { transmit(&client, &request).await });
+    if hangs {
+        server.received().await;
+        tokio::time::pause();
+    }
+    sending.await.unwrap()
 }
 
 #[tokio::test]
@@ -63,21 +68,31 @@ async fn what_may_have_arrived_is_never_called_unsent() {
         (Act::Cut("HTTP/1.1 20".to_owned()), FaultKind::Dropped),
         (Act::Cut(half), FaultKind::Dropped),
         (Act::Answer("nonsense\r\n\r\n".to_owned()), FaultKind::Dropped),
-        (Act::Hang, FaultKind::TimedOut),
-        (Act::HangInBody, FaultKind::TimedOut),
         (Act::Endless, FaultKind::Protocol),
         (answer("200 OK", &"x".repeat(1_001)), FaultKind::Protocol),
     ];
     for (number, (act, kind)) in cases.into_iter().enumerate() {
-        let fault = against(act).await.unwrap_err();
+        let fault = against(act, false).await.unwrap_err();
         assert_eq!((&fault.kind, fault.sent), (&kind, Sent::Maybe), "case {number}: {fault:?}");
         assert!(!format!("{fault:?}").contains("token=a"), "the URL does not leak");
     }
 }
 
 #[tokio::test]
+async fn a_server_that_never_answers_times_out() {
+    let fault = against(Act::Hang, true).await.unwrap_err();
+    assert_eq!((&fault.kind, fault.sent), (&FaultKind::TimedOut, Sent::Maybe), "{fault:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_never_ends_its_answer_times_out() {
+    let fault = against(Act::HangInBody, true).await.unwrap_err();
+    assert_eq!((&fault.kind, fault.sent), (&FaultKind::TimedOut, Sent::Maybe), "{fault:?}");
+}
+
+#[tokio::test]
 async fn a_body_of_just_the_cap_is_fine() {
-    assert_eq!(against(answer("200 OK", &"x".repeat(1_000))).await.unwrap().body.len(), 1_000);
+    assert_eq!(against(answer("200 OK", &"x".repeat(1_000)), false).await.unwrap().body.len(), 1_000);
 }
 
 #[tokio::test]
@@ -130,7 +145,7 @@ fn proxies_of_the_environment_are_ignored() {
 #[tokio::test]
 async fn redirects_are_not_followed() {
     let inside = "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n".to_owned();
-    let response = against(Act::Answer(inside)).await.unwrap();
+    let response = against(Act::Answer(inside), false).await.unwrap();
     assert_eq!(response.status.as_u16(), 302);
 }
 

@@ -1,16 +1,14 @@
 //! A server that does to one request after the other what a script says.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
-use crate::wire::{Auth, ClientSettings, locked};
+use crate::wire::{Auth, ClientSettings};
 
 /// What happens to one request.
 #[derive(Clone)]
@@ -35,7 +33,7 @@ pub(super) fn answer(status: &str, body: &str) -> Act {
 
 pub(super) struct Server {
     pub(super) address: SocketAddr,
-    pub(super) requests: Arc<Mutex<Vec<String>>>,
+    pub(super) requests: watch::Sender<Vec<String>>,
 }
 
 impl Server {
@@ -43,7 +41,7 @@ impl Server {
     pub(super) async fn start(script: Vec<Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let requests = Arc::new(Mutex::new(Vec::new()));
+        let requests = watch::Sender::new(Vec::new());
         let (seen, script) = (requests.clone(), Arc::new(script));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -55,7 +53,12 @@ impl Server {
 
     /// The requests so far: head and body.
     pub(super) fn requests(&self) -> Vec<String> {
-        locked(&self.requests).clone()
+        self.requests.borrow().clone()
+    }
+
+    /// Waits for the first request.
+    pub(super) async fn received(&self) {
+        self.requests.subscribe().wait_for(|requests| !requests.is_empty()).await.unwrap();
     }
 
     /// Settings that reach this server.
@@ -66,23 +69,23 @@ impl Server {
     }
 }
 
-async fn serve(mut stream: TcpStream, script: Arc<Vec<Act>>, seen: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut stream: TcpStream, script: Arc<Vec<Act>>, seen: watch::Sender<Vec<String>>) {
     while let Some(request) = read(&mut stream).await {
-        let number = {
-            let mut seen = locked(&seen);
+        let mut number = 0;
+        seen.send_modify(|seen| {
+            number = seen.len();
             seen.push(request);
-            seen.len() - 1
-        };
+        });
         let act = script.get(number).or(script.last()).unwrap().clone();
         let head = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345";
         match act {
             Act::Answer(text) => stream.write_all(text.as_bytes()).await.unwrap(),
             Act::Cut(text) => return stream.write_all(text.as_bytes()).await.unwrap(),
             Act::Close => return,
-            Act::Hang => std::future::pending().await,
+            Act::Hang => std::future::pending::<()>().await,
             Act::HangInBody => {
                 stream.write_all(head.as_bytes()).await.unwrap();
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Act::Endless => {
                 let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
