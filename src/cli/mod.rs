@@ -1,1 +1,2 @@
 //! `cli` (see ARCHITECTURE.md).
+pub mod simulate;
