@@ -74,6 +74,9 @@ impl Accounts {
     /// The account of this identity: the one that is known already, or this one, seeded with what was saved of it. Limits
     /// of both hold, and what the provisional one has sent counts.
     ///
+    /// Where the identity is expected (configured, or known from an earlier run), adopt first and ask the vendor then, so
+    /// that even that request counts with what was sent before a restart.
+    ///
     /// # Errors
     /// When the saved grants of the account cannot be loaded.
     pub async fn adopt(&self, provisional: ProvisionalAccount, identity: &str) -> Result<Account, StoreError> {

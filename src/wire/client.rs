@@ -34,7 +34,11 @@ impl Client {
     pub(super) fn with_lookup(settings: ClientSettings, lookup: Arc<dyn Lookup>) -> Result<Self, SettingsError> {
         let policy = settings.policy()?;
         let resolver = GuardedResolver { policy: policy.clone(), lookup };
-        let http = builder(&settings).dns_resolver(resolver).build().map_err(SettingsError::Client)?;
+        let mut http = builder(&settings).dns_resolver(resolver);
+        if settings.base_url.scheme() == "http" {
+            http = http.tls_backend_preconfigured(trusts_nobody());
+        }
+        let http = http.build().map_err(SettingsError::Client)?;
         Ok(Self {
             stack: stack(http, settings.request_timeout, settings.max_body),
             policy,
@@ -86,6 +90,12 @@ fn builder(settings: &ClientSettings) -> ClientBuilder {
         .connect_timeout(settings.connect_timeout)
         .pool_idle_timeout(Duration::from_secs(60))
         .tcp_keepalive(Duration::from_secs(30))
+}
+
+/// For clients that never use TLS: the default would load the machine's root certificates and fail where there are none,
+/// as in a small container.
+fn trusts_nobody() -> rustls::ClientConfig {
+    rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
 }
 
 /// Makes ring the process's provider, which `reqwest` needs before it builds a client.

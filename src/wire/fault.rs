@@ -176,6 +176,27 @@ impl Fault {
         Self { status: Some(status.as_u16()), ..Self::new(kind, Sent::Yes) }
     }
 
+    /// Adds the vendor's code, which must hold no row values.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// Adds the vendor's words.
+    #[must_use]
+    pub fn with_text(mut self, text: &str) -> Self {
+        self.text = VendorText::new(text);
+        self
+    }
+
+    /// Adds how long the vendor asks to wait, as [`retry_after`](super::retry_after) reads it.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.retry_after = wait;
+        self
+    }
+
     /// Adds the error below, which must hold no secret and no row value.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

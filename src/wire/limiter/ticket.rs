@@ -81,7 +81,8 @@ impl Ticket {
         self.probe = probe;
     }
 
-    /// The request goes to the client now.
+    /// The request goes to the client now. Without a body nothing tells when it leaves, so it then counts as arriving when
+    /// its answer is complete, which is later than it did and so never too early.
     pub(in crate::wire) fn handed(&mut self) -> Grant {
         self.stage = Stage::Handed;
         Grant { limiter: self.limiter.clone(), id: self.id }
