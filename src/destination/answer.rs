@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header::DATE};
+use ::http::{HeaderMap, StatusCode, header::DATE};
 use url::Url;
 
 use super::{Outcome, Rejection};

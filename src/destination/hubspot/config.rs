@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Where the API lives.
-pub const BASE_URL: &str = "https://api.hubapi.com";
+pub(crate) const BASE_URL: &str = "https://api.hubapi.com";
 
 /// Most inputs of a batch request.
 pub(super) const MAX_ROWS: usize = 100;
@@ -38,7 +38,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
 };
 
 /// The limits of the smallest plan: 100 requests in 10 s, 250,000 a day, which ends at midnight in the account's zone.
-pub fn default_limits(zone: jiff::tz::TimeZone) -> Limits {
+pub(crate) fn default_limits(zone: jiff::tz::TimeZone) -> Limits {
     const WINDOW: NonZeroU32 = NonZeroU32::new(100).unwrap();
     const DAY: NonZeroU32 = NonZeroU32::new(250_000).unwrap();
     Limits {
@@ -78,7 +78,7 @@ pub(super) fn is_object_name(object: &str) -> bool {
 ///
 /// # Errors
 /// The first problem, with the setting that it concerns and what to do.
-pub fn check_sync(sync: &SyncSpec) -> Result<(), SyncProblem> {
+pub(crate) fn check_sync(sync: &SyncSpec) -> Result<(), SyncProblem> {
     if !is_object_name(&sync.object) {
         let message = "HubSpot objects have names like `contacts`, `0-1` or `p1234_cars`";
         return Err(SyncProblem::new("object", message, "use the object's API name or its type id"));

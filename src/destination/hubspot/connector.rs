@@ -21,14 +21,14 @@ use crate::{
 
 /// HubSpot CRM.
 #[derive(Debug)]
-pub struct HubSpot {
+pub(crate) struct HubSpot {
     base_url: Url,
     objects_path: String,
 }
 
 impl HubSpot {
     /// A connector for the API at `base_url`, with the object endpoints under `objects_path` (`/crm/v3/objects`).
-    pub fn new(base_url: Url, objects_path: &str) -> Self {
+    pub(crate) fn new(base_url: Url, objects_path: &str) -> Self {
         Self { base_url, objects_path: objects_path.trim_end_matches('/').to_owned() }
     }
 

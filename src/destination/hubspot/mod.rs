@@ -12,5 +12,5 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use config::{BASE_URL, check_sync, default_limits};
-pub use connector::HubSpot;
+pub(crate) use config::{BASE_URL, check_sync, default_limits};
+pub(crate) use connector::HubSpot;

@@ -12,7 +12,11 @@ use super::{
     read::{Asked, fields, identity, observed},
 };
 use crate::{
-    destination::{Batch, BatchRow, Lookup, LookupBy, Outcome, answer::Answer, tests::sync},
+    destination::{
+        Batch, BatchRow, Lookup, LookupBy, Outcome,
+        answer::Answer,
+        tests::{brief, sync},
+    },
     model::{Operation, RecordRef, Value, encode_field},
     wire::{Fault, FaultKind, Sent},
 };
@@ -53,20 +57,6 @@ fn ask_with(headers: &HeaderMap, batch: &Batch, status: u16, body: &[u8]) -> Res
 
 fn ask(batch: &Batch, status: u16, body: &serde_json::Value) -> Result<Vec<Outcome>, Fault> {
     ask_with(&HeaderMap::new(), batch, status, body.to_string().as_bytes())
-}
-
-/// One short text for each outcome, for tables.
-fn brief(outcomes: &[Outcome]) -> Vec<String> {
-    let one = |outcome: &Outcome| match outcome {
-        Outcome::Delivered { record_id: Some(id) } => format!("delivered {id}"),
-        Outcome::Delivered { record_id: None } => "delivered".to_owned(),
-        Outcome::Rejected(why) if why.conflict => format!("conflict {}", why.code),
-        Outcome::Rejected(why) => format!("rejected {}", why.code),
-        Outcome::Gone => "gone".to_owned(),
-        Outcome::Retry(why) => format!("retry {}", why.code),
-        Outcome::Unknown => "unknown".to_owned(),
-    };
-    outcomes.iter().map(one).collect()
 }
 
 fn result(trace: u64) -> serde_json::Value {
