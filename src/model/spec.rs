@@ -521,3 +521,14 @@ pub struct KeyShape {
     /// Their kinds.
     pub kinds: Vec<KeyKind>,
 }
+
+impl std::fmt::Display for SecretSpec {
+    /// The reference, as messages name it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "environment variable `{name}`"),
+            Self::File(path) => write!(f, "file `{}`", path.display()),
+            Self::Command(words) => write!(f, "command `{}`", words.first().map_or("", String::as_str)),
+        }
+    }
+}

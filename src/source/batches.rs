@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{RowStream, SourceError};
+use super::{BatchSender, RowStream, SourceError};
 use crate::model::{RowBatch, Schema, Value};
 
 /// Rows in a batch, at most.
@@ -21,7 +21,7 @@ pub(super) struct Gone;
 /// Collects rows into batches and sends them.
 pub(super) struct BatchWriter {
     schema: Arc<Schema>,
-    sender: mpsc::Sender<Result<Option<RowBatch>, SourceError>>,
+    sender: BatchSender,
     returned: mpsc::Receiver<RowBatch>,
     batch: RowBatch,
     rows: u64,

@@ -86,6 +86,9 @@ pub struct SourceReport {
     pub warnings: Vec<String>,
 }
 
+/// Where a reading task sends its batches: `Ok(None)` is "complete", and the last message.
+pub type BatchSender = mpsc::Sender<Result<Option<RowBatch>, SourceError>>;
+
 /// Rows on their way from a reading task, a bounded number of batches ahead. Dropping it cancels the statement.
 #[derive(Debug)]
 pub struct RowStream {
@@ -95,9 +98,7 @@ pub struct RowStream {
 
 impl RowStream {
     /// The stream and the two ends that the reading task uses: batches out, emptied batches back.
-    pub fn channel(
-        depth: usize,
-    ) -> (Self, mpsc::Sender<Result<Option<RowBatch>, SourceError>>, mpsc::Receiver<RowBatch>) {
+    pub fn channel(depth: usize) -> (Self, BatchSender, mpsc::Receiver<RowBatch>) {
         let (sender, batches) = mpsc::channel(depth);
         let (empties, returned) = mpsc::channel(depth + 2);
         (Self { batches, empties }, sender, returned)

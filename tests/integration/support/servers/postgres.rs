@@ -18,7 +18,9 @@ use super::supervised::{self, Supervised};
 
 const VARIABLE: &str = "SYNCLINE_TEST_POSTGRES_URL";
 
+/// Writing to a test process that is already gone must not keep the shell from cleaning up, hence the `trap`.
 const SCRIPT: &str = r#"
+trap '' PIPE
 "$BIN/initdb" -D "$DIR/data" -U syncline --auth=trust --encoding=UTF8 --no-locale --no-sync >"$DIR/log" 2>&1 &&
 "$BIN/pg_ctl" -D "$DIR/data" -w -t 120 -l "$DIR/log" -o "-p $PORT -c listen_addresses=127.0.0.1 \
   -c unix_socket_directories='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
