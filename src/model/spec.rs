@@ -404,6 +404,17 @@ pub enum WhenNull {
     Error,
 }
 
+impl WhenNull {
+    /// The name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Clear => "clear",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// `"*"`: the remaining columns by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StarSpec {

@@ -80,3 +80,24 @@ pub enum SourceError {
     #[error("the result ended before the source said that it was complete")]
     Interrupted,
 }
+
+impl SourceError {
+    /// What to do about it, where that is not plain from the message.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::UnusableKey { .. } => Some(
+                "a key is an integer, text, uuid, bytes, date, timestamp or bool; cast the column in the model, \
+                 for example `cast(id as text) as id`",
+            ),
+            Self::DuplicateColumn { .. } => Some("give each column a name of its own with `as`"),
+            Self::Timeout { .. } => Some("raise the model's timeout, or make the statement faster"),
+            Self::KeyKindChanged { .. } => Some("cast the column back in the model, or start a new sync"),
+            Self::Settings { .. }
+            | Self::Connect(_)
+            | Self::Statement { .. }
+            | Self::MissingKey { .. }
+            | Self::Read { .. }
+            | Self::Interrupted => None,
+        }
+    }
+}

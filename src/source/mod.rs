@@ -7,8 +7,17 @@ use tokio::sync::mpsc;
 
 use crate::model::{KeyKind, RowBatch, Schema};
 
+mod batches;
+mod config;
 mod error;
+mod postgres;
+mod sql;
+mod sqlite;
 
+pub use config::{
+    PostgresConnection, PostgresParts, PostgresSettings, PostgresTls, PostgresTlsMode, SourceConfig, SqliteSettings,
+    open,
+};
 pub use error::SourceError;
 
 /// What to read: the model's statement and how to order it.
@@ -58,7 +67,7 @@ pub trait Source: Send + Sync {
     /// column is missing or of a kind that cannot be a key.
     async fn describe(&self, query: &ModelQuery) -> Result<Arc<Schema>, SourceError>;
 
-    /// Starts reading. Errors arrive through the stream.
+    /// Starts reading, in a task of its own: to be called inside a tokio runtime. Errors arrive through the stream.
     fn read(&self, query: &ModelQuery, schema: &Arc<Schema>) -> RowStream;
 
     /// Connects and tells what the role may do, for `check`.

@@ -1,3 +1,5 @@
 //! The integration tests: one binary, so that database servers are started once.
 
 mod borders;
+mod sources;
+mod support;

@@ -1,0 +1,137 @@
+//! PostgreSQL: `SYNCLINE_TEST_POSTGRES_URL`, or local server programs, or those that `apt-get` brings.
+
+use std::{
+    env,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    str::FromStr,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
+
+use super::supervised::{self, Supervised};
+
+const VARIABLE: &str = "SYNCLINE_TEST_POSTGRES_URL";
+
+const SCRIPT: &str = r#"
+"$BIN/initdb" -D "$DIR/data" -U syncline --auth=trust --encoding=UTF8 --no-locale --no-sync >"$DIR/log" 2>&1 &&
+"$BIN/pg_ctl" -D "$DIR/data" -w -t 120 -l "$DIR/log" -o "-p $PORT -c listen_addresses=127.0.0.1 \
+  -c unix_socket_directories='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+  -c max_connections=100 -c shared_buffers=64MB" start >/dev/null 2>&1 &&
+echo ready && cat >/dev/null || cat "$DIR/log" >&2
+"$BIN/pg_ctl" -D "$DIR/data" -m immediate stop >/dev/null 2>&1
+rm -rf "$DIR"
+"#;
+
+/// A server, and what keeps it running.
+struct Server {
+    /// URL of its maintenance database.
+    url: String,
+    _process: Option<Supervised>,
+}
+
+/// A database of one test.
+pub(crate) struct TestDatabase {
+    /// `postgres://…`.
+    pub(crate) url: String,
+}
+
+/// A new, empty database on the tests' PostgreSQL server, which is started with the first call.
+pub(crate) async fn postgres() -> TestDatabase {
+    postgres_with("").await
+}
+
+/// The same with options of `create database`, such as `encoding 'LATIN1' template template0`.
+pub(crate) async fn postgres_with(options: &str) -> TestDatabase {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let server = SERVER.get_or_init(server);
+    let name = format!("syncline_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let maintenance = TestDatabase { url: server.url.clone() };
+    maintenance.execute(&format!("create database {name} {options}")).await;
+    let mut url = url::Url::parse(&server.url).expect("the server's URL is not one");
+    url.set_path(&name);
+    TestDatabase { url: url.into() }
+}
+
+impl TestDatabase {
+    /// A connection of its own.
+    pub(crate) async fn connect(&self) -> PgConnection {
+        let options = PgConnectOptions::from_str(&self.url).expect("the database's URL is not one");
+        options.connect().await.expect("the test server does not answer")
+    }
+
+    /// Runs statements on a connection of their own.
+    pub(crate) async fn execute(&self, sql: &str) {
+        let mut connection = self.connect().await;
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("a test's statement failed");
+    }
+}
+
+fn server() -> Server {
+    if let Ok(url) = env::var(VARIABLE) {
+        return Server { url, _process: None };
+    }
+    let programs = programs().or_else(|| install().and_then(|()| programs())).unwrap_or_else(|| {
+        panic!(
+            "tests need PostgreSQL: set {VARIABLE}, or install the server programs (`initdb` and `pg_ctl`, for example \
+             `apt-get install postgresql`; looked in /usr/lib/postgresql/*/bin, `pg_config --bindir` and PATH)"
+        )
+    });
+    let mut said = String::new();
+    // Another process may take the port between looking and starting.
+    for _ in 0..3 {
+        let port = free_port();
+        let variables = [("BIN", programs.display().to_string()), ("PORT", port.to_string())];
+        match supervised::start(SCRIPT, &variables, &["postgres", "nobody"]) {
+            Ok(process) => {
+                let url = format!("postgres://syncline@127.0.0.1:{port}/postgres?sslmode=disable");
+                return Server { url, _process: Some(process) };
+            }
+            Err(error) => said = error,
+        }
+    }
+    panic!("PostgreSQL of {} does not start: {said}", programs.display());
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("no free port");
+    listener.local_addr().expect("a bound port has an address").port()
+}
+
+/// The folder of the newest server programs.
+fn programs() -> Option<PathBuf> {
+    let mut folders: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .collect();
+    folders.sort_by_key(|path| path.iter().nth(4).and_then(|name| name.to_str()?.parse::<u32>().ok()));
+    folders.reverse();
+    if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
+        folders.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+    }
+    folders.extend(env::var_os("PATH").iter().flat_map(env::split_paths));
+    let complete = |folder: &PathBuf| folder.join("initdb").is_file() && folder.join("pg_ctl").is_file();
+    folders.into_iter().find(complete)
+}
+
+/// On Debian and its kin, as root: brings the server programs. Its own server is not used.
+fn install() -> Option<()> {
+    let apt = Path::new("/usr/bin/apt-get");
+    if !apt.is_file() {
+        return None;
+    }
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(apt);
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let install = ["install", "-y", "postgresql"];
+    (run(&install) || (run(&["update"]) && run(&install))).then_some(())
+}
