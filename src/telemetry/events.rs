@@ -61,6 +61,8 @@ events! {
     HTTP_STOPPED = INFO "http.stopped";
     /// A request to the health server was refused, or its connection failed.
     HTTP_REFUSED = WARN "http.refused";
+    /// Signals cannot be listened for; only a kill stops the process.
+    SIGNALS_FAILED = ERROR "signals.failed";
     /// A defect: a task of the daemon panicked.
     PROCESS_PANICKED = ERROR "process.panicked";
 

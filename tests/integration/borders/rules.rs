@@ -28,7 +28,7 @@ pub(super) const BARE_ARROWS: &[(&str, &[&str])] = &[
     ("mapping", &["model"]),
     ("diff", &["model"]),
     ("clock", &["model"]),
-    ("shutdown", &[]),
+    ("shutdown", &["telemetry"]),
     ("telemetry", &["model"]),
 ];
 
