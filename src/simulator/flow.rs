@@ -1,6 +1,6 @@
 //! One vendor request from its arrival to its answer: count, credential, quota, fault, apply, wait, answer.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, task::Poll, time::Duration};
 
 use ::http::{HeaderName, StatusCode, header};
 use axum::{
@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -211,8 +211,18 @@ fn truncated(answer: Answer) -> Response {
     let whole = answer.body.len();
     let half = answer.body.slice(..whole / 2);
     let mut response = answer.into_response();
-    // Ends early without an error of ours: hyper breaks the connection off when a body is shorter than announced.
-    *response.body_mut() = Body::from_stream(stream::iter([Ok::<Bytes, Infallible>(half)]));
+    // Ends early without an error of ours: hyper breaks the connection off when a body is shorter than announced. One
+    // turn is waited before that, because what is not flushed by then is lost.
+    let mut turns = 0;
+    let end = stream::poll_fn(move |cx| {
+        turns += 1;
+        if turns > 1 {
+            return Poll::Ready(None);
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    });
+    *response.body_mut() = Body::from_stream(stream::iter([Ok::<Bytes, Infallible>(half)]).chain(end));
     response.headers_mut().insert(header::CONTENT_LENGTH, whole.max(1).into());
     response
 }

@@ -184,3 +184,63 @@ fn until_midnight(wall: Timestamp, zone: &TimeZone) -> Duration {
     });
     next.unwrap_or(Duration::from_secs(86_400))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn quota(limit: u32, millis: u64) -> Quota {
+        Quota::new(&[Window { requests: limit, per: Duration::from_millis(millis) }], None, TimeZone::UTC)
+    }
+
+    proptest! {
+        /// Against the definition: allowed unless the span that ends now holds `limit` allowed requests.
+        #[test]
+        fn a_window_is_exact(limit in 1_u32..6, gaps in proptest::collection::vec(0_u64..40, 1..200)) {
+            let (start, per) = (Instant::now(), 100);
+            let mut quota = quota(limit, per);
+            let (mut now, mut allowed) = (0_u64, Vec::new());
+            for gap in gaps {
+                now += gap;
+                let recent = allowed.iter().filter(|at| now - **at < per).count();
+                let verdict = quota.admit(start + Duration::from_millis(now), Timestamp::from_micros(0));
+                prop_assert_eq!(verdict.is_ok(), recent < limit as usize);
+                match verdict {
+                    Ok(_) => allowed.push(now),
+                    Err(denial) => {
+                        let oldest = allowed[allowed.len() - limit as usize];
+                        prop_assert_eq!(denial.wait, Duration::from_millis(oldest + per - now));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_window_must_have_room_and_a_refusal_takes_none() {
+        let second = Window { requests: 2, per: Duration::from_secs(1) };
+        let ten = Window { requests: 3, per: Duration::from_secs(10) };
+        let mut quota = Quota::new(&[second, ten], None, TimeZone::UTC);
+        let start = Instant::now();
+        let mut at = |millis| quota.admit(start + Duration::from_millis(millis), Timestamp::from_micros(0));
+        assert!(at(0).is_ok() && at(1).is_ok());
+        assert!(at(2).is_err_and(|denial| denial.policy == Policy::Window(second)));
+        assert!(at(1_000).is_ok());
+        assert!(at(5_000).is_err_and(|denial| denial.policy == Policy::Window(ten)));
+        assert!(at(9_999).is_err() && at(10_000).is_ok() && at(10_000).is_err() && at(10_001).is_ok());
+    }
+
+    #[test]
+    fn the_day_turns_at_midnight_of_the_zone() {
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        let mut quota = Quota::new(&[], Some(1), zone);
+        let at = |text: &str| Timestamp::from_micros(text.parse::<jiff::Timestamp>().unwrap().as_microsecond());
+        let mut admit = |text| quota.admit(Instant::now(), at(text));
+        assert!(admit("2026-11-22T21:00:00Z").is_ok());
+        assert!(admit("2026-11-22T21:59:59Z").is_err_and(|denial| denial.wait == Duration::from_secs(1)));
+        assert!(admit("2026-11-22T22:00:00Z").is_ok());
+        assert!(admit("2026-11-22T23:00:00Z").is_err_and(|denial| denial.policy == Policy::Daily));
+    }
+}
