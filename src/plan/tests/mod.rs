@@ -10,7 +10,7 @@ use crate::{
 
 fn key(value: u8) -> Key {
     // Zero bytes and shared prefixes, as real keys have them.
-    let bytes: &[u8] = if value % 2 == 0 { &[2, value / 2, 0] } else { &[2, value / 2, 0, 0xFF, 0] };
+    let bytes: &[u8] = if value.is_multiple_of(2) { &[2, value / 2, 0] } else { &[2, value / 2, 0, 0xFF, 0] };
     Key::from_encoded(bytes)
 }
 
