@@ -190,12 +190,23 @@ pub struct Judged {
     pub judged_removed: u64,
     /// Planned removals that are approved.
     pub approved_removed: u64,
+    /// Planned upserts that ownership found to be invalid.
+    pub invalid: u64,
+    /// Planned upserts that ownership makes wait.
+    pub waiting: u64,
+    /// Planned removals that ownership makes wait.
+    pub waiting_removals: u64,
 }
 
 impl Judged {
-    /// Counts one row of the plan; those that ownership took out do not count.
+    /// Counts one row of the plan; those that ownership took out are not planned.
     pub const fn count(&mut self, item: &PlanItem) {
         if !item.is_planned() {
+            match (&item.annotation, item.row.planned.kind) {
+                (Some(Annotation::Waits { .. }), ChangeKind::Removed) => self.waiting_removals += 1,
+                (Some(Annotation::Waits { .. }), _) => self.waiting += 1,
+                (_, _) => self.invalid += 1,
+            }
             return;
         }
         let judged = item.row.planned.counts_for_guard && !item.approved;

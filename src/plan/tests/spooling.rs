@@ -1,0 +1,122 @@
+use proptest::prelude::*;
+
+use super::{key, plan_row};
+use crate::{
+    diff::{Planned, Reform, Standing},
+    model::{BatchKey, ChangeKind, Fingerprint, IntentId, Key, Operation},
+    plan::{ApprovedWriter, Judged, OwnershipBuilder, PlanRow, PlanWriter, codec},
+};
+
+fn kinds() -> impl Strategy<Value = ChangeKind> {
+    prop_oneof![Just(ChangeKind::Added), Just(ChangeKind::Changed), Just(ChangeKind::Removed)]
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(any::<u8>(), 0..40)
+}
+
+fn intents() -> impl Strategy<Value = IntentId> {
+    any::<(i64, u32)>().prop_map(|(batch, position)| IntentId { batch, position })
+}
+
+prop_compose! {
+    fn planned()(
+        kind in kinds(),
+        operation in proptest::option::of((0_u8..4).prop_map(|code| Operation::from_code(code).unwrap())),
+        (resend, counts_for_guard) in any::<(bool, bool)>(),
+        loaded in proptest::collection::vec(intents(), 0..4),
+        record_id in proptest::option::of("[a-zä0-9]{0,9}"),
+        find_first in proptest::collection::vec(bytes(), 0..3),
+        reform in proptest::option::of((intents(), any::<u128>(), any::<u32>())),
+    ) -> Planned {
+        Planned {
+            kind, operation, resend, counts_for_guard, loaded,
+            record_id: record_id.map(Into::into),
+            find_first: find_first.into_iter().map(Into::into).collect(),
+            reform: reform.map(|(intent, idempotency, members)| Reform { intent, key: BatchKey { idempotency, members } }),
+        }
+    }
+}
+
+prop_compose! {
+    fn rows()(key in bytes(), planned in planned(), print in proptest::option::of(any::<[u8; 16]>()), claims in proptest::collection::vec(any::<u64>(), 0..3), record in bytes()) -> PlanRow {
+        PlanRow { key: Key::from_encoded(&key), planned, fingerprint: print.map(Fingerprint::from_bytes), claims, record }
+    }
+}
+
+proptest! {
+    #[test]
+    fn rows_come_back_and_cut_rows_are_refused(row in rows()) {
+        let mut bytes = Vec::new();
+        codec::put_row(&row, &mut bytes);
+        prop_assert_eq!(codec::take_row(&bytes), Some(row));
+        for end in 0..bytes.len() {
+            prop_assert_eq!(codec::take_row(&bytes[..end]), None);
+        }
+    }
+
+    #[test]
+    fn foreign_bytes_never_panic(bytes in bytes()) {
+        let _ = codec::take_row(&bytes);
+        let _ = codec::take_standing(&bytes);
+        let _ = codec::take_claim(&bytes);
+        let _ = codec::take_question(&bytes);
+        let _ = codec::take_annotation(&bytes);
+    }
+
+    #[test]
+    fn questions_sort_as_their_owners(a in bytes(), b in bytes(), tail in any::<u64>()) {
+        let encode = |key: &[u8], hash| {
+            let mut out = Vec::new();
+            let group = crate::diff::Group { hash, claims: Vec::new(), owner: None };
+            codec::put_question(&Key::from_encoded(key), &group, &mut out);
+            out
+        };
+        let (x, y) = (encode(&a, tail), encode(&b, !tail));
+        if a != b {
+            prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+        }
+        prop_assert_eq!(codec::take_question(&x).unwrap().0, Key::from_encoded(&a));
+    }
+}
+
+#[test]
+fn approvals_and_ownership_decide_what_is_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = PlanWriter::new(dir.path());
+    let mut owners = OwnershipBuilder::new(dir.path());
+    for value in 0..10 {
+        let kind = [ChangeKind::Added, ChangeKind::Changed, ChangeKind::Removed][usize::from(value % 3)];
+        writer.push(&plan_row(key(value), kind, value != 4)).unwrap();
+        let standing = match kind {
+            ChangeKind::Removed => Standing::Removal { record_id: None },
+            // Keys 0 and 9 claim the same value.
+            kind => Standing::Planned { kind, claims: vec![u64::from(value % 9)], has_record: false },
+        };
+        owners.note(&key(value), &standing).unwrap();
+    }
+    let mut approved = ApprovedWriter::new(dir.path());
+    for (value, kind) in
+        [(1, ChangeKind::Added), (2, ChangeKind::Removed), (2, ChangeKind::Added), (7, ChangeKind::Changed)]
+    {
+        approved.push(&key(value), kind).unwrap();
+    }
+    let mut plan = writer.finish().unwrap();
+    plan.annotate(owners.finish().unwrap().finish().unwrap());
+    plan.approve(approved.finish(false).unwrap());
+    let expected = Judged {
+        added: 2,
+        changed: 3,
+        removed: 3,
+        judged_added: 2,
+        judged_changed: 1,
+        judged_removed: 2,
+        approved_removed: 1,
+        invalid: 2,
+        ..Judged::default()
+    };
+    assert_eq!(plan.judged().unwrap(), expected);
+    plan.approve(ApprovedWriter::new(dir.path()).finish(true).unwrap());
+    let judged = plan.judged().unwrap();
+    assert_eq!((judged.judged_added, judged.judged_changed), (0, 2));
+}
