@@ -89,7 +89,7 @@ events! {
     GUARD_APPROVED = INFO "guard.approved";
     /// Removals wait because the result does not prove them (promise P4).
     REMOVALS_WITHHELD = WARN "removals.withheld";
-    /// The destination refused rows; one line per run and vendor code.
+    /// The destination refused rows; one line per run.
     ROWS_REJECTED = WARN "rows.rejected";
     /// Rows cannot be sent at all; one line per run and reason.
     ROWS_INVALID = WARN "rows.invalid";

@@ -1,6 +1,7 @@
 //! Keeps the borders between modules: who may use whom, which library stands where, how long a file may be.
 
 mod docs;
+mod events;
 mod rules;
 mod scan;
 mod scan_tests;
