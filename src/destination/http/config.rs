@@ -174,10 +174,6 @@ impl Template {
         Ok(Self(text.to_owned()))
     }
 
-    pub(super) fn needs_match(&self) -> bool {
-        self.0.contains("{match}")
-    }
-
     /// The path with both filled in; `None` when a value cannot stand in a path: an empty one would address the whole
     /// collection, and dots the folder above, also when they are percent-encoded.
     pub(super) fn fill(&self, object: &str, match_value: &str) -> Option<String> {

@@ -242,6 +242,12 @@ fn faults_of_the_request() {
     let table = [
         (301, json!(null), K::Settings, Sent::Yes),
         (400, say("VALIDATION_ERROR", "Unable to infer object type from: cars"), K::NotFound, Sent::Yes),
+        (
+            400,
+            say("VALIDATION_ERROR", "Unable to perform update/upsert by non-unique 0-2 property domain in portal ID 1"),
+            K::Settings,
+            Sent::Yes,
+        ),
         (401, say("INVALID_AUTHENTICATION", ""), K::Credentials, Sent::Yes),
         (404, say("OBJECT_NOT_FOUND", "resource not found"), K::NotFound, Sent::Yes),
         (404, json!("<html>"), K::NotFound, Sent::Yes),
