@@ -55,6 +55,8 @@ pub struct Context {
     pub claims: Claims,
     /// Batches of this account, of all runs, with durable intents that have not ended.
     pub ahead: Arc<AtomicU32>,
+    /// Requests in a row that got no answer in all their attempts.
+    pub given_up: AtomicU32,
     /// Why no further batch is begun.
     pub stop: Stop,
     /// What happened so far.

@@ -201,7 +201,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn failed_report(name: &str, error: &RunError) -> RunReport {
-    let status = if error.is_refusal() { RunStatus::Refused } else { RunStatus::Failed };
+    let status = match error {
+        RunError::Stopped => RunStatus::Interrupted,
+        error if error.is_refusal() => RunStatus::Refused,
+        _ => RunStatus::Failed,
+    };
     RunReport::new(name, None, status).because(chain(error), error.hint())
 }
 
