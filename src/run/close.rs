@@ -201,10 +201,12 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn failed_report(name: &str, error: &RunError) -> RunReport {
-    let status = match error {
-        RunError::Stopped => RunStatus::Interrupted,
-        error if error.is_refusal() => RunStatus::Refused,
-        _ => RunStatus::Failed,
+    let status = if matches!(error, RunError::Stopped) {
+        RunStatus::Interrupted
+    } else if error.is_refusal() {
+        RunStatus::Refused
+    } else {
+        RunStatus::Failed
     };
     RunReport::new(name, None, status).because(chain(error), error.hint())
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     delivery::{self, Context, Item, Settles},
     diff::Annotation,
-    model::{ChangeKind, Entry, Fingerprint, Key, Operation, RecordRef, SyncId},
+    model::{Entry, Key, Operation, RecordRef, SyncId},
     plan::{Plan, PlanItem, Verdict},
     spool::SpoolError,
     state::{LocalSettle, OwnerSpace, State},
@@ -33,9 +33,6 @@ pub(super) struct Outgoing<'a> {
     /// Makes the match fields of a removed key, for connectors without record ids.
     pub(super) key_record: KeyRecord,
 }
-
-/// What was held back by the guard, for the guarded set.
-pub(super) type Guarded = Vec<(Key, ChangeKind, Option<Fingerprint>)>;
 
 impl Outgoing<'_> {
     /// Delivers upserts, waits until they are settled, then delivers removals.

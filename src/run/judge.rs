@@ -82,8 +82,8 @@ impl Basis<'_> {
         while let Some((key, kind, _)) = approved.scan.next().await? {
             writer.push(&key, kind)?;
         }
-        plan.approve(writer.finish(approved.first_run)?);
-        Ok(Approval { standing: true, first_run: approved.first_run, of_invalid: approved.of_invalid })
+        plan.approve(writer.finish(approved.set.first_run)?);
+        Ok(Approval { standing: true, first_run: approved.set.first_run, of_invalid: approved.set.of_invalid })
     }
 
     async fn measured(&self, tally: &Tally, approval: Approval) -> Result<Measured, RunError> {

@@ -8,7 +8,6 @@ use crate::{
     delivery::{Claims, Context, Stop, StopReason, Tally},
     diff,
     model::{Counts, spec::SyncSpec},
-    plan::PlanItem,
     state::{BegunRun, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
 };
@@ -17,8 +16,9 @@ use super::{
     Connected, Engine, RunError, RunReport,
     claims::MatchHasher,
     close::Ended,
-    deliver::{Guarded, Outgoing, held, settle_outside_plan},
-    judge::{Basis, Judged, Place, place},
+    deliver::{Outgoing, settle_outside_plan},
+    guarded,
+    judge::{Basis, Judged},
     planner::{Passed, Planner},
     prepare::Prepared,
     report::{Durations, millis},
@@ -27,8 +27,6 @@ use super::{
 
 /// On SQLite the lock stands for the lease, so there is one epoch.
 const EPOCH: i64 = 1;
-/// Guarded changes in one write.
-const CHUNK: usize = 1_000;
 
 /// What started a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +147,7 @@ impl Run<'_> {
         let judging = Instant::now();
         let (passed, local) = split_local(passed);
         let judged = self.basis().judge(passed).await?;
-        let guarded = self.save_guarded(&judged).await?;
+        let guarded = guarded::save(self.state(), self.record.id, self.begun.run, &judged).await?;
         durations.judge_ms = millis(judging.elapsed());
         self.log_plan(&judged, durations);
         let counts = Counts { guarded, ..judged.counts };
@@ -195,36 +193,6 @@ impl Run<'_> {
             now: self.engine.parts.clock.now(),
             spool_dir: &self.engine.parts.spool_dir,
         }
-    }
-
-    /// Keeps the changes that the guard holds, for an approval, and counts them.
-    async fn save_guarded(&self, judged: &Judged) -> Result<u64, RunError> {
-        if judged.verdict.tripped.is_empty() {
-            return Ok(0);
-        }
-        let first_run = judged.verdict.tripped.iter().any(|trip| trip.rule == crate::plan::Rule::FirstRun);
-        let (mut rows, mut total): (Guarded, u64) = (Vec::new(), 0);
-        for mut reader in [judged.plan.upserts(), judged.plan.removals()] {
-            while let Some(item) = reader.next()? {
-                let PlanItem { row, .. } = &item;
-                if place(&item, judged.withheld) == Place::Planned && held(&judged.verdict, &item) {
-                    rows.push((row.key.clone(), row.planned.kind, row.fingerprint));
-                    total += 1;
-                }
-                if rows.len() >= CHUNK {
-                    self.write_guarded(first_run, std::mem::take(&mut rows)).await?;
-                }
-            }
-            self.write_guarded(first_run, std::mem::take(&mut rows)).await?;
-        }
-        Ok(total)
-    }
-
-    async fn write_guarded(&self, first_run: bool, rows: Guarded) -> Result<(), RunError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        Ok(self.state().writer().save_guarded(self.begun.run, self.record.id, first_run, rows).await?)
     }
 
     fn log_plan(&self, judged: &Judged, durations: Durations) {

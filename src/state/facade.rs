@@ -102,7 +102,7 @@ impl State {
 
     /// Whether this process may write: it opened the state to run syncs.
     pub fn is_writable(&self) -> bool {
-        false
+        self.inner.access == Access::Runner
     }
 
     /// The sync of that name.
@@ -290,7 +290,7 @@ impl State {
         let standing = row.filter(|row| row.expires_at > self.inner.clock.now());
         Ok(standing.map(|row| Approval {
             run: row.run,
-            first_run: row.first_run,
+            set: row.set,
             rows: row.rows,
             expires_at: row.expires_at,
             scan: ApprovedScan::new(Arc::clone(&self.inner.store), row.run),

@@ -24,7 +24,7 @@ mod writer;
 
 pub use error::StateError;
 pub use facade::State;
-pub use guarded::{Approval, ApprovedScan};
+pub use guarded::{Approval, ApprovedScan, GuardedSet};
 pub use open::{Access, OpenOptions};
 pub use overlay::Overlay;
 pub use owners::OwnerScan;

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 
 use super::{
-    NewSync, OwnerSpace, Request, RunClose, RunRow, RunStatus, StateError, SyncRecord, SyncUpdate, codec::PackedPage,
+    GuardedSet, NewSync, OwnerSpace, Request, RunClose, RunRow, RunStatus, StateError, SyncRecord, SyncUpdate,
+    codec::PackedPage,
 };
 use crate::model::{IntentId, Key, RunId, SyncId, Timestamp};
 
@@ -99,7 +100,7 @@ pub(crate) struct DirtyTotals {
 #[derive(Debug, Clone)]
 pub(crate) struct ApprovalRow {
     pub(crate) run: RunId,
-    pub(crate) first_run: bool,
+    pub(crate) set: GuardedSet,
     pub(crate) rows: u64,
     pub(crate) expires_at: Timestamp,
 }
@@ -231,7 +232,7 @@ pub(crate) enum Write {
     AddGuarded {
         run: RunId,
         sync: SyncId,
-        first_run: bool,
+        set: GuardedSet,
         rows: u64,
         at: Timestamp,
         chunks: Vec<Vec<u8>>,
