@@ -24,11 +24,15 @@ fn plan_row(key: Key, kind: ChangeKind, counts: bool) -> PlanRow {
             counts_for_guard: counts,
             loaded: Vec::new(),
             record_id: None,
+            id_from_mark: false,
             find_first: Vec::new(),
             reform: None,
         },
         fingerprint: Some(Fingerprint::from_bytes([1; 16])),
         claims: Vec::new(),
         record: vec![1, 2, 3],
+        entry: None,
+        rejected_before: 0,
+        ambiguous_at: None,
     }
 }
