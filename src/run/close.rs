@@ -201,7 +201,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn failed_report(name: &str, error: &RunError) -> RunReport {
-    let status = if error.is_refusal() { RunStatus::Refused } else { RunStatus::Failed };
+    let status = match error {
+        RunError::Stopped => RunStatus::Interrupted,
+        error if error.is_refusal() => RunStatus::Refused,
+        _ => RunStatus::Failed,
+    };
     RunReport::new(name, None, status).because(chain(error), error.hint())
 }
 
@@ -210,10 +214,7 @@ fn status_of(outcome: &Outcome, standing_rejects: u64) -> RunStatus {
     let counts = &outcome.counts;
     match &outcome.stop {
         Some(
-            StopReason::Storage(_)
-            | StopReason::Fault(_)
-            | StopReason::Outage(_)
-            | StopReason::TooManyRejects { .. },
+            StopReason::Storage(_) | StopReason::Fault(_) | StopReason::Outage(_) | StopReason::TooManyRejects { .. },
         ) => return RunStatus::Failed,
         Some(StopReason::Shutdown) => return RunStatus::Interrupted,
         Some(StopReason::Quota { .. } | StopReason::Hold(_) | StopReason::PlanTooOld) | None => {}

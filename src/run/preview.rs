@@ -70,7 +70,7 @@ impl Engine {
         let record = known.unwrap_or_else(|| stranger(sync, prepared.target(spec)));
         let rows = prepared.source.read(&prepared.query, &prepared.schema);
         let overlay = self.state().overlay(record.id);
-        let passed = self.planner(&prepared, &record).pass(rows, overlay, progress).await?;
+        let passed = self.planner(&prepared, &record).pass(rows, overlay, &self.parts.shutdown, progress).await?;
         let entries = if first_run { 0 } else { self.state().standing(record.id).await?.entries };
         let basis = Basis {
             sync,
@@ -135,7 +135,9 @@ fn summarise(
         first_run,
         counts,
         hint: judged.verdict.tripped.first().map(|trip| trip.hint.to_owned()),
-        trips: trips.map(|trip| TripLine { rule: trip.rule.name().to_owned(), message: trip.message.clone() }).collect(),
+        trips: trips
+            .map(|trip| TripLine { rule: trip.rule.name().to_owned(), message: trip.message.clone() })
+            .collect(),
         withheld: judged.withheld,
         requests,
         sample,

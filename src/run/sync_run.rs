@@ -178,7 +178,8 @@ impl Run<'_> {
     async fn pass(&self, prepared: &Prepared<'_>, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<Passed, RunError> {
         let rows = prepared.source.read(&prepared.query, &prepared.schema);
         let planner = self.engine.planner(prepared, &self.record);
-        planner.pass(rows, self.state().overlay(self.record.id), progress).await
+        let shutdown = &self.engine.parts.shutdown;
+        planner.pass(rows, self.state().overlay(self.record.id), shutdown, progress).await
     }
 
     fn state(&self) -> &State {
@@ -252,19 +253,20 @@ impl Run<'_> {
         }
     }
 
-    async fn deliver(
-        &self,
-        prepared: &Prepared<'_>,
-        judged: &Judged,
-        outcome: &mut Outcome,
-    ) -> Result<(), RunError> {
+    async fn deliver(&self, prepared: &Prepared<'_>, judged: &Judged, outcome: &mut Outcome) -> Result<(), RunError> {
         let spec = self.engine.destination(self.sync)?;
-        let connected = self.engine.connect(spec, prepared.destination.as_ref()).await?;
+        let connected = match self.engine.connect(spec, prepared.destination.as_ref()).await {
+            Err(RunError::Request { fault, .. }) => return Ok(outcome.nothing_sent(*fault)),
+            connected => connected?,
+        };
         self.check_account(&connected).await?;
         let before = connected.account.stats();
         let context = self.context(prepared, &connected).await?;
         let hasher = self.engine.match_hasher(prepared, &self.record);
-        let resolved = resolve(&context, hasher.as_ref(), &judged.plan, &judged.to_find).await?;
+        let resolved = match resolve(&context, hasher.as_ref(), &judged.plan, &judged.to_find).await {
+            Err(RunError::Request { fault, .. }) => return Ok(outcome.nothing_sent(*fault)),
+            resolved => resolved?,
+        };
         let outgoing = Outgoing {
             context: &context,
             plan: &judged.plan,
@@ -279,11 +281,7 @@ impl Run<'_> {
         delivered
     }
 
-    async fn context(
-        &self,
-        prepared: &Prepared<'_>,
-        connected: &Connected,
-    ) -> Result<Context, RunError> {
+    async fn context(&self, prepared: &Prepared<'_>, connected: &Connected) -> Result<Context, RunError> {
         let parts = &self.engine.parts;
         let claims = if prepared.traits.keeps_ids {
             Claims::load(self.state(), self.record.id).await?
@@ -308,6 +306,7 @@ impl Run<'_> {
             shutdown: parts.shutdown.clone(),
             claims,
             ahead: connected.ahead.clone(),
+            given_up: Default::default(),
             stop: Stop::default(),
             tally: Tally::default(),
             #[cfg(feature = "sabotage")]
@@ -371,6 +370,12 @@ impl Engine {
 }
 
 impl Outcome {
+    /// The destination could not even be asked: everything that would have been sent is left over.
+    fn nothing_sent(&mut self, fault: crate::wire::Fault) {
+        self.counts.left_over = self.counts.added + self.counts.changed + self.counts.removed - self.counts.guarded;
+        self.stop = Some(StopReason::of_fault(fault));
+    }
+
     fn count(&mut self, context: &Context, before: &crate::wire::AccountStats) {
         let tally = context.tally.get();
         self.counts.delivered = tally.delivered;

@@ -4,14 +4,22 @@
 //! [`State`] is independent of the store: pages and their codec, the journal, the [`Overlay`], the owner index, sealing,
 //! and the [`Writer`], the one task through which everything is written (group commit, fail-stop).
 
+mod begin;
+mod codec;
+mod compact;
 mod error;
 mod facade;
 mod guarded;
+mod keyring;
 mod open;
 mod overlay;
 mod owners;
 mod records;
 mod settle;
+mod sqlite;
+mod store;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use error::StateError;
