@@ -33,6 +33,8 @@ pub(super) struct ToFind {
     pub(super) key: Key,
     pub(super) removal: bool,
     pub(super) sealed: Vec<Box<[u8]>>,
+    /// A record id that only an unanswered operation names: its record may be another key's.
+    pub(super) unproven_id: Option<Box<str>>,
 }
 
 /// What the guard needs to know of the sync and its snapshot.
@@ -136,11 +138,13 @@ fn list_conflicts(annotations: &crate::plan::Annotations, invalid: &mut Vec<Inva
 }
 
 fn needs_finding(item: PlanItem) -> Option<ToFind> {
-    let wanted = item.is_planned() && !item.row.planned.find_first.is_empty();
+    let planned = &item.row.planned;
+    let wanted = item.is_planned() && (planned.id_from_mark || !planned.find_first.is_empty());
     wanted.then(|| ToFind {
         removal: item.row.planned.kind == ChangeKind::Removed,
         key: item.row.key,
         sealed: item.row.planned.find_first,
+        unproven_id: item.row.planned.record_id.filter(|_| item.row.planned.id_from_mark),
     })
 }
 
