@@ -73,7 +73,9 @@ impl Check<'_> {
     fn reference(&self, kind: &'static str, name: &str, entry: &Entry, key: &str, target: &'static str) {
         let Item::Table(table) = &entry.node.value else { return };
         let Some(Item::Text(wanted)) = table.get(key).map(|entry| &entry.node.value) else { return };
-        if self.tree.names(target).any(|name| name == wanted) {
+        // With a misspelt `[model.NAME]` the names are not known; the misspelling has been reported.
+        let lost = self.sink.names_are_lost() || self.tree.misspelt.contains(target);
+        if lost || self.tree.names(target).any(|name| name == wanted) {
             return;
         }
         let hint = nearest(wanted, self.tree.names(target))
@@ -94,7 +96,8 @@ impl Check<'_> {
                     }
                 }
                 // `"*"` may map it: that is known once the model's columns are.
-                None if sync.star.is_some() || sync.fields.is_empty() => {}
+                // A field that is there but wrong has been reported.
+                None if sync.star.is_some() || sync.fields.is_empty() || self.names_field(sync, name) => {}
                 None => {
                     let near = nearest(name, sync.fields.iter().map(|field| field.name.as_str()));
                     let hint = near.map_or_else(
@@ -106,6 +109,16 @@ impl Check<'_> {
                 }
             }
         }
+    }
+
+    fn names_field(&self, sync: &SyncSpec, name: &str) -> bool {
+        let table = |entry: &Entry| match &entry.node.value {
+            Item::Table(table) => Some(table.clone()),
+            _ => None,
+        };
+        let entry = self.tree.named.get("syncs").and_then(|syncs| syncs.get(&sync.name));
+        let fields = entry.and_then(table).and_then(|keys| keys.get("fields").and_then(table));
+        fields.is_some_and(|fields| fields.contains_key(name))
     }
 
     fn late_window(&self, sync: &SyncSpec, destination: &DestinationSpec) {

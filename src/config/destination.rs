@@ -40,21 +40,19 @@ enum Vendor {
 /// Decodes a destination.
 pub(super) fn destination(name: &str, entry: &Entry, sink: &Sink) -> Option<DestinationSpec> {
     let reader = Reader::of(&entry.node, format!("destination `{name}`"), sink)?;
-    if !reader.has("type") {
-        reader.missing("type", "\"hubspot\"");
-    }
-    let vendor = reader.choice("type", &[("hubspot", Vendor::HubSpot), ("http", Vendor::Http)], &LATER)?;
+    reader.require(&["type"], "\"hubspot\"");
+    let vendors = [("hubspot", Vendor::HubSpot), ("http", Vendor::Http)];
+    let Some(vendor) = reader.choice("type", &vendors, &LATER) else {
+        reader.abandon();
+        return None;
+    };
     let (vendor, auth) = match vendor {
         Vendor::HubSpot => {
-            if !reader.has("token") {
-                reader.missing("token", "{ env = \"HUBSPOT_TOKEN\" }");
-            }
+            reader.require(&["token"], "{ env = \"HUBSPOT_TOKEN\" }");
             (Some(VendorSpec::HubSpot(vendor::hubspot(&reader))), token(&reader))
         }
         Vendor::Http => {
-            if !reader.has("base_url") {
-                reader.missing("base_url", "\"https://api.example.com\"");
-            }
+            reader.require(&["base_url"], "\"https://api.example.com\"");
             let auth = if reader.has("token") { token(&reader) } else { Some(AuthSpec::None) };
             (vendor::http(&reader).map(VendorSpec::Http), auth)
         }

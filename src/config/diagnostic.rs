@@ -1,6 +1,11 @@
 //! Errors and warnings with their place in a file.
 
-use std::{cell::RefCell, collections::BTreeSet, fmt, path::PathBuf};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    fmt,
+    path::PathBuf,
+};
 
 /// Where something stands in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,12 +88,15 @@ pub(super) struct Sink {
     warnings: RefCell<Vec<Diagnostic>>,
     /// Files and lines with broken syntax: what is missing or odd there is a consequence, not a mistake of its own.
     broken: RefCell<BTreeSet<(PathBuf, usize)>>,
+    /// A `[table]` line is broken, so that names may be lost.
+    broken_header: Cell<bool>,
 }
 
 impl Sink {
     /// Reports broken syntax, once a line.
-    pub(super) fn syntax(&self, origin: &Origin, cause: &str, hint: &str) {
+    pub(super) fn syntax(&self, origin: &Origin, in_header: bool, cause: &str, hint: &str) {
         self.error(origin, "the file is not valid TOML", cause, hint);
+        self.broken_header.set(self.broken_header.get() || in_header);
         if let Origin::File { path, line, .. } = origin {
             self.broken.borrow_mut().insert((path.clone(), *line));
         }
@@ -103,6 +111,11 @@ impl Sink {
         if !broken {
             self.error(origin, message, cause, hint);
         }
+    }
+
+    /// True when names that are referred to may have been lost with a broken `[table]` line.
+    pub(super) fn names_are_lost(&self) -> bool {
+        self.broken_header.get()
     }
 
     fn is_broken(&self, origin: &Origin) -> bool {

@@ -13,7 +13,7 @@ use crate::model::{
 /// Decodes the fields of a sync.
 pub(super) fn fields(sync: &Reader<'_>, when_null: WhenNull) -> (Vec<FieldSpec>, Option<StarSpec>) {
     let Some(node) = sync.get("fields") else {
-        sync.missing("fields", "{ email = \"email\" }");
+        sync.missing(&["fields"], "{ email = \"email\" }");
         return (Vec::new(), None);
     };
     let Item::Table(table) = &node.value else {
@@ -133,8 +133,7 @@ fn table_field(sync: &Reader<'_>, name: &str, node: &Node, default: WhenNull) ->
         }
         (false, false) if later => None,
         (false, false) => {
-            let cause = "got neither `column` nor `value`";
-            sync.refuse(name, node, cause, format!("write {name} = \"COLUMN\" or {name} = {{ value = … }}"));
+            reader.missing(&["column", "value"], "\"…\"");
             None
         }
     };

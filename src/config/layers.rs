@@ -1,7 +1,7 @@
 //! Folders of TOML files to one tree: files of a folder side by side, later folders on top.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
@@ -26,6 +26,8 @@ pub(super) struct Tree {
     pub(super) top: BTreeMap<String, Entry>,
     /// The items of `[sources]`, `[models]`, `[destinations]` and `[syncs]`, by table and name.
     pub(super) named: BTreeMap<&'static str, Table>,
+    /// Known tables that a misspelt one stands for.
+    pub(super) misspelt: BTreeSet<&'static str>,
 }
 
 /// Reads every folder.
@@ -83,7 +85,9 @@ impl Tree {
                 add_once(&mut self.top, key.clone(), entry, &format!("`{key}`"), sink);
             } else {
                 let known = NAMED.into_iter().chain(SINGLE).chain([ENVIRONMENT]);
-                let hint = nearest(&key, known.clone()).map_or_else(
+                let near = nearest(&key, known.clone());
+                self.misspelt.extend(near);
+                let hint = near.map_or_else(
                     || format!("known tables: {}", known.collect::<Vec<_>>().join(", ")),
                     |name| format!("did you mean `{name}`?"),
                 );
@@ -110,6 +114,7 @@ impl Tree {
     /// Puts a later folder on top: its keys replace those of the same item or table.
     fn overlay(&mut self, above: Self) {
         overlay(&mut self.top, above.top);
+        self.misspelt.extend(above.misspelt);
         for (kind, items) in above.named {
             overlay(self.named.entry(kind).or_default(), items);
         }

@@ -39,9 +39,9 @@ fn window(reader: &Reader<'_>) -> Option<WindowSpec> {
     let per = reader.duration("per", Duration::from_millis(100), Duration::from_secs(86_400));
     let smooth = reader.boolean("smooth");
     match (reader.has("requests"), reader.has("per")) {
-        (true, false) => reader.missing("per", "\"10s\""),
-        (false, true) => reader.missing("requests", "100"),
-        (false, false) if smooth.is_some() => reader.missing("requests", "100"),
+        (true, false) => reader.missing(&["per"], "\"10s\""),
+        (false, true) => reader.missing(&["requests"], "100"),
+        (false, false) if smooth.is_some() => reader.missing(&["requests"], "100"),
         (true, true) | (false, false) => {}
     }
     Some(WindowSpec { requests: u32::try_from(requests?).ok()?, per: per?, smooth: smooth.unwrap_or(false) })

@@ -1,11 +1,11 @@
 //! Strict, typed reading of one table. Nothing is coerced; unknown keys are refused.
 
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, time::Duration};
 
 use super::{
     diagnostic::{Origin, Sink},
     scalar,
-    tree::{Item, Node, Table},
+    tree::{Entry, Item, Node, Table},
 };
 use crate::model::nearest;
 
@@ -17,12 +17,29 @@ pub(super) struct Reader<'a> {
     /// What the table is, for messages: ``sync `crm` ``.
     pub(super) what: String,
     pub(super) sink: &'a Sink,
-    known: RefCell<Vec<&'static str>>,
+    known: RefCell<BTreeSet<&'static str>>,
+    later: RefCell<Vec<&'static str>>,
+    missing: RefCell<Vec<Missing>>,
+}
+
+/// A key that must be there and is not: reported at the end, when it is known whether a misspelt key stands for it.
+struct Missing {
+    /// The keys of which one is required.
+    keys: &'static [&'static str],
+    hint: String,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(table: &'a Table, origin: &'a Origin, what: impl Into<String>, sink: &'a Sink) -> Self {
-        Self { table, origin, what: what.into(), sink, known: RefCell::default() }
+        Self {
+            table,
+            origin,
+            what: what.into(),
+            sink,
+            known: RefCell::default(),
+            later: RefCell::default(),
+            missing: RefCell::default(),
+        }
     }
 
     /// A reader of `node`, which must be a table.
@@ -40,7 +57,7 @@ impl<'a> Reader<'a> {
 
     /// The value of a key.
     pub(super) fn get(&self, key: &'static str) -> Option<&'a Node> {
-        self.known.borrow_mut().push(key);
+        self.known.borrow_mut().insert(key);
         self.table.get(key).map(|entry| &entry.node)
     }
 
@@ -54,14 +71,17 @@ impl<'a> Reader<'a> {
         self.table.contains_key(key)
     }
 
-    /// Reports a key that must be there.
-    pub(super) fn missing(&self, key: &str, example: &str) {
-        self.sink.missing(
-            self.origin,
-            format!("{} has no `{key}`", self.what),
-            format!("`{key}` is required"),
-            format!("add `{key} = {example}`"),
-        );
+    /// Reports a key that must be there. `keys` are the alternatives, the preferred one first.
+    pub(super) fn missing(&self, keys: &'static [&'static str], example: &str) {
+        let key = keys.first().copied().unwrap_or_default();
+        self.missing.borrow_mut().push(Missing { keys, hint: format!("add `{key} = {example}`") });
+    }
+
+    /// Requires a key.
+    pub(super) fn require(&self, keys: &'static [&'static str], example: &str) {
+        if !keys.iter().any(|key| self.has(key)) {
+            self.missing(keys, example);
+        }
     }
 
     /// Reports a value of the wrong type or form. Never prints the value.
@@ -78,7 +98,8 @@ impl<'a> Reader<'a> {
     /// Keys of the design that later versions will have.
     pub(super) fn reserved(&self, keys: &[&'static str]) {
         for key in keys {
-            if self.get(key).is_some() {
+            self.later.borrow_mut().push(key);
+            if self.has(key) {
                 self.not_available(self.origin_of(key), key, "the key");
             }
         }
@@ -100,10 +121,9 @@ impl<'a> Reader<'a> {
     }
 
     /// A text that is not empty, required.
-    pub(super) fn required_text(&self, key: &'static str, example: &str) -> Option<String> {
-        if !self.has(key) {
-            self.missing(key, example);
-        }
+    pub(super) fn required_text(&self, keys: &'static [&'static str; 1], example: &str) -> Option<String> {
+        self.require(keys, example);
+        let [key] = keys;
         self.text(key)
     }
 
@@ -223,16 +243,55 @@ impl<'a> Reader<'a> {
         percent
     }
 
-    /// Refuses the keys that nobody asked for.
+    /// Refuses the keys that nobody asked for, and reports those that are missing.
     pub(super) fn finish(self) {
+        self.finish_missing();
         let known = self.known.borrow();
-        for (key, entry) in self.table.iter().filter(|(key, _)| !known.contains(&key.as_str())) {
-            let mut names: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
-            names.sort_unstable();
+        for (key, entry) in self.unknown() {
+            let names: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
             let hint = nearest(key, known.iter().copied())
                 .map_or_else(|| format!("known keys: {}", names.join(", ")), |name| format!("did you mean `{name}`?"));
-            let message = format!("unknown key `{key}` in {}", self.what);
-            self.sink.error(&entry.key, message, "keys that are not known are refused, not ignored", hint);
+            self.refuse_unknown(key, entry, hint);
+        }
+    }
+
+    /// Ends the reading of a table whose kind is not known, so that its other keys cannot be judged.
+    pub(super) fn abandon(self) {
+        self.finish_missing();
+        let missing = self.missing.borrow();
+        for (key, entry) in self.unknown() {
+            if let Some(name) = nearest(key, missing.iter().flat_map(|missing| missing.keys.iter().copied())) {
+                self.refuse_unknown(key, entry, format!("did you mean `{name}`?"));
+            }
+        }
+    }
+
+    fn unknown(&self) -> impl Iterator<Item = (&'a String, &'a Entry)> {
+        let (known, later) = (self.known.borrow().clone(), self.later.borrow().clone());
+        self.table.iter().filter(move |(key, _)| !known.contains(key.as_str()) && !later.contains(&key.as_str()))
+    }
+
+    fn refuse_unknown(&self, key: &str, entry: &Entry, hint: String) {
+        let message = format!("unknown key `{key}` in {}", self.what);
+        self.sink.error(&entry.key, message, "keys that are not known are refused, not ignored", hint);
+    }
+
+    /// Reports missing keys, but not those that a misspelt key stands for.
+    fn finish_missing(&self) {
+        let known = self.known.borrow();
+        for Missing { keys, hint } in self.missing.borrow().iter() {
+            let mut meant = self.unknown().filter_map(|(key, _)| nearest(key, known.iter().copied()));
+            if !meant.any(|name| keys.contains(&name)) {
+                let names: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
+                let names = names.join(", ");
+                let cause = if keys.len() == 1 {
+                    format!("{names} is required")
+                } else {
+                    format!("one of {names} is required")
+                };
+                let key = keys.first().copied().unwrap_or_default();
+                self.sink.missing(self.origin, format!("{} has no `{key}`", self.what), cause, hint.clone());
+            }
         }
     }
 }

@@ -54,7 +54,9 @@ fn reference(outer: &Reader<'_>, key: &str, node: &Node) -> Option<SecretSpec> {
     .flatten()
     .collect();
     let named = ["env", "file", "command"].into_iter().filter(|key| reader.has(key)).count();
-    if named != 1 {
+    if named == 0 {
+        reader.missing(&["env", "file", "command"], "\"NAME\"");
+    } else if named > 1 {
         let cause = format!("got {named} of `env`, `file` and `command`, expected one");
         outer.sink.error(&node.origin, format!("{} has not one origin", reader.what), cause, HINT);
         given.clear();

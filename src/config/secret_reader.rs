@@ -192,3 +192,66 @@ fn text(bytes: Zeroizing<Vec<u8>>, reference: &str) -> Result<SecretString, Secr
     }
     Ok(SecretString::from(line))
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    async fn read(spec: SecretSpec) -> Result<String, SecretError> {
+        let reader = SecretReader::new(Environment::of([("TOKEN", "from-env"), ("EMPTY", "")]));
+        reader.read(&spec).await.map(|secret| secret.expose_secret().to_owned())
+    }
+
+    fn command(words: &[&str]) -> SecretSpec {
+        SecretSpec::Command(words.iter().map(|word| (*word).to_owned()).collect())
+    }
+
+    #[tokio::test]
+    async fn environment() {
+        assert_eq!(read(SecretSpec::Env("TOKEN".to_owned())).await.unwrap(), "from-env");
+        for name in ["EMPTY", "ABSENT"] {
+            let error = read(SecretSpec::Env(name.to_owned())).await.unwrap_err();
+            assert!(matches!(error, SecretError::NotSet { .. }), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn files_are_private_and_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        fs::write(&path, "first\n").unwrap();
+        mode(0o644);
+        let error = read(SecretSpec::File(path.clone())).await.unwrap_err();
+        assert!(matches!(error, SecretError::Permissions { mode: 0o644, .. }), "{error}");
+        assert!(!error.to_string().contains("first"));
+        mode(0o600);
+        assert_eq!(read(SecretSpec::File(path.clone())).await.unwrap(), "first");
+        fs::write(&path, "second\r\n\n").unwrap();
+        assert_eq!(read(SecretSpec::File(path.clone())).await.unwrap(), "second\r\n", "one newline is cut");
+        fs::write(&path, "\n").unwrap();
+        assert!(matches!(read(SecretSpec::File(path.clone())).await, Err(SecretError::Unusable { .. })));
+        fs::write(&path, [0xFF]).unwrap();
+        assert!(matches!(read(SecretSpec::File(path.clone())).await, Err(SecretError::Unusable { .. })));
+        fs::write(&path, vec![b'x'; 65 << 10]).unwrap();
+        assert!(matches!(read(SecretSpec::File(path.clone())).await, Err(SecretError::Unusable { .. })));
+    }
+
+    #[tokio::test]
+    async fn commands() {
+        assert_eq!(read(command(&["printf", "%s", "from command"])).await.unwrap(), "from command");
+        let failed = read(command(&["sh", "-c", "echo canary; exit 3"])).await.unwrap_err();
+        assert!(matches!(failed, SecretError::CommandFailed { .. }) && !failed.to_string().contains("canary"));
+        assert!(matches!(read(command(&["/does/not/exist"])).await, Err(SecretError::Command { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_never_answers_is_given_up() {
+        let failed = read(command(&["sleep", "1000"])).await.unwrap_err();
+        assert_eq!(failed.to_string(), "secret command `sleep` did not answer within 30 seconds");
+    }
+}

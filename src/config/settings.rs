@@ -46,7 +46,7 @@ fn state(reader: &Reader<'_>) -> StateSettings {
     if let (TextSpec::Plain(text), Some(node)) = (&url, reader.get("url")) {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             reader.not_available(&node.origin, "postgres://", "a state store on PostgreSQL");
-        } else if !text.strip_prefix("sqlite://").is_some_and(|path| !path.is_empty()) {
+        } else if text.strip_prefix("sqlite://").is_none_or(str::is_empty) {
             reader.refuse("url", node, "expected `sqlite://FILE`", format!("write `url = \"{STATE_URL}\"`"));
         }
     }
@@ -78,11 +78,8 @@ fn listen(reader: &Reader<'_>) -> Option<SocketAddr> {
 }
 
 fn log(reader: &Reader<'_>) -> LogSettings {
-    let level = reader.text("level").unwrap_or_else(|| "info".to_owned());
-    if let (Err(error), Some(node)) = (level.parse::<tracing_subscriber::filter::Targets>(), reader.get("level")) {
-        let hint = "use `error`, `warn`, `info`, `debug` or `trace`, or a list such as \"info,syncline::wire=debug\"";
-        reader.refuse("level", node, error.to_string(), hint);
-    }
+    let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
+    let level = reader.choice("level", &levels, &[]).unwrap_or("info").to_owned();
     let formats = [("auto", "auto"), ("json", "json"), ("pretty", "pretty")];
     LogSettings { level, format: reader.choice("format", &formats, &[]).unwrap_or("auto").to_owned() }
 }

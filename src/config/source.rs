@@ -37,16 +37,16 @@ enum Kind {
 /// Decodes a source.
 pub(super) fn source(name: &str, entry: &Entry, sink: &Sink) -> Option<SourceSpec> {
     let reader = Reader::of(&entry.node, format!("source `{name}`"), sink)?;
-    if !reader.has("type") {
-        reader.missing("type", "\"postgres\"");
-    }
-    let kind = reader.choice("type", &[("postgres", Kind::Postgres), ("sqlite", Kind::Sqlite)], &LATER)?;
+    reader.require(&["type"], "\"postgres\"");
+    let kinds = [("postgres", Kind::Postgres), ("sqlite", Kind::Sqlite)];
+    let Some(kind) = reader.choice("type", &kinds, &LATER) else {
+        reader.abandon();
+        return None;
+    };
     let kind = match kind {
         Kind::Postgres => postgres(&reader).map(SourceKind::Postgres),
         Kind::Sqlite => {
-            if !reader.has("path") {
-                reader.missing("path", "\"data/warehouse.db\"");
-            }
+            reader.require(&["path"], "\"data/warehouse.db\"");
             secret::text_or_secret(&reader, "path").map(|path| SourceKind::Sqlite { path })
         }
     };
@@ -77,13 +77,13 @@ fn postgres(reader: &Reader<'_>) -> Option<PostgresSpec> {
             Some(PostgresSpec::Url(url))
         }
         (false, Some(_)) => {
-            for required in ["host", "database", "user"].into_iter().filter(|key| !reader.has(key)) {
-                reader.missing(required, "\"…\"");
-            }
+            reader.require(&["host"], "\"localhost\"");
+            reader.require(&["database"], "\"warehouse\"");
+            reader.require(&["user"], "\"syncline\"");
             parts
         }
         (false, None) => {
-            reader.missing("url", "{ env = \"WAREHOUSE_URL\" }");
+            reader.missing(&["url"], "{ env = \"WAREHOUSE_URL\" }");
             None
         }
     }
@@ -119,7 +119,7 @@ fn check_url(reader: &Reader<'_>, node: &Node, text: &str) {
 /// Decodes a model. `sql_file` is read here, relative to the file that names it.
 pub(super) fn model(name: &str, entry: &Entry, sink: &Sink) -> Option<ModelSpec> {
     let reader = Reader::of(&entry.node, format!("model `{name}`"), sink)?;
-    let source = reader.required_text("source", "\"warehouse\"");
+    let source = reader.required_text(&["source"], "\"warehouse\"");
     let primary_key = primary_key(&reader);
     let body = body(&reader);
     reader.reserved(&["changed_when", "full_every", "dbt"]);
@@ -128,9 +128,7 @@ pub(super) fn model(name: &str, entry: &Entry, sink: &Sink) -> Option<ModelSpec>
 }
 
 fn primary_key(reader: &Reader<'_>) -> Option<Vec<String>> {
-    if !reader.has("primary_key") {
-        reader.missing("primary_key", "\"id\"");
-    }
+    reader.require(&["primary_key"], "\"id\"");
     let columns = reader.texts("primary_key")?;
     let mut seen = BTreeSet::new();
     if let (Some(twice), Some(node)) = (columns.iter().find(|column| !seen.insert(*column)), reader.get("primary_key"))
@@ -149,7 +147,7 @@ fn body(reader: &Reader<'_>) -> Option<ModelBodySpec> {
     match named.as_slice() {
         [_] => sql.or(table).or(file),
         [] => {
-            reader.missing("sql", "\"select …\"` or `table = \"schema.name\"` or `sql_file = \"model.sql\"");
+            reader.missing(&["sql", "table", "sql_file"], "\"select …\"");
             None
         }
         [_, second, ..] => {

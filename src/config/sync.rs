@@ -71,9 +71,9 @@ pub(super) fn defaults(tree: &Tree, sink: &Sink) -> Defaults {
 /// Decodes a sync.
 pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) -> Option<SyncSpec> {
     let reader = Reader::of(&entry.node, format!("sync `{name}`"), sink)?;
-    let model = required(&reader, "model", "\"customers\"");
-    let destination = required(&reader, "destination", "\"crm\"");
-    let object = required(&reader, "object", "\"contacts\"");
+    let model = required(&reader, &["model"], "\"customers\"");
+    let destination = required(&reader, &["destination"], "\"crm\"");
+    let object = required(&reader, &["object"], "\"contacts\"");
     let match_fields = match_fields(&reader);
     let mode = mode(&reader);
     let on_removed = on_removed(&reader, mode);
@@ -103,9 +103,10 @@ pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) 
 }
 
 /// A required text that is not reported missing when it stands among the fields: that is reported there.
-fn required(reader: &Reader<'_>, key: &'static str, example: &str) -> Option<String> {
-    if !reader.has(key) && !among_fields(reader, key) {
-        reader.missing(key, example);
+fn required(reader: &Reader<'_>, keys: &'static [&'static str; 1], example: &str) -> Option<String> {
+    let [key] = keys;
+    if !among_fields(reader, key) {
+        reader.require(keys, example);
     }
     reader.text(key)
 }
@@ -118,8 +119,8 @@ fn among_fields(reader: &Reader<'_>, key: &str) -> bool {
 }
 
 fn match_fields(reader: &Reader<'_>) -> Option<Vec<String>> {
-    if !reader.has("match") && !among_fields(reader, "match") {
-        reader.missing("match", "\"email\"");
+    if !among_fields(reader, "match") {
+        reader.require(&["match"], "\"email\"");
     }
     let fields = reader.texts("match")?;
     if fields.len() > 1 {
@@ -177,7 +178,7 @@ fn schedule(reader: &Reader<'_>) -> Option<Schedule> {
             let inner = Reader::of(node, format!("`schedule` of {}", reader.what), reader.sink)?;
             let later = ["cron", "timezone", "after"];
             if !inner.has("every") && !later.into_iter().any(|key| inner.has(key)) {
-                inner.missing("every", "\"15m\"");
+                inner.missing(&["every"], "\"15m\"");
             }
             let every = inner.duration("every", SECOND, 31 * DAY);
             inner.reserved(&later);

@@ -96,7 +96,8 @@ impl File<'_> {
         } else {
             "see https://toml.io for the syntax; texts need quotes"
         };
-        self.sink.syntax(&self.origin(offset), cause, hint);
+        let line = self.text.get(..offset).and_then(|before| before.lines().next_back()).unwrap_or_default();
+        self.sink.syntax(&self.origin(offset), line.trim_start().starts_with('['), cause, hint);
     }
 
     fn table(&self, table: &DeTable<'_>) -> Table {

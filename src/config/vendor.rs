@@ -14,9 +14,7 @@ pub(super) fn hubspot(reader: &Reader<'_>) -> HubSpotSpec {
 
 /// The keys of the generic `http` destination.
 pub(super) fn http(reader: &Reader<'_>) -> Option<HttpSpec> {
-    if !reader.has("path") {
-        reader.missing("path", "\"/v1/{object}\"");
-    }
+    reader.require(&["path"], "\"/v1/{object}\"");
     let upsert_path = path(reader, "path");
     let methods = ["POST", "PUT", "PATCH"].map(|method| (method, method));
     let method = reader.choice("method", &methods, &[]).unwrap_or("POST").to_owned();
@@ -30,6 +28,10 @@ pub(super) fn http(reader: &Reader<'_>) -> Option<HttpSpec> {
     let idempotency_header = header(reader).unwrap_or_else(|| "Idempotency-Key".to_owned());
     let results = reader.get("results").and_then(|node| results(reader, node));
     let identity = reader.get("identity").and_then(|node| identity(reader, node));
+    // What is there but wrong is reported above; without it, checks across tables would report its consequences.
+    if (reader.has("results") && results.is_none()) || (reader.has("delete_path") && delete_path.is_none()) {
+        return None;
+    }
     Some(HttpSpec {
         path: upsert_path?,
         method,
@@ -75,17 +77,16 @@ fn pointer(reader: &Reader<'_>, key: &'static str) -> Option<String> {
     None
 }
 
-fn required_pointer(reader: &Reader<'_>, key: &'static str) -> Option<String> {
-    if !reader.has(key) {
-        reader.missing(key, "\"/…\"");
-    }
+fn required_pointer(reader: &Reader<'_>, keys: &'static [&'static str; 1]) -> Option<String> {
+    reader.require(keys, "\"/…\"");
+    let [key] = keys;
     pointer(reader, key)
 }
 
 fn results(outer: &Reader<'_>, node: &Node) -> Option<HttpResultsSpec> {
     let reader = Reader::of(node, format!("`results` of {}", outer.what), outer.sink)?;
-    let rows = required_pointer(&reader, "rows");
-    let status = required_pointer(&reader, "status");
+    let rows = required_pointer(&reader, &["rows"]);
+    let status = required_pointer(&reader, &["status"]);
     let success = success(&reader);
     let key = pointer(&reader, "key");
     let record_id = pointer(&reader, "record_id");
@@ -99,7 +100,7 @@ fn results(outer: &Reader<'_>, node: &Node) -> Option<HttpResultsSpec> {
 fn success(reader: &Reader<'_>) -> Option<Vec<String>> {
     const HINT: &str = "list the values, such as [\"ok\", true, 200]";
     let Some(node) = reader.get("success") else {
-        reader.missing("success", "[true]");
+        reader.missing(&["success"], "[true]");
         return None;
     };
     let Item::Array(items) = &node.value else {
@@ -124,11 +125,9 @@ fn success(reader: &Reader<'_>) -> Option<Vec<String>> {
 
 fn identity(outer: &Reader<'_>, node: &Node) -> Option<HttpIdentitySpec> {
     let reader = Reader::of(node, format!("`identity` of {}", outer.what), outer.sink)?;
-    if !reader.has("path") {
-        reader.missing("path", "\"/v1/me\"");
-    }
+    reader.require(&["path"], "\"/v1/me\"");
     let path = path(&reader, "path");
-    let pointer = required_pointer(&reader, "pointer");
+    let pointer = required_pointer(&reader, &["pointer"]);
     reader.finish();
     Some(HttpIdentitySpec { path: path?, pointer: pointer? })
 }

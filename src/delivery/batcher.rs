@@ -144,6 +144,7 @@ mod tests {
             entry: None,
             takes_over: None,
             rejected_before: 0,
+            unapproved_removal: false,
             size,
         }
     }

@@ -85,6 +85,8 @@ pub struct Tallied {
     pub batches: u64,
     /// Attempts after the first.
     pub retries: u64,
+    /// Removals that were settled without an approval.
+    pub unapproved_removals: u64,
 }
 
 impl Tally {

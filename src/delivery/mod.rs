@@ -17,5 +17,5 @@ pub use item::Item;
 pub use local::Settles;
 pub use mask::mask;
 pub use pass::{DeliveryError, deliver};
-pub use settle::settle_without_request;
+pub use settle::{forget_entry, settle_without_request};
 pub use stop::{Stop, StopReason};

@@ -108,7 +108,10 @@ async fn delivered(
 ) -> Result<End, StateError> {
     let quiet_until = quiet_until(context, &item, ambiguous_at);
     if item.operation.is_removal() {
-        context.tally.add(|tally| tally.delivered += 1);
+        context.tally.add(|tally| {
+            tally.delivered += 1;
+            tally.unapproved_removals += u64::from(item.unapproved_removal);
+        });
         return Ok(End::Remove { owners: owner_changes(context, item.entry.as_ref(), None), quiet_until });
     }
     let record_id = if context.keeps_ids { answered.or_else(|| item.record_id.clone()) } else { None };
@@ -214,7 +217,10 @@ pub(super) fn owner_changes(context: &Context, old: Option<&Entry>, new: Option<
 
 /// Settles a key that needs no request: it leaves the snapshot, or stays as a tombstone.
 pub fn settle_without_request(context: &Context, item: Item, tombstone: bool) -> LocalSettle {
-    context.tally.add(|tally| tally.skipped += 1);
+    context.tally.add(|tally| {
+        tally.skipped += 1;
+        tally.unapproved_removals += u64::from(item.unapproved_removal);
+    });
     let end = match item.entry.as_ref().filter(|_| tombstone) {
         Some(old) => {
             let entry = Entry { tombstone: true, match_hash: None, run: context.run, ..old.clone() };
@@ -223,6 +229,12 @@ pub fn settle_without_request(context: &Context, item: Item, tombstone: bool) ->
         None => End::Remove { owners: owner_changes(context, item.entry.as_ref(), None), quiet_until: None },
     };
     LocalSettle { key: item.key, loaded: item.loaded, end }
+}
+
+/// Drops the entry of a tombstone whose record another key has taken over.
+pub fn forget_entry(context: &Context, key: Key, entry: &Entry) -> LocalSettle {
+    let end = End::Remove { owners: owner_changes(context, Some(entry), None), quiet_until: None };
+    LocalSettle { key, loaded: Vec::new(), end }
 }
 
 /// Stops a run whose rows are mostly refused: ten million errors help nobody.

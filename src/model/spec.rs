@@ -248,7 +248,7 @@ pub struct SyncSpec {
     pub object: String,
     /// What is done with the model's rows.
     pub mode: Mode,
-    /// Destination fields that identify a record there.
+    /// Destination fields that identify a record there; exactly one in this version.
     pub match_fields: Vec<String>,
     /// What is done with keys that left the model.
     pub on_removed: OnRemoved,
@@ -498,7 +498,7 @@ pub struct HttpSettings {
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
-    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter by target.
+    /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: String,
     /// `auto` (pretty on a terminal, else JSON), `json` or `pretty`.
     pub format: String,

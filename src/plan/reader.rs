@@ -70,6 +70,16 @@ impl Plan {
         self.len() == 0
     }
 
+    /// Whether the diff pass planned removals.
+    pub fn has_removals(&self) -> bool {
+        self.removals.len() > 0
+    }
+
+    /// What ownership found, in key order.
+    pub fn annotations(&self) -> AnnotationReader {
+        self.annotations.reader()
+    }
+
     /// Adds what ownership found.
     pub fn annotate(&mut self, annotations: Annotations) {
         self.annotations = annotations;

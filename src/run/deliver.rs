@@ -7,10 +7,10 @@ use bytes::Bytes;
 use crate::{
     delivery::{self, Context, Item, Settles},
     diff::Annotation,
-    model::{ChangeKind, Entry, Fingerprint, Key, Operation, RecordRef},
+    model::{ChangeKind, Entry, Fingerprint, Key, Operation, RecordRef, SyncId},
     plan::{Plan, PlanItem, Verdict},
     spool::SpoolError,
-    state::{LocalSettle, OwnerSpace},
+    state::{LocalSettle, OwnerSpace, State},
 };
 
 use super::{RunError, judge::{Place, place}, keyed::KeyRecord, resolve::Resolved};
@@ -94,6 +94,7 @@ impl Outgoing<'_> {
             entry: row.entry,
             takes_over,
             rejected_before: row.rejected_before,
+            unapproved_removal: false,
         }
     }
 
@@ -164,6 +165,7 @@ impl Outgoing<'_> {
             entry: row.entry,
             takes_over: None,
             rejected_before: row.rejected_before,
+            unapproved_removal: !plan_item.approved,
             key: row.key,
         }
     }
@@ -232,11 +234,16 @@ pub(super) fn held(verdict: &Verdict, item: &PlanItem) -> bool {
 ///
 /// # Errors
 /// When the state fails.
-pub(super) async fn settle_outside_plan(context: &Context, settles: Settles) -> Result<(), RunError> {
+pub(super) async fn settle_outside_plan(
+    state: &State,
+    sync: SyncId,
+    epoch: i64,
+    settles: Settles,
+) -> Result<(), RunError> {
     let mut rows = settles.into_rows();
     while !rows.is_empty() {
         let rest = rows.split_off(rows.len().min(CHUNK));
-        context.state.writer().settle_local(context.sync, context.epoch, rows).wait().await?;
+        state.writer().settle_local(sync, epoch, rows).wait().await?;
         rows = rest;
     }
     Ok(())

@@ -20,7 +20,7 @@ use crate::{
 use super::{RunError, claims::MatchHasher, pending::PendingRow};
 
 /// Invalid rows that are listed by key; the rest is only counted.
-const MAX_LISTED: usize = 1_000;
+pub(super) const MAX_LISTED: usize = 1_000;
 
 /// Rows and keys as the diff pass counted them, before ownership.
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,7 +65,7 @@ impl Planner<'_> {
         self,
         mut rows: RowStream,
         overlay: Overlay,
-        progress: &dyn Fn(u64),
+        progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Passed, RunError> {
         let mut pass = Pass::new(self, overlay).await?;
         let mut neighbours = Neighbours::new();

@@ -26,6 +26,6 @@ impl QuotaStore for StateQuota {
     }
 
     async fn save_grants(&self, account: &str, grants: &SavedGrants) -> Result<(), StoreError> {
-        Ok(self.state.writer().save_grants(account, serde_json::to_vec(grants)?).await?)
+        Ok(self.state.writer().save_grants(account, serde_json::to_vec(grants)?).wait().await?)
     }
 }

@@ -28,6 +28,9 @@ pub struct RunReport {
     pub hint: Option<String>,
     /// When it is worth trying again, if that is known (RFC 3339).
     pub until: Option<String>,
+    /// Delivery stopped because the plan was too old: a fresh run follows at once.
+    #[serde(skip)]
+    pub plan_too_old: bool,
     /// Where the time went.
     pub durations: Durations,
     /// What the account did for it.
@@ -83,6 +86,7 @@ impl RunReport {
             reason: None,
             hint: None,
             until: None,
+            plan_too_old: false,
             durations: Durations::default(),
             requests: Requests::default(),
         }

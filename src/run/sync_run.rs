@@ -9,7 +9,7 @@ use crate::{
     diff,
     model::{Counts, spec::SyncSpec},
     plan::PlanItem,
-    state::{BegunRun, NewSync, State, SyncRecord, SyncUpdate},
+    state::{BegunRun, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
 };
 
@@ -59,6 +59,8 @@ pub(super) struct Run<'a> {
     pub(super) record: SyncRecord,
     pub(super) begun: BegunRun,
     pub(super) started: Instant,
+    /// The sync's run before this one was guarded.
+    pub(super) guarded_before: bool,
 }
 
 /// What a run came to before it is closed.
@@ -112,6 +114,8 @@ impl Engine {
             Some(record) => record,
             None => self.register(&prepared).await?,
         };
+        let before = self.state().runs(Some(record.id), 1).await?;
+        let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
         let begun = self.state().begin_run(record.id, trigger.name()).await?;
         event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name());
         if begun.recovered.dirty_marks > 0 || begun.recovered.interrupted_runs > 0 {
@@ -123,7 +127,7 @@ impl Engine {
                 dirty = begun.recovered.dirty_marks
             );
         }
-        Ok((Run { engine: self, sync, record, begun, started }, prepared))
+        Ok((Run { engine: self, sync, record, begun, started, guarded_before }, prepared))
     }
 
     async fn register(&self, prepared: &Prepared<'_>) -> Result<SyncRecord, RunError> {
@@ -162,8 +166,9 @@ impl Run<'_> {
         };
         let delivering = Instant::now();
         let planned = counts.added + counts.changed + counts.removed;
-        if planned > guarded || !local.is_empty() {
-            self.deliver(prepared, &judged, local, planned > guarded, &mut outcome).await?;
+        settle_outside_plan(self.state(), self.record.id, EPOCH, local).await?;
+        if planned > guarded {
+            self.deliver(prepared, &judged, &mut outcome).await?;
         }
         outcome.durations.deliver_ms = millis(delivering.elapsed());
         outcome.invalid = judged.invalid;
@@ -251,16 +256,13 @@ impl Run<'_> {
         &self,
         prepared: &Prepared<'_>,
         judged: &Judged,
-        local: crate::delivery::Settles,
-        sends: bool,
         outcome: &mut Outcome,
     ) -> Result<(), RunError> {
         let spec = self.engine.destination(self.sync)?;
         let connected = self.engine.connect(spec, prepared.destination.as_ref()).await?;
         self.check_account(&connected).await?;
         let before = connected.account.stats();
-        let context = self.context(prepared, &connected, sends).await?;
-        settle_outside_plan(&context, local).await?;
+        let context = self.context(prepared, &connected).await?;
         let hasher = self.engine.match_hasher(prepared, &self.record);
         let resolved = resolve(&context, hasher.as_ref(), &judged.plan, &judged.to_find).await?;
         let outgoing = Outgoing {
@@ -281,10 +283,9 @@ impl Run<'_> {
         &self,
         prepared: &Prepared<'_>,
         connected: &Connected,
-        sends: bool,
     ) -> Result<Context, RunError> {
         let parts = &self.engine.parts;
-        let claims = if sends && prepared.traits.keeps_ids {
+        let claims = if prepared.traits.keeps_ids {
             Claims::load(self.state(), self.record.id).await?
         } else {
             Claims::default()

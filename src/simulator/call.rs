@@ -41,11 +41,11 @@ fn decode(segment: &str) -> String {
     percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
-/// An answer; `Clone` is cheap apart from the headers.
+/// An answer.
 #[derive(Clone)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) body: Bytes,
 }
 
@@ -62,19 +62,20 @@ impl Answer {
 
     /// An answer of any content type.
     pub(super) fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+        let headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
         Self { status, headers, body: body.into() }
     }
 
     /// An answer without a body.
     pub(super) fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Bytes::new() }
+        Self { status, headers: Vec::new(), body: Bytes::new() }
     }
 
     /// Sets a header; a value that no header can carry is left out.
     pub(super) fn set(&mut self, name: HeaderName, value: &str) {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(name, value);
+            self.headers.retain(|(known, _)| *known != name);
+            self.headers.push((name, value));
         }
     }
 
@@ -82,7 +83,7 @@ impl Answer {
     pub(super) fn into_response(self) -> axum::response::Response {
         let mut response = axum::response::Response::new(Body::from(self.body));
         *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
+        *response.headers_mut() = HeaderMap::from_iter(self.headers);
         response
     }
 }

@@ -10,7 +10,10 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep},
+};
 
 use super::{
     call::{Answer, Call},
@@ -134,14 +137,14 @@ impl Ticket {
                 End::Cut
             }
             Action::Truncate => End::Truncated(self.apply(&call, &strike)),
-            Action::Slow { delay } => End::Answer(self.slow(phase, delay, &call, &strike).await),
+            Action::Slow { delay } => self.slow(phase, delay, call, strike).await,
             Action::Hang { span } => {
                 self.before(phase, &call, &strike);
                 self.hang(span).await;
                 End::Cut
             }
             Action::ApplyLate { delay } => {
-                self.postpone(call, delay);
+                self.postpone(call, strike, delay, None);
                 End::Cut
             }
         }
@@ -168,18 +171,16 @@ impl Ticket {
         answer(&state)
     }
 
-    async fn slow(&mut self, phase: Phase, delay: Duration, call: &Call, strike: &Strike) -> Answer {
-        match phase {
-            Phase::Before => {
-                sleep(delay).await;
-                self.apply(call, strike)
-            }
-            Phase::After => {
-                let answer = self.apply(call, strike);
-                sleep(delay).await;
-                answer
-            }
+    async fn slow(&mut self, phase: Phase, delay: Duration, call: Arc<Call>, strike: Strike) -> End {
+        if phase == Phase::After {
+            let answer = self.apply(&call, &strike);
+            sleep(delay).await;
+            return End::Answer(answer);
         }
+        // As at a real vendor, a client that gives up does not undo its request.
+        let (reply, answer) = oneshot::channel();
+        self.postpone(call, strike, Some(delay), Some(reply));
+        answer.await.map_or(End::Cut, End::Answer)
     }
 
     async fn hang(&self, span: Option<Duration>) {
@@ -190,8 +191,14 @@ impl Ticket {
         }
     }
 
-    fn postpone(&self, call: Arc<Call>, delay: Option<Duration>) {
-        self.shared.lock().postpone(self.no, call);
+    fn postpone(
+        &self,
+        call: Arc<Call>,
+        strike: Strike,
+        delay: Option<Duration>,
+        reply: Option<oneshot::Sender<Answer>>,
+    ) {
+        self.shared.lock().postpone(self.no, call, strike.rejections, reply);
         let Some(delay) = delay else { return };
         let (shared, no) = (Arc::clone(&self.shared), self.no);
         tokio::spawn(async move {

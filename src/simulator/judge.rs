@@ -6,7 +6,8 @@
 //! - `writes`: applied rows whose content equals (`identical`) or differs from (`different`) the write before it to the
 //!   same record (the first write of a record is `different`);
 //! - `overlap`: rows that arrived while another request that held the same record was unanswered, with the same content
-//!   (`identical`) or another one (`different`); `late_*`: the other request was one that is still to be applied late;
+//!   (`identical`) or another one (`different`); `late_*`: one of the two is a late or slow request that was still to be
+//!   applied;
 //! - `idempotency`: distinct keys `seen`, requests that `repeated` one, and of those how many with another body.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

@@ -38,6 +38,8 @@ mod state;
 mod vendor;
 
 #[cfg(test)]
+mod probe;
+#[cfg(test)]
 mod tests;
 
 pub use chaos::Chaos;

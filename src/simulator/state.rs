@@ -7,7 +7,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
 
 use super::{
     VendorConfig, VendorOptions,
@@ -61,6 +64,9 @@ pub(super) struct State {
 struct Late {
     call: Arc<Call>,
     touches: Vec<Touch>,
+    rejections: HashMap<usize, Rejection>,
+    /// Where the answer goes, if somebody may still wait for it.
+    reply: Option<oneshot::Sender<Answer>>,
 }
 
 impl State {
@@ -137,20 +143,31 @@ impl State {
     }
 
     /// Keeps a call to apply it late.
-    pub(super) fn postpone(&mut self, no: u64, call: Arc<Call>) {
+    pub(super) fn postpone(
+        &mut self,
+        no: u64,
+        call: Arc<Call>,
+        rejections: HashMap<usize, Rejection>,
+        reply: Option<oneshot::Sender<Answer>>,
+    ) {
         let touches: Vec<Touch> = self.vendor.rows(&call).iter().map(|row| row.touch).collect();
         self.judge.inputs(no, touches.len());
         self.judge.take_off(no, &touches, true);
-        self.late.insert(no, Late { call, touches });
+        self.late.insert(no, Late { call, touches, rejections, reply });
     }
 
     /// Applies a late call, unless that happened already.
     pub(super) fn apply_late(&mut self, no: u64) {
         let Some(late) = self.late.remove(&no) else { return };
-        let applied = self.vendor.apply(&late.call, &HashMap::new(), self.moment());
+        let mut applied = self.vendor.apply(&late.call, &late.rejections, self.moment());
         self.judge.wrote(applied.writes);
         self.judge.land(no, &late.touches);
         self.late_applied += 1;
+        if let Some(reply) = late.reply {
+            self.vendor.stamp(&self.quota.view(), &mut applied.answer);
+            // The client may have gone.
+            reply.send(applied.answer).ok();
+        }
     }
 
     /// Applies every late call in the order of arrival; answers how many.

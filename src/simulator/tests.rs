@@ -1,111 +1,19 @@
 //! The shared machinery, over real loopback connections.
 
-use std::net::SocketAddr;
-
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-use tokio_util::sync::DropGuard;
 
 use super::{
-    Chaos, HttpOptions, HubSpotOptions, Simulator, VendorConfig, Window, chaos::Dice, parse_duration, parse_faults,
+    Chaos, HttpOptions, HubSpotOptions, VendorConfig, Window,
+    chaos::Dice,
+    parse_duration, parse_faults,
+    probe::{Probe, Reply, contact},
     serve,
 };
 use crate::shutdown::Shutdown;
-
-/// A running simulator and a client that opens one connection per request.
-pub(in crate::simulator) struct Probe {
-    address: SocketAddr,
-    simulator: Simulator,
-    shutdown: Shutdown,
-    _stop: DropGuard,
-}
-
-/// What came back.
-pub(in crate::simulator) struct Reply {
-    pub(in crate::simulator) status: u16,
-    pub(in crate::simulator) head: String,
-    pub(in crate::simulator) body: Vec<u8>,
-}
-
-impl Reply {
-    pub(in crate::simulator) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    pub(in crate::simulator) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.split_once(": ").filter(|(key, _)| *key == name)).map(|(_, value)| value)
-    }
-}
-
-impl Probe {
-    pub(in crate::simulator) async fn start(config: VendorConfig) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::new());
-        let simulator = Simulator::new(config);
-        tokio::spawn(simulator.clone().serve(listener, shutdown.clone()));
-        Self { address, simulator, _stop: shutdown.clone().drop_guard(), shutdown }
-    }
-
-    pub(in crate::simulator) async fn hubspot() -> Self {
-        Self::start(VendorConfig::hubspot(HubSpotOptions::default())).await
-    }
-
-    /// `None` when the connection ended without an answer.
-    pub(in crate::simulator) async fn try_send(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &str,
-        body: &str,
-    ) -> Option<Reply> {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-        let mut bytes = Vec::new();
-        // A connection that is reset says no more than one that is closed.
-        stream.read_to_end(&mut bytes).await.ok();
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
-        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-        let status = head[9..12].parse().unwrap();
-        Some(Reply { status, head, body: bytes[end + 4..].to_vec() })
-    }
-
-    pub(in crate::simulator) async fn send(&self, method: &str, path: &str, body: Value) -> Reply {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        self.try_send(method, path, "", &body).await.unwrap()
-    }
-
-    /// A HubSpot batch of contacts.
-    pub(in crate::simulator) async fn contacts(&self, operation: &str, inputs: Value) -> Reply {
-        let path = format!("/crm/v3/objects/contacts/batch/{operation}");
-        self.send("POST", &path, json!({ "inputs": inputs })).await
-    }
-
-    pub(in crate::simulator) async fn control(&self, path: &str, body: Value) -> Value {
-        let reply = self.send("POST", &format!("/_sim/{path}"), body).await;
-        assert_eq!(reply.status, 200, "{}", reply.json());
-        reply.json()
-    }
-
-    pub(in crate::simulator) async fn report(&self) -> Value {
-        self.send("GET", "/_sim/report", Value::Null).await.json()
-    }
-
-    pub(in crate::simulator) async fn records(&self, object: &str) -> Value {
-        self.send("GET", &format!("/_sim/records/{object}"), Value::Null).await.json()
-    }
-}
-
-/// An upsert of one contact by e-mail.
-pub(in crate::simulator) fn contact(email: &str, name: &str) -> Value {
-    json!({ "id": email, "idProperty": "email", "properties": { "firstname": name }, "objectWriteTraceId": email })
-}
 
 fn upsert(email: &str, name: &str) -> String {
     json!({ "inputs": [contact(email, name)] }).to_string()
@@ -224,6 +132,27 @@ async fn a_late_request_is_applied_after_its_delay() {
     while probe.report().await["late"]["pending"] != 0 {
         tokio::task::yield_now().await;
     }
+    assert_eq!(live(&probe).await, 1);
+}
+
+#[tokio::test]
+async fn a_slow_request_takes_effect_also_when_its_client_has_gone() {
+    let probe = Probe::hubspot().await;
+    probe.control("faults", json!({ "action": { "slow": { "delay": "10m" } } })).await;
+    let body = upsert("a@x.io", "Ada");
+    {
+        let slow = probe.try_send("POST", UPSERT, "", &body);
+        let taken = probe.send("GET", "/_sim/wait?requests=1", Value::Null);
+        tokio::select! {
+            _ = slow => panic!("answered too early"),
+            _ = taken => {}
+        }
+    }
+    while probe.report().await["late"]["pending"] != 1 || probe.report().await["requests"]["in_flight"] != 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(live(&probe).await, 0);
+    assert_eq!(probe.control("release", Value::Null).await["applied"], 1);
     assert_eq!(live(&probe).await, 1);
 }
 

@@ -79,3 +79,74 @@ impl BatchWriter {
         self.sender.send(Ok(Some(full))).await.map_err(|_| Gone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Column, ColumnKind};
+
+    fn schema() -> Arc<Schema> {
+        let column = Column { name: "c".into(), kind: ColumnKind::Text, key_kind: None, source_type: "text".into() };
+        Arc::new(Schema { columns: vec![column] })
+    }
+
+    /// Writes `rows` texts of `bytes` bytes, ends with `outcome`, and returns the sizes of the batches and the end.
+    async fn written(
+        rows: usize,
+        bytes: usize,
+        outcome: Result<(), SourceError>,
+    ) -> (Vec<usize>, Result<(), SourceError>) {
+        let (mut stream, mut writer) = BatchWriter::new(&schema());
+        let task = tokio::spawn(async move {
+            let text = "x".repeat(bytes);
+            for _ in 0..rows {
+                writer.push(Value::Text(&text));
+                writer.end_row().await.expect("the stream is read");
+            }
+            writer.finish(outcome).await;
+        });
+        let mut sizes = Vec::new();
+        let end = loop {
+            match stream.next().await {
+                Ok(Some(batch)) => {
+                    sizes.push(batch.len());
+                    stream.recycle(batch);
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        task.await.expect("no panic");
+        (sizes, end)
+    }
+
+    #[tokio::test]
+    async fn batches_are_bounded_by_rows_and_by_bytes() {
+        assert!(matches!(written(2_500, 1, Ok(())).await, (sizes, Ok(())) if sizes == [1_000, 1_000, 500]));
+        assert!(matches!(written(5, BATCH_BYTES / 2, Ok(())).await, (sizes, Ok(())) if sizes == [2, 2, 1]));
+        assert!(matches!(written(0, 1, Ok(())).await, (sizes, Ok(())) if sizes.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn a_failure_ends_the_stream_as_one() {
+        let (_, end) = written(10, 1, Err(SourceError::Timeout { model: "m".into() })).await;
+        assert!(matches!(end, Err(SourceError::Timeout { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_vanishes_is_no_completion() {
+        let (mut stream, writer) = BatchWriter::new(&schema());
+        drop(writer);
+        assert!(matches!(stream.next().await, Err(SourceError::Interrupted)));
+    }
+
+    #[tokio::test]
+    async fn a_dropped_stream_is_noticed() {
+        let (stream, mut writer) = BatchWriter::new(&schema());
+        let dropped = writer.dropped();
+        drop(stream);
+        dropped.await;
+        writer.push(Value::Null);
+        assert!(writer.flush().await.is_err());
+    }
+}

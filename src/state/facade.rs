@@ -37,6 +37,11 @@ impl State {
         false
     }
 
+    /// Whether this process may write: it opened the state to run syncs.
+    pub fn is_writable(&self) -> bool {
+        false
+    }
+
     /// The sync of that name.
     ///
     /// # Errors

@@ -10,6 +10,8 @@ pub struct Approval {
     pub run: RunId,
     /// A first run: `added` of every key is approved, whatever the set holds.
     pub first_run: bool,
+    /// The run was held for its invalid rows: these are approved too.
+    pub of_invalid: bool,
     /// Rows in the set.
     pub rows: u64,
     /// When it ends by itself (24 h after the approval).

@@ -39,6 +39,8 @@ pub struct SyncRecord {
     pub created_at: Timestamp,
     /// End of the last run that closed `ok`, `partial` or `skipped`.
     pub last_ok_at: Option<Timestamp>,
+    /// When a removal was last settled: a conflict with its record may be gone since.
+    pub last_removal_at: Option<Timestamp>,
     /// Invalid rows of the last run that read the model.
     pub invalid: u64,
     /// An operator paused it.
@@ -78,6 +80,8 @@ pub struct SyncUpdate {
     pub first_run_closed: Option<bool>,
     /// See [`SyncRecord::last_ok_at`].
     pub last_ok_at: Option<Timestamp>,
+    /// See [`SyncRecord::last_removal_at`].
+    pub last_removal_at: Option<Timestamp>,
     /// See [`SyncRecord::paused`].
     pub paused: Option<bool>,
 }

@@ -97,4 +97,16 @@ impl Accounts {
         };
         Ok(Account { shared, client: account.client, deadline: None })
     }
+
+    /// Saves the grants of every account, as when the daemon stops.
+    ///
+    /// # Errors
+    /// The first that could not be saved.
+    pub async fn save(&self) -> Result<(), StoreError> {
+        let known: Vec<_> = locked(&self.known).iter().map(|(name, shared)| (name.clone(), shared.clone())).collect();
+        for (identity, shared) in known {
+            self.store.save_grants(&identity, &shared.limiter.save(&[])).await?;
+        }
+        Ok(())
+    }
 }

@@ -52,6 +52,16 @@ pub enum HoldState {
     Shut(HoldReason),
 }
 
+impl HoldState {
+    /// When the hold ends, if that is known.
+    pub const fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Until { at, .. } => Some(*at),
+            Self::Open | Self::Shut(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for HoldState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

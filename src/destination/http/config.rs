@@ -174,19 +174,15 @@ impl Template {
         Ok(Self(text.to_owned()))
     }
 
-    pub(super) fn needs_match(&self) -> bool {
-        self.0.contains("{match}")
-    }
-
     /// The path with both filled in; `None` when a value cannot stand in a path: an empty one would address the whole
-    /// collection, and dots the folder above, also when they are percent-encoded.
+    /// collection, and dots the folder above (no encoding of dots prevents that).
     pub(super) fn fill(&self, object: &str, match_value: &str) -> Option<String> {
-        let fits = |value: &str| !matches!(value, "" | "." | "..");
         let encode = |value: &str| utf8_percent_encode(value, SEGMENT).to_string();
-        let needed = |name: &str, value: &str| !self.0.contains(name) || fits(value);
-        // One pass, so that a value that looks like a placeholder stays a value.
-        let path: Vec<String> = self.0.split("{match}").map(|part| part.replace("{object}", &encode(object))).collect();
-        (needed("{object}", object) && needed("{match}", match_value)).then(|| path.join(&encode(match_value)))
+        let missing = |name: &str, value: &str| value.is_empty() && self.0.contains(name);
+        // What is encoded holds no braces, so a value that looks like a placeholder stays a value.
+        let path = self.0.replace("{object}", &encode(object)).replace("{match}", &encode(match_value));
+        let climbs = path.split('/').any(|segment| matches!(segment, "." | ".."));
+        (!climbs && !missing("{object}", object) && !missing("{match}", match_value)).then_some(path)
     }
 }
 

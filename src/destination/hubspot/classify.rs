@@ -9,6 +9,7 @@
 //! | 400, 404, 409, other 4xx that name rows | these are refused, the others were not tried |
 //! | the same without names | `BatchRefused`, or the refusal of the one row |
 //! | 404 about the object or path | `NotFound` |
+//! | 400 about a match that is not unique | `Settings` |
 //! | 429 with policy `DAILY` | `QuotaSpent` |
 //! | else | see [`Answer::common_fault`] |
 
@@ -177,6 +178,10 @@ fn refused(question: &Question<'_>, answer: &Answer<'_>) -> Result<Vec<Outcome>,
     }
     if is_about_object(answer, problem) {
         return Err(described(answer.fault(FaultKind::NotFound), problem));
+    }
+    // `Unable to perform update/upsert by non-unique 0-2 property domain`: no row can mend a match that is not unique.
+    if problem.message().contains("by non-unique") {
+        return Err(described(answer.fault(FaultKind::Settings), problem));
     }
     match question.rows {
         [row] => Ok(vec![question.refusal(row, problem)]),

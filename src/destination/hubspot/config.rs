@@ -39,8 +39,8 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
 
 /// The limits of the smallest plan: 100 requests in 10 s, 250,000 a day, which ends at midnight in the account's zone.
 pub(crate) fn default_limits(zone: jiff::tz::TimeZone) -> Limits {
-    const WINDOW: NonZeroU32 = NonZeroU32::new(100).unwrap();
-    const DAY: NonZeroU32 = NonZeroU32::new(250_000).unwrap();
+    const WINDOW: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+    const DAY: NonZeroU32 = NonZeroU32::MIN.saturating_add(249_999);
     Limits {
         windows: vec![Window::new(WINDOW, Duration::from_secs(10))],
         concurrent: None,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::HttpOptions;
-use crate::simulator::{VendorConfig, tests::Probe};
+use crate::simulator::{VendorConfig, probe::Probe};
 
 async fn endpoint() -> Probe {
     Probe::start(VendorConfig::http(HttpOptions::default())).await

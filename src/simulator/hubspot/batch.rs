@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     HubSpot,
     errors::{self, RowError},
-    parse::{Batch, Input, Pairs, ReadBatch},
+    parse::{Batch, Input, Pairs},
     render::{Item, iso},
     schema::{HS_OBJECT_ID, PropertyId},
     store::{Change, Table, content},
@@ -25,8 +25,6 @@ use crate::{
 
 /// HubSpot's cap of inputs in one batch (destinations.md 3.2).
 const MAX_INPUTS: usize = 100;
-/// The payload of a removal, for the overlap check.
-const REMOVAL: u64 = 0;
 
 /// A writing batch operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +51,11 @@ pub(super) struct Written {
 }
 
 /// An answer in the making.
-struct Answering {
+pub(super) struct Answering {
     results: Vec<u8>,
-    errors: Vec<Value>,
-    touches: Vec<Touch>,
-    writes: Writes,
+    pub(super) errors: Vec<Value>,
+    pub(super) touches: Vec<Touch>,
+    pub(super) writes: Writes,
 }
 
 impl HubSpot {
@@ -99,66 +97,6 @@ impl HubSpot {
         answering.finish(complete, inputs.len(), at)
     }
 
-    /// `batch/archive`: what is gone already is no error.
-    pub(super) fn archive_batch(
-        &mut self,
-        object: usize,
-        call: &Call,
-        rejections: &HashMap<usize, Rejection>,
-        at: Timestamp,
-    ) -> Applied {
-        let Some(table) = self.tables.get_mut(object) else { return Applied::nothing(errors::no_route()) };
-        let batch: ReadBatch = match serde_json::from_slice(&call.body) {
-            Ok(batch) => batch,
-            Err(error) => return Applied::nothing(errors::malformed(&error)),
-        };
-        if let Some(refusal) = too_many(batch.inputs.len()) {
-            return Applied::nothing(refusal);
-        }
-        if let Some(rejection) = rejections.values().next() {
-            return Applied { inputs: batch.inputs.len(), ..Applied::nothing(scripted(rejection).answer()) };
-        }
-        let mut answering = Answering::new();
-        for input in &batch.inputs {
-            let record = table.live(&input.id).map(|record| record.id);
-            answering.touches.push(touch(table, None, &input.id, record, REMOVAL));
-            let archived = record.is_some_and(|id| table.archive(id, at));
-            answering.writes.count(!archived);
-        }
-        let Answering { touches, writes, .. } = answering;
-        Applied { answer: Answer::empty(StatusCode::NO_CONTENT), inputs: batch.inputs.len(), touches, writes }
-    }
-
-    /// `batch/read`.
-    pub(super) fn read_batch(&self, object: usize, call: &Call, at: Timestamp) -> Applied {
-        let Some(table) = self.tables.get(object) else { return Applied::nothing(errors::no_route()) };
-        let batch: ReadBatch = match serde_json::from_slice(&call.body) {
-            Ok(batch) => batch,
-            Err(error) => return Applied::nothing(errors::malformed(&error)),
-        };
-        if let Some(refusal) = too_many(batch.inputs.len()) {
-            return Applied::nothing(refusal);
-        }
-        let property = match unique_property(table, batch.id_property.as_deref()) {
-            Ok(property) => property,
-            Err(refusal) => return Applied::nothing(refusal),
-        };
-        let shown = shown(table, &batch.properties, property);
-        let (mut answering, mut missing, mut seen) = (Answering::new(), Vec::new(), HashSet::new());
-        for input in &batch.inputs {
-            match find(table, property, &input.id).and_then(|id| table.get(id)) {
-                // Two ids of one merged record give one result.
-                Some(record) if !seen.insert(record.id) => {}
-                Some(record) => answering.push(&Item { table, record, shown: &shown, new: None, trace: None }),
-                None => missing.push(input.id.clone()),
-            }
-        }
-        if !missing.is_empty() {
-            answering.errors.push(RowError::not_found(&table.name, missing).in_batch(None));
-        }
-        answering.finish(StatusCode::OK, batch.inputs.len(), at)
-    }
-
     /// The rows of a writing batch.
     pub(super) fn written_rows(&self, object: usize, write: Write, call: &Call) -> Vec<Row> {
         let (Some(table), Ok(batch)) = (self.tables.get(object), serde_json::from_slice::<Batch<'_>>(&call.body))
@@ -183,16 +121,6 @@ impl HubSpot {
         };
         batch.inputs.iter().map(row).collect()
     }
-
-    /// The rows of a batch of ids.
-    pub(super) fn addressed_rows(&self, object: usize, call: &Call) -> Vec<Row> {
-        let (Some(table), Ok(batch)) = (self.tables.get(object), serde_json::from_slice::<ReadBatch>(&call.body))
-        else {
-            return Vec::new();
-        };
-        let one = |id: &String| row(id, &[], touch(table, None, id, find(table, None, id), REMOVAL));
-        batch.inputs.iter().map(|input| one(&input.id)).collect()
-    }
 }
 
 /// A row for the faults.
@@ -201,7 +129,8 @@ pub(super) fn row(key: &str, properties: &[(String, String)], touch: Touch) -> R
 }
 
 impl Answering {
-    fn new() -> Self {
+    /// Nothing written yet.
+    pub(super) fn new() -> Self {
         Self { results: Vec::new(), errors: Vec::new(), touches: Vec::new(), writes: Writes::default() }
     }
 
@@ -237,7 +166,8 @@ impl Answering {
         }
     }
 
-    fn push(&mut self, item: &Item<'_>) {
+    /// Adds a result.
+    pub(super) fn push(&mut self, item: &Item<'_>) {
         if !self.results.is_empty() {
             self.results.push(b',');
         }
@@ -245,7 +175,8 @@ impl Answering {
         serde_json::to_writer(&mut self.results, item).ok();
     }
 
-    fn finish(self, complete: StatusCode, inputs: usize, at: Timestamp) -> Applied {
+    /// The answer: `complete`, or 207 when a row failed.
+    pub(super) fn finish(self, complete: StatusCode, inputs: usize, at: Timestamp) -> Applied {
         let mut body = br#"{"status":"COMPLETE","results":["#.to_vec();
         body.extend_from_slice(&self.results);
         let at = iso(at);
@@ -362,7 +293,8 @@ fn check_batch(table: &Table, write: Write, inputs: &[Input<'_>]) -> Result<Opti
     Ok(property)
 }
 
-fn too_many(inputs: usize) -> Option<Answer> {
+/// The refusal of a batch with more inputs than the cap.
+pub(super) fn too_many(inputs: usize) -> Option<Answer> {
     let refused = inputs > MAX_INPUTS;
     refused.then(|| {
         errors::invalid(&format!("Batch size limit exceeded: got {inputs} inputs, the maximum is {MAX_INPUTS}"))
@@ -388,24 +320,6 @@ pub(super) fn find(table: &Table, property: Option<PropertyId>, id: &str) -> Opt
         Some(property) => table.owner(property, id),
         None => table.live(id).map(|record| record.id),
     }
-}
-
-/// The properties that a read shows: those asked for and the identifying one; without a list, HubSpot's few.
-pub(super) fn shown(table: &Table, names: &[String], property: Option<PropertyId>) -> Vec<PropertyId> {
-    let few: &[&str] = match table.name.as_str() {
-        "contacts" => &["email", "firstname", "lastname"],
-        "companies" => &["name", "domain"],
-        "deals" => &["dealname", "amount", "closedate", "pipeline", "dealstage"],
-        "tickets" => &["subject", "content", "hs_pipeline", "hs_pipeline_stage"],
-        _ => &["name"],
-    };
-    let asked = names.iter().map(String::as_str).filter_map(|name| table.schema.find(name));
-    let few = few.iter().filter_map(|name| table.schema.find(name));
-    let mut shown: Vec<PropertyId> = if names.is_empty() { few.collect() } else { asked.collect() };
-    shown.extend(property);
-    let mut seen = HashSet::new();
-    shown.retain(|id| seen.insert(*id));
-    shown
 }
 
 /// Names a row without its values.

@@ -14,6 +14,7 @@
 //! so does its address. An archived record gives its unique values free.
 
 mod account;
+mod addressed;
 mod batch;
 mod control;
 mod errors;

@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::{
     HubSpot,
-    batch::{Prepared, Write, changes, find, row, scripted, shown, touch, unique_property, write_one},
+    addressed::shown,
+    batch::{Prepared, Write, changes, find, row, scripted, touch, unique_property, write_one},
     errors::{self, RowError},
     parse::{Pairs, Single},
     render::Item,

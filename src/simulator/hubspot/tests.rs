@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{HubSpotOptions, PropertySpec};
 use crate::simulator::{
     VendorConfig,
-    tests::{Probe, Reply, contact},
+    probe::{Probe, Reply, contact},
 };
 
 async fn portal(properties: &[&str]) -> Probe {

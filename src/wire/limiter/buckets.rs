@@ -54,6 +54,12 @@ impl Buckets {
         buckets
     }
 
+    /// Whether this class has limits of its own.
+    pub(super) fn limits(&self, class: Class) -> bool {
+        let windows = self.windows.iter().map(|window| window.class);
+        windows.chain(self.smooth.iter().map(|smooth| smooth.class)).any(|own| own == Some(class))
+    }
+
     /// Whether a request may leave now. `smooth_passed` counts the smooth buckets that it has passed already: what they
     /// let through cannot be given back.
     pub(super) fn room(

@@ -75,8 +75,13 @@ impl Limiter {
     /// through.
     pub(super) async fn acquire(self: &Arc<Self>, class: Class, weight: NonZeroU32) -> Result<Ticket, Fault> {
         let mut ticket = Ticket::new(self.clone(), weight);
-        let _class_turn = self.class_turns[class as usize].lock().await;
-        self.pass(&mut ticket, Some(class)).await?;
+        let _class_turn = if locked(&self.state).buckets.limits(class) {
+            let turn = self.class_turns[class as usize].lock().await;
+            self.pass(&mut ticket, Some(class)).await?;
+            Some(turn)
+        } else {
+            None
+        };
         let _turn = self.turn.lock().await;
         self.pass(&mut ticket, None).await?;
         Ok(ticket)

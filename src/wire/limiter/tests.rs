@@ -161,8 +161,9 @@ async fn requests_are_served_in_order_of_arrival() {
     let mut waiting = Vec::new();
     for number in 0..6 {
         let (limiter, served) = (limiter.clone(), served.clone());
+        let class = if number < 3 { Class::Write } else { Class::Read };
         waiting.push(tokio::spawn(async move {
-            send(&limiter).await;
+            send_as(&limiter, class, 1).await.unwrap();
             locked(&served).push(number);
         }));
         tokio::task::yield_now().await;

@@ -3,7 +3,7 @@
 use std::{
     num::NonZeroU32,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -17,7 +17,7 @@ use crate::{
     shutdown::Shutdown,
     wire::{
         Account, Accounts, Auth, Class, FaultKind, HoldReason, HoldState, Limits, NoStore, QuotaStore, Request,
-        SavedGrants, SavedWindow, SecretError, SecretProvider, Sent, StoreError, Window,
+        SavedGrants, SecretError, SecretProvider, Sent, StoreError, Window, locked,
     },
 };
 
@@ -134,30 +134,40 @@ async fn two_destinations_of_one_account_share_limits_and_hold() {
     assert!(other.send(get(&server)).await.is_ok(), "another account has its own");
 }
 
-struct Saved;
+/// Keeps what was saved last.
+#[derive(Default)]
+struct Memory(Mutex<Option<SavedGrants>>);
 
 #[async_trait]
-impl QuotaStore for Saved {
+impl QuotaStore for Arc<Memory> {
     async fn load_grants(&self, account: &str) -> Result<Option<SavedGrants>, StoreError> {
         assert_eq!(account, "vendor:1");
-        let grants = vec![(Clock::system().now().as_micros(), 99)];
-        let windows = vec![SavedWindow { class: None, per: Duration::from_secs(3600), grants }];
-        Ok(Some(SavedGrants { windows, day: None }))
+        Ok(locked(&self.0).clone())
     }
 
-    async fn save_grants(&self, _account: &str, _grants: &SavedGrants) -> Result<(), StoreError> {
+    async fn save_grants(&self, account: &str, grants: &SavedGrants) -> Result<(), StoreError> {
+        assert_eq!(account, "vendor:1");
+        *locked(&self.0) = Some(grants.clone());
         Ok(())
     }
 }
 
 #[tokio::test]
-async fn saved_grants_count_from_the_first_request_on() {
+async fn saved_grants_count_after_a_restart() {
     let server = Server::start(vec![answer("200 OK", "")]).await;
-    let accounts = accounts(Saved);
-    let provisional = accounts.provisional(server.settings(Auth::None), hundred_per_hour(), NonZeroU32::MIN).unwrap();
-    let account = accounts.adopt(provisional, "vendor:1").await.unwrap();
-    assert!(account.send(get(&server)).await.is_ok());
-    assert!(account.send(get(&server)).await.is_err());
+    let memory = Arc::new(Memory::default());
+    for sent in [60, 40] {
+        let accounts = accounts(memory.clone());
+        let provisional =
+            accounts.provisional(server.settings(Auth::None), hundred_per_hour(), NonZeroU32::MIN).unwrap();
+        let account = accounts.adopt(provisional, "vendor:1").await.unwrap();
+        for _ in 0..sent {
+            account.send(get(&server)).await.unwrap();
+        }
+        accounts.save().await.unwrap();
+        assert_eq!(account.send(get(&server)).await.is_ok(), sent == 60);
+    }
+    assert_eq!(server.requests().len(), 101);
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use crate::{
     model::Timestamp,
     wire::{
-        Directive, Fault, FaultKind, HoldReason, HoldState, Limits, LimitsError, MAX_RETRY_AFTER, Request, Sent,
-        VendorText, Window, backoff, retry_after,
+        Directive, Fault, FaultKind, HoldReason, HoldState, Limits, LimitsError, MAX_RETRY_AFTER, Request, RetryBudget,
+        Sent, VendorText, Window, backoff, retry_after,
     },
 };
 
@@ -68,6 +68,17 @@ proptest! {
         prop_assert!(text.starts_with(kept.expose()));
         prop_assert!(kept.expose().len() <= 512 && (text.len() <= 512 || kept.expose().len() > 508));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_time_gives_back_the_floor_of_the_retry_budget() {
+    let budget = RetryBudget::new();
+    let all = || std::iter::from_fn(|| budget.withdraw().then_some(())).count();
+    assert_eq!(all(), 20);
+    tokio::time::advance(Duration::from_secs(61)).await;
+    assert_eq!(all(), 2);
+    tokio::time::advance(Duration::from_secs(86_400)).await;
+    assert_eq!(all(), 20);
 }
 
 #[test]

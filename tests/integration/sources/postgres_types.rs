@@ -129,6 +129,22 @@ async fn numerics_keep_every_digit() {
 }
 
 #[tokio::test]
+async fn numbers_and_times_of_every_size_are_what_the_server_prints() {
+    let database = postgres().await;
+    let model = "
+        select g as id, n, n::text as printed, at, floor(extract(epoch from at) * 1000000)::bigint as micros
+        from (select g, round((random() - 0.5)::numeric * power(10::numeric, g % 70 - 20), g % 50) as n,
+                     '2000-01-01Z'::timestamptz + (random() - 0.5) * interval '3990 years' as at
+              from generate_series(1, 3000) g) x";
+    let rows = read_all(&*postgres_source(&database.url), &query(model, &["id"])).await.expect("read");
+    assert_eq!(rows.len(), 3000);
+    for row in &rows {
+        assert_eq!(row[1].strip_prefix("decimal "), row[2].strip_prefix("text "));
+        assert_eq!(row[3].strip_prefix("timestamp "), row[4].strip_prefix("integer "));
+    }
+}
+
+#[tokio::test]
 async fn the_schema_tells_names_kinds_and_types() {
     let database = postgres().await;
     database.execute(PREPARE).await;

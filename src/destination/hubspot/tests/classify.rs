@@ -1,52 +1,21 @@
-//! Classification over bodies in HubSpot's shape, requests, and the rules for names and values.
+//! What answers say about rows.
 
-use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::{
-    classify::{Question, classify},
-    config::{CAPABILITIES, accepts, check_sync, normalise},
-    encode::{encode, row_len},
-    read::{Asked, fields, identity, observed},
+    super::{
+        classify::{Question, classify},
+        encode::encode,
+    },
+    CANARY, batch,
 };
 use crate::{
-    destination::{
-        Batch, BatchRow, Lookup, LookupBy, Outcome,
-        answer::Answer,
-        tests::{brief, sync},
-    },
-    model::{Operation, RecordRef, Value, encode_field},
+    destination::{Batch, Outcome, answer::Answer, tests::brief},
+    model::Operation,
     wire::{Fault, FaultKind, Sent},
 };
-
-/// Stands in every record that the tests send.
-const CANARY: &str = "canary-7f3a";
-
-fn record(fields: &[(&str, Value<'_>)]) -> Bytes {
-    let mut out = Vec::new();
-    for (name, value) in fields {
-        encode_field(name, *value, &mut out).unwrap();
-    }
-    out.into()
-}
-
-/// `rows` rows with the traces 1, 2, …, the record ids 101, 102, … and the e-mail addresses `1@example.com`, ….
-fn batch(operation: Operation, rows: u64) -> Batch {
-    let row = |trace: u64| BatchRow {
-        correlation: trace,
-        record_id: (operation != Operation::Upsert).then(|| (100 + trace).to_string().into()),
-        record: record(&[("email", Value::Text(&format!(" {trace}@Example.com"))), ("name", Value::Text(CANARY))]),
-    };
-    Batch {
-        object: "contacts".into(),
-        operation,
-        match_fields: vec!["email".into()],
-        rows: (1..=rows).map(row).collect(),
-        idempotency_key: 7,
-    }
-}
 
 fn ask_with(headers: &HeaderMap, batch: &Batch, status: u16, body: &[u8]) -> Result<Vec<Outcome>, Fault> {
     let encoded = encode(batch);
@@ -242,6 +211,12 @@ fn faults_of_the_request() {
     let table = [
         (301, json!(null), K::Settings, Sent::Yes),
         (400, say("VALIDATION_ERROR", "Unable to infer object type from: cars"), K::NotFound, Sent::Yes),
+        (
+            400,
+            say("VALIDATION_ERROR", "Unable to perform update/upsert by non-unique 0-2 property domain in portal ID 1"),
+            K::Settings,
+            Sent::Yes,
+        ),
         (401, say("INVALID_AUTHENTICATION", ""), K::Credentials, Sent::Yes),
         (404, say("OBJECT_NOT_FOUND", "resource not found"), K::NotFound, Sent::Yes),
         (404, json!("<html>"), K::NotFound, Sent::Yes),
@@ -352,259 +327,4 @@ proptest! {
             }
         }
     }
-
-    #[test]
-    fn a_body_is_never_longer_than_its_rows_were_said_to_be(texts in prop::collection::vec(".{0,40}", 1..6), number: i64, micros in -1_000_000_000_000_000_i64..1_000_000_000_000_000) {
-        let mut batch = batch(Operation::Upsert, 0);
-        let mut expected = 16;
-        for (at, text) in texts.iter().enumerate() {
-            let record = record(&[
-                ("email", Value::Text(text)), ("n", Value::Int(number)), ("t", Value::Timestamp(micros)), ("z", Value::Null),
-            ]);
-            expected += row_len(RecordRef::new(&record));
-            batch.rows.push(BatchRow { correlation: u64::MAX - at as u64, record_id: None, record });
-        }
-        prop_assert!(encode(&batch).body.len() <= expected);
-    }
-}
-
-fn body_of(batch: &Batch) -> String {
-    let body: serde_json::Value = serde_json::from_slice(&encode(batch).body).unwrap();
-    serde_json::to_string_pretty(&body).unwrap()
-}
-
-#[test]
-fn an_upsert_is_addressed_by_the_normalised_match_and_all_values_are_strings() {
-    let mut batch = batch(Operation::Upsert, 0);
-    let record = record(&[
-        ("active", Value::Bool(true)),
-        ("born", Value::Date(0)),
-        ("email", Value::Text(" Ada@Example.COM ")),
-        ("mrr", Value::Decimal("12.50")),
-        ("nickname", Value::Null),
-        ("quote", Value::Text("say \"hi\"\n")),
-        ("seen", Value::Timestamp(1_234_567)),
-    ]);
-    batch.rows.push(BatchRow { correlation: 42, record_id: None, record });
-    insta::assert_snapshot!(body_of(&batch), @r#"
-    {
-      "inputs": [
-        {
-          "id": "ada@example.com",
-          "idProperty": "email",
-          "objectWriteTraceId": "42",
-          "properties": {
-            "active": "true",
-            "born": "1970-01-01",
-            "email": " Ada@Example.COM ",
-            "mrr": "12.5",
-            "nickname": "",
-            "quote": "say \"hi\"\n",
-            "seen": "1970-01-01T00:00:01.234Z"
-          }
-        }
-      ]
-    }
-    "#);
-}
-
-#[test]
-fn an_update_is_addressed_by_record_id() {
-    insta::assert_snapshot!(body_of(&batch(Operation::Update, 1)), @r#"
-    {
-      "inputs": [
-        {
-          "id": "101",
-          "objectWriteTraceId": "1",
-          "properties": {
-            "email": " 1@Example.com",
-            "name": "canary-7f3a"
-          }
-        }
-      ]
-    }
-    "#);
-}
-
-#[test]
-fn a_clear_sends_empty_strings() {
-    let mut batch = batch(Operation::Clear, 1);
-    batch.rows[0].record = record(&[("name", Value::Null), ("plan", Value::Null)]);
-    insta::assert_snapshot!(body_of(&batch), @r#"
-    {
-      "inputs": [
-        {
-          "id": "101",
-          "objectWriteTraceId": "1",
-          "properties": {
-            "name": "",
-            "plan": ""
-          }
-        }
-      ]
-    }
-    "#);
-}
-
-#[test]
-fn an_archive_names_ids_only() {
-    insta::assert_snapshot!(body_of(&batch(Operation::Delete, 2)), @r#"
-    {
-      "inputs": [
-        {
-          "id": "101"
-        },
-        {
-          "id": "102"
-        }
-      ]
-    }
-    "#);
-}
-
-#[test]
-fn a_row_that_cannot_be_addressed_is_refused_alone() {
-    let mut upsert = batch(Operation::Upsert, 3);
-    upsert.rows[0].record = record(&[("email", Value::Text("  "))]);
-    upsert.rows[2].record = record(&[("name", Value::Text(CANARY))]);
-    let encoded = encode(&upsert);
-    let refused: Vec<_> = encoded.refused.iter().map(|(at, why)| (*at, why.code.as_str())).collect();
-    assert_eq!(refused, [(0, "MISSING_MATCH"), (2, "MISSING_MATCH")]);
-    assert_eq!(encoded.sent.iter().map(|row| row.position).collect::<Vec<_>>(), [1]);
-
-    let mut update = batch(Operation::Update, 2);
-    update.rows[1].record_id = None;
-    let encoded = encode(&update);
-    assert_eq!(encoded.refused[0].1.code, "MISSING_RECORD_ID");
-    assert!(
-        serde_json::from_slice::<serde_json::Value>(&encoded.body).unwrap()["inputs"].as_array().unwrap().len() == 1
-    );
-}
-
-#[test]
-fn names_and_values_that_hubspot_cannot_hold_are_refused() {
-    let long = "é".repeat(65_537);
-    let table: [(&str, Value<'_>, bool); 9] = [
-        ("plain_1", Value::Text("x"), true),
-        ("address.city", Value::Text("x"), false),
-        (r"a\.b", Value::Text("x"), false),
-        ("mit leer", Value::Text("x"), false),
-        ("", Value::Text("x"), false),
-        ("raw", Value::Bytes(b"x"), false),
-        ("long", Value::Text(&long), false),
-        ("just", Value::Text(&long[2..]), true),
-        ("nothing", Value::Null, true),
-    ];
-    for (name, value, expected) in table {
-        let record = record(&[(name, value)]);
-        let verdict = accepts(RecordRef::new(&record));
-        assert_eq!(verdict.is_ok(), expected, "{name}");
-        assert!(verdict.err().is_none_or(|problem| problem.field == name && !problem.reason.contains('é')));
-    }
-    let fields: Vec<_> = (0..40).map(|at| format!("f{at:02}")).collect();
-    let fields: Vec<_> = fields.iter().map(|name| (name.as_str(), Value::Text(&long[2..]))).collect();
-    assert!(accepts(RecordRef::new(&record(&fields))).unwrap_err().reason.contains("bytes of a request"));
-}
-
-#[test]
-fn matches_that_cannot_work_are_refused_with_the_alternative() {
-    assert_eq!(check_sync(&sync("contacts", &["email"])), Ok(()));
-    assert_eq!(check_sync(&sync("companies", &["erp_id"])), Ok(()));
-    assert_eq!(check_sync(&sync("deals", &["domain"])), Ok(()));
-    for (object, matches, key) in [
-        ("companies", &["domain"] as &[&str], "match"),
-        ("0-2", &["domain"], "match"),
-        ("contacts", &["hs_object_id"], "match"),
-        ("contacts", &["email", "erp_id"], "match"),
-        ("contacts", &[], "match"),
-        ("a/b", &["email"], "object"),
-        ("..", &["email"], "object"),
-    ] {
-        assert_eq!(check_sync(&sync(object, matches)).unwrap_err().key, key, "{object} {matches:?}");
-    }
-    assert!(check_sync(&sync("companies", &["domain"])).unwrap_err().hint.contains("unique"));
-    assert_eq!(normalise("contacts", "email", " A@B.C "), "a@b.c");
-    assert_eq!(normalise("contacts", "erp_id", " A "), " A ");
-    assert_eq!(CAPABILITIES.max_rows.of(Operation::Delete), 100);
-}
-
-fn answer<T>(body: &serde_json::Value, read: impl FnOnce(&Answer<'_>) -> T) -> T {
-    read(&Answer { status: StatusCode::OK, headers: &HeaderMap::new(), body: body.to_string().as_bytes() })
-}
-
-#[test]
-fn a_lookup_asks_each_value_once_and_follows_aliases() {
-    let values = ["a@b.c", "second@b.c", " A@B.C", "missing@b.c", ""].map(str::to_owned).to_vec();
-    let by = LookupBy::Match { field: "email".into(), values: values.clone() };
-    let lookup = Lookup { object: "contacts".into(), by, fields: vec!["name".into(), "plan".into()] };
-    let asked = Asked::new(&lookup, 10, &values);
-    let body: serde_json::Value = serde_json::from_slice(&asked.body()).unwrap();
-    let expected = json!({
-        "inputs": [{ "id": "a@b.c" }, { "id": "missing@b.c" }, { "id": "second@b.c" }],
-        "idProperty": "email", "properties": ["name", "plan", "email", "hs_additional_emails"],
-    });
-    assert_eq!(body, expected);
-
-    let reply = json!({
-        "results": [
-            { "id": "1", "properties": { "email": "a@b.c", "name": "Ada", "plan": "" } },
-            { "id": "2", "properties": { "email": "first@b.c", "hs_additional_emails": "x@y.z;Second@b.c", "plan": "pro" } },
-        ],
-        "errors": [{ "category": "OBJECT_NOT_FOUND", "context": { "ids": ["missing@b.c"] } }],
-    });
-    let found = answer(&reply, |answer| asked.found(answer)).unwrap();
-    let mut found: Vec<_> =
-        found.iter().map(|found| (found.position, found.record_id.as_str(), &found.fields)).collect();
-    found.sort_unstable();
-    let field = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
-    let ada = vec![field("name", Some("Ada")), field("plan", None)];
-    let second = vec![field("name", None), field("plan", Some("pro"))];
-    assert_eq!(found, [(10, "1", &ada), (11, "2", &second), (12, "1", &ada)]);
-}
-
-#[test]
-fn a_lookup_by_record_id_finds_merged_records() {
-    let by = LookupBy::RecordIds(vec!["5".into(), "6".into()]);
-    let lookup = Lookup { object: "contacts".into(), by, fields: vec![] };
-    let asked = Asked::new(&lookup, 0, &["5".into(), "6".into()]);
-    let reply = json!({ "results": [{ "id": "9", "properties": { "hs_merged_object_ids": "4;6" } }] });
-    let found = answer(&reply, |answer| asked.found(answer)).unwrap();
-    assert_eq!(found.iter().map(|found| (found.position, found.record_id.as_str())).collect::<Vec<_>>(), [(1, "9")]);
-    assert_eq!(answer(&json!({}), |answer| asked.found(answer)).unwrap_err().kind, FaultKind::Protocol);
-}
-
-#[test]
-fn fields_say_what_can_be_written_and_matched() {
-    let reply = json!({ "results": [
-        { "name": "email", "type": "string", "fieldType": "text", "modificationMetadata": { "readOnlyValue": false } },
-        { "name": "erp_id", "type": "string", "hasUniqueValue": true },
-        { "name": "hs_object_id", "type": "number", "modificationMetadata": { "readOnlyValue": true } },
-        { "name": "score", "type": "number", "calculated": true },
-    ] });
-    let fields = answer(&reply, |answer| fields("contacts", answer)).unwrap();
-    let flags: Vec<_> = fields.iter().map(|field| (field.name.as_str(), field.writable, field.unique)).collect();
-    assert_eq!(
-        flags,
-        [("email", true, true), ("erp_id", true, true), ("hs_object_id", false, false), ("score", false, false)]
-    );
-}
-
-#[test]
-fn the_account_and_its_limits() {
-    let account = answer(&json!({ "portalId": 4242, "timeZone": "US/Eastern" }), identity).unwrap();
-    assert_eq!((account.account.as_str(), account.time_zone.as_deref()), ("4242", Some("US/Eastern")));
-    assert_eq!(answer(&json!({}), identity).unwrap_err().kind, FaultKind::Protocol);
-
-    let headers = [
-        ("x-hubspot-ratelimit-daily", "250000"),
-        ("x-hubspot-ratelimit-daily-remaining", "12"),
-        ("x-hubspot-ratelimit-interval-milliseconds", "10000"),
-        ("x-hubspot-ratelimit-max", "100"),
-        ("x-hubspot-ratelimit-remaining", "many"),
-    ];
-    let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-    let observed = observed(&headers);
-    assert_eq!((observed.daily_limit, observed.daily_remaining), (Some(250_000), Some(12)));
-    let [window] = observed.windows.as_slice() else { panic!("{observed:?}") };
-    assert_eq!((window.per.as_secs(), window.limit, window.remaining), (10, Some(100), None));
 }
