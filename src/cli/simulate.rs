@@ -173,3 +173,54 @@ impl CommonArgs {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Simulate {
+        #[command(flatten)]
+        args: SimulateArgs,
+    }
+
+    fn parse(line: &str) -> Result<SimulateArgs, clap::Error> {
+        Simulate::try_parse_from(["simulate"].into_iter().chain(line.split(' '))).map(|parsed| parsed.args)
+    }
+
+    #[test]
+    fn arguments_are_understood() {
+        Simulate::command().debug_assert();
+        let line = "hubspot --listen 127.0.0.1:0 --token T --portal 7 --object things --property mrr:number \
+            --property ref:string:unique --unique phone --accept-any-property --limit 10/1s --limit 100/10s --daily 9 \
+            --time-zone UTC --latency 5ms --chaos p=0.1,seed=3,kinds=5xx,close --keep-bodies --history 0";
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let VendorArgs::Hubspot(args) = parse(&line).unwrap().vendor else { panic!("expected HubSpot") };
+        assert_eq!((args.portal, args.properties.len()), (7, 2));
+        assert!(!format!("{args:?}").contains("\"T\""));
+        let options = args.common.options(vec![Window::HUBSPOT]).unwrap();
+        assert_eq!((options.limits.len(), options.daily, options.history), (2, Some(9), 0));
+        for wrong in ["hubspot --chaos nonsense", "hubspot --property x", "http --latency 5", "salesfarce"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn limits_default_to_the_vendors_and_can_be_switched_off() {
+        let limits = |line: &str| {
+            let VendorArgs::Hubspot(args) = parse(line).unwrap().vendor else { panic!("expected HubSpot") };
+            args.common.options(vec![Window::HUBSPOT]).map(|options| options.limits)
+        };
+        assert_eq!(limits("hubspot").unwrap(), [Window::HUBSPOT]);
+        assert_eq!(limits("hubspot --limit none").unwrap(), []);
+        assert!(limits("hubspot --limit 5").is_err());
+    }
+
+    #[tokio::test]
+    async fn an_address_beyond_loopback_is_refused() {
+        let error = run(parse("http --listen 0.0.0.0:0").unwrap(), Shutdown::new()).await.unwrap_err();
+        assert!(error.to_string().contains("loopback"));
+    }
+}

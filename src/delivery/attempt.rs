@@ -8,12 +8,7 @@ use crate::{
     wire::{Directive, Fault, FaultKind, HoldReason, Sent, VendorText, backoff},
 };
 
-use super::{
-    batcher::part_key,
-    context::Context,
-    item::Item,
-    stop::StopReason,
-};
+use super::{batcher::part_key, context::Context, item::Item, stop::StopReason};
 
 /// Attempts of one request in one run.
 const MAX_ATTEMPTS: u32 = 3;
@@ -68,8 +63,7 @@ struct Part {
 
 /// Sends a batch until every row has an end.
 pub(super) async fn send(context: &Context, batch: &Ready<'_>) -> Vec<RowEnd> {
-    let mut ends: Vec<RowEnd> =
-        batch.items.iter().map(|_| RowEnd { fate: Fate::Open, ambiguous_at: None }).collect();
+    let mut ends: Vec<RowEnd> = batch.items.iter().map(|_| RowEnd { fate: Fate::Open, ambiguous_at: None }).collect();
     let mut parts = vec![Part { rows: (0..batch.items.len()).collect(), attempts: 0, throttled: 0 }];
     while let Some(mut part) = parts.pop() {
         if context.stop.requested() {

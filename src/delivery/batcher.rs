@@ -13,22 +13,20 @@ use super::item::Item;
 
 /// Caps of one request.
 #[derive(Debug, Clone, Copy)]
-pub struct Caps {
+pub(super) struct Caps {
     /// Most rows.
-    pub max_rows: RowCaps,
+    pub(super) max_rows: RowCaps,
     /// Most bytes of the body.
-    pub max_bytes: usize,
+    pub(super) max_bytes: usize,
 }
 
 /// The changes of one request.
 #[derive(Debug)]
-pub struct Formed {
-    /// The operation of all items.
-    pub operation: Operation,
+pub(super) struct Formed {
     /// The items, never two of one key.
-    pub items: Vec<Item>,
+    pub(super) items: Vec<Item>,
     /// Its idempotency key, when it is a batch formed again; a new one is drawn otherwise.
-    pub again: Option<BatchKey>,
+    pub(super) again: Option<BatchKey>,
 }
 
 /// Most earlier batches that are collected at once; the oldest beyond is sent as ordinary rows.
@@ -37,7 +35,7 @@ const MAX_REFORMING: usize = 64;
 /// Forms batches from items in any order. Items of one earlier batch wait for each other: complete and unchanged, they
 /// form that batch again, with its idempotency key; what stays incomplete goes as ordinary rows at the end.
 #[derive(Debug)]
-pub struct Batcher {
+pub(super) struct Batcher {
     caps: Caps,
     open: BTreeMap<Operation, Open>,
     reforming: BTreeMap<u128, Vec<Item>>,
@@ -51,12 +49,12 @@ struct Open {
 
 impl Batcher {
     /// A batcher for one pass of a run.
-    pub fn new(caps: Caps) -> Self {
+    pub(super) fn new(caps: Caps) -> Self {
         Self { caps, open: BTreeMap::new(), reforming: BTreeMap::new() }
     }
 
     /// Adds an item; batches that are full come out.
-    pub fn push(&mut self, item: Item, out: &mut Vec<Formed>) {
+    pub(super) fn push(&mut self, item: Item, out: &mut Vec<Formed>) {
         let Some(batch_key) = item.batch_key else { return self.ordinary(item, out) };
         let members = self.reforming.entry(batch_key.idempotency).or_default();
         members.push(item);
@@ -72,12 +70,12 @@ impl Batcher {
     }
 
     /// Gives out everything that is left.
-    pub fn finish(mut self, out: &mut Vec<Formed>) {
+    pub(super) fn finish(mut self, out: &mut Vec<Formed>) {
         for items in mem::take(&mut self.reforming).into_values() {
             self.dissolve(items, out);
         }
-        for (operation, open) in self.open {
-            out.extend(Some(Formed { operation, items: open.items, again: None }).filter(|batch| !batch.items.is_empty()));
+        for open in self.open.into_values() {
+            out.extend(Some(Formed { items: open.items, again: None }).filter(|batch| !batch.items.is_empty()));
         }
     }
 
@@ -86,7 +84,7 @@ impl Batcher {
         let bytes = items.iter().map(|item| item.size).sum::<usize>();
         let same = items.iter().all(|item| item.operation == operation && item.batch_key == Some(batch_key));
         if same && items.len() <= self.caps.max_rows.of(operation) && bytes <= self.caps.max_bytes {
-            out.push(Formed { operation, items, again: Some(batch_key) });
+            out.push(Formed { items, again: Some(batch_key) });
         } else {
             self.dissolve(items, out);
         }
@@ -106,7 +104,7 @@ impl Batcher {
         if full && !open.items.is_empty() {
             let items = mem::take(&mut open.items);
             open.bytes = 0;
-            out.push(Formed { operation, items, again: None });
+            out.push(Formed { items, again: None });
         }
         open.bytes += item.size;
         open.items.push(item);
@@ -114,7 +112,7 @@ impl Batcher {
 }
 
 /// The idempotency key of a part of a batch: the same part of the same batch always gets the same key.
-pub fn part_key(whole: u128, start: usize, end: usize) -> u128 {
+pub(super) fn part_key(whole: u128, start: usize, end: usize) -> u128 {
     let mut hasher = SipHasher24::new_with_key(&whole.to_be_bytes());
     hasher.write_u64(start as u64);
     hasher.write_u64(end as u64);
@@ -177,7 +175,7 @@ mod tests {
             for batch in &formed {
                 let bytes: usize = batch.items.iter().map(|item| item.size).sum();
                 prop_assert!(batch.items.len() <= 10 && (bytes <= 1_000 || batch.items.len() == 1));
-                prop_assert!(batch.items.iter().all(|item| item.operation == batch.operation));
+                prop_assert!(batch.items.iter().all(|item| item.operation == batch.items[0].operation));
                 if let Some(again) = batch.again {
                     prop_assert_eq!(batch.items.len(), again.members as usize);
                 }

@@ -162,7 +162,12 @@ async fn intend(context: &Context, formed: Formed) -> Result<Intended, StateErro
         epoch: context.epoch,
         send_before,
         batch_key: BatchKey { idempotency, members },
-        members: formed.items.iter().enumerate().map(|(row, item)| member(context, row, item)).collect::<Result<_, _>>()?,
+        members: formed
+            .items
+            .iter()
+            .enumerate()
+            .map(|(row, item)| member(context, row, item))
+            .collect::<Result<_, _>>()?,
         grants: context.saved_grants(send_before),
     };
     let batch = context.state.writer().intend(intent).await?;
@@ -221,5 +226,5 @@ fn by_operation(items: Vec<Item>) -> impl Iterator<Item = Formed> {
     for item in items {
         groups.entry(item.operation).or_default().push(item);
     }
-    groups.into_iter().map(|(operation, items)| Formed { operation, items, again: None })
+    groups.into_values().map(|items| Formed { items, again: None })
 }

@@ -19,9 +19,9 @@ pub use counts::Counts;
 pub use fingerprint::{Fingerprint, Fingerprinter};
 pub use held::{Held, InvalidCode, InvalidRow, RejectedMark};
 pub use key::{Key, KeyKind, KeyProblem, MAX_KEY_BYTES, encode_key, encode_part};
+pub use key_values::KeyValues;
 pub use nearest::nearest;
 pub use path::{FieldPath, PathProblem};
-pub use key_values::KeyValues;
 pub use record::{
     ENCODING_VERSION, Fields, MAX_RECORD_BYTES, RecordRef, ValueProblem, encode_field, encode_value, put_bytes,
     put_varint, take_bytes, take_varint,

@@ -34,7 +34,9 @@ pub(super) fn take_row(mut bytes: &[u8]) -> Option<PlanRow> {
         record: take_bytes(bytes)?.to_vec(),
         entry: take_option(bytes, take_entry)?,
         rejected_before: u32::try_from(take_varint(bytes)?).ok()?,
-        ambiguous_at: take_option(bytes, |bytes| take_array(bytes).map(i64::from_le_bytes).map(Timestamp::from_micros))?,
+        ambiguous_at: take_option(bytes, |bytes| {
+            take_array(bytes).map(i64::from_le_bytes).map(Timestamp::from_micros)
+        })?,
     })
 }
 

@@ -210,10 +210,7 @@ fn status_of(outcome: &Outcome, standing_rejects: u64) -> RunStatus {
     let counts = &outcome.counts;
     match &outcome.stop {
         Some(
-            StopReason::Storage(_)
-            | StopReason::Fault(_)
-            | StopReason::Outage(_)
-            | StopReason::TooManyRejects { .. },
+            StopReason::Storage(_) | StopReason::Fault(_) | StopReason::Outage(_) | StopReason::TooManyRejects { .. },
         ) => return RunStatus::Failed,
         Some(StopReason::Shutdown) => return RunStatus::Interrupted,
         Some(StopReason::Quota { .. } | StopReason::Hold(_) | StopReason::PlanTooOld) | None => {}

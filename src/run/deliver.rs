@@ -13,7 +13,12 @@ use crate::{
     state::{LocalSettle, OwnerSpace, State},
 };
 
-use super::{RunError, judge::{Place, place}, keyed::KeyRecord, resolve::Resolved};
+use super::{
+    RunError,
+    judge::{Place, place},
+    keyed::KeyRecord,
+    resolve::Resolved,
+};
 
 /// Local settles in one transaction.
 const CHUNK: usize = 1_000;
@@ -191,11 +196,7 @@ impl Outgoing<'_> {
     }
 
     /// Tombstones whose record a delivered upsert has taken over.
-    async fn settle_taken_tombstones(
-        &self,
-        seen: &HashSet<Key>,
-        local: &mut Vec<LocalSettle>,
-    ) -> Result<(), RunError> {
+    async fn settle_taken_tombstones(&self, seen: &HashSet<Key>, local: &mut Vec<LocalSettle>) -> Result<(), RunError> {
         let mut annotations = self.plan.annotations();
         while let Some((key, annotation)) = annotations.next()? {
             let Annotation::TakenOver { by } = annotation else { continue };

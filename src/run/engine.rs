@@ -22,7 +22,7 @@ use crate::{
     wire::Accounts,
 };
 
-use super::{connection::Connections, quota::StateQuota, source_settings, RunError};
+use super::{RunError, connection::Connections, quota::StateQuota, source_settings};
 
 /// A secret that could not be read. Names the reference, never the secret.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -187,8 +187,7 @@ impl Tally {
                     ChangeKind::Removed => &mut self.counts.removed,
                 };
                 *term += 1;
-                self.judged[usize::from(kind.code())] +=
-                    u64::from(item.row.planned.counts_for_guard && !item.approved);
+                self.judged[usize::from(kind.code())] += u64::from(item.row.planned.counts_for_guard && !item.approved);
                 self.approved_removed += u64::from(removed && item.approved);
             }
         }
@@ -211,7 +210,11 @@ pub(super) fn place(item: &PlanItem, withheld: bool) -> Place {
         Some(Annotation::Waits { .. }) => Place::Waits,
         Some(Annotation::TakesOver { .. }) if withheld => Place::Waits,
         Some(Annotation::TakesOver { .. } | Annotation::TakenOver { .. } | Annotation::After { .. }) | None => {
-            if withheld && item.row.planned.kind == ChangeKind::Removed { Place::Waits } else { Place::Planned }
+            if withheld && item.row.planned.kind == ChangeKind::Removed {
+                Place::Waits
+            } else {
+                Place::Planned
+            }
         }
     }
 }

@@ -1,10 +1,6 @@
 //! One row on its way through the merge; its memory is used again.
 
-use crate::{
-    diff::Keyed,
-    mapping::InvalidField,
-    model::Fingerprint,
-};
+use crate::{diff::Keyed, mapping::InvalidField, model::Fingerprint};
 
 /// One encoded row.
 #[derive(Default)]

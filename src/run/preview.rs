@@ -135,7 +135,9 @@ fn summarise(
         first_run,
         counts,
         hint: judged.verdict.tripped.first().map(|trip| trip.hint.to_owned()),
-        trips: trips.map(|trip| TripLine { rule: trip.rule.name().to_owned(), message: trip.message.clone() }).collect(),
+        trips: trips
+            .map(|trip| TripLine { rule: trip.rule.name().to_owned(), message: trip.message.clone() })
+            .collect(),
         withheld: judged.withheld,
         requests,
         sample,

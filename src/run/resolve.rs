@@ -60,11 +60,7 @@ pub(super) async fn resolve(
 }
 
 /// Hashes of removed keys' earlier match values that a planned upsert claims now: that record is the living key's.
-fn living_claims(
-    hasher: Option<&MatchHasher>,
-    plan: &Plan,
-    asked: &[Asked<'_>],
-) -> Result<HashSet<u64>, RunError> {
+fn living_claims(hasher: Option<&MatchHasher>, plan: &Plan, asked: &[Asked<'_>]) -> Result<HashSet<u64>, RunError> {
     let wanted: HashSet<u64> =
         asked.iter().filter(|asked| asked.find.removal).filter_map(|asked| hasher?.of_value(&asked.value)).collect();
     let mut living = HashSet::new();
@@ -91,9 +87,9 @@ async fn look_up<'a>(context: &Context, chunk: &[Asked<'a>]) -> Result<Vec<(&'a 
         action: "find records whose answer was lost",
         fault: Box::new(fault),
     })?;
-    let found = found.into_iter().filter_map(|found| {
-        chunk.get(found.position).map(|asked| (asked.find, found.record_id.into_boxed_str()))
-    });
+    let found = found
+        .into_iter()
+        .filter_map(|found| chunk.get(found.position).map(|asked| (asked.find, found.record_id.into_boxed_str())));
     Ok(found.collect())
 }
 

@@ -7,8 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::{
     model::spec::{PostgresSpec, SourceKind, SourceSpec, TextSpec},
     source::{
-        PostgresConnection, PostgresParts, PostgresSettings, PostgresTls, PostgresTlsMode, SourceConfig,
-        SqliteSettings,
+        PostgresConnection, PostgresParts, PostgresSettings, PostgresTls, PostgresTlsMode, SourceConfig, SqliteSettings,
     },
 };
 

@@ -252,12 +252,7 @@ impl Run<'_> {
         }
     }
 
-    async fn deliver(
-        &self,
-        prepared: &Prepared<'_>,
-        judged: &Judged,
-        outcome: &mut Outcome,
-    ) -> Result<(), RunError> {
+    async fn deliver(&self, prepared: &Prepared<'_>, judged: &Judged, outcome: &mut Outcome) -> Result<(), RunError> {
         let spec = self.engine.destination(self.sync)?;
         let connected = self.engine.connect(spec, prepared.destination.as_ref()).await?;
         self.check_account(&connected).await?;
@@ -279,11 +274,7 @@ impl Run<'_> {
         delivered
     }
 
-    async fn context(
-        &self,
-        prepared: &Prepared<'_>,
-        connected: &Connected,
-    ) -> Result<Context, RunError> {
+    async fn context(&self, prepared: &Prepared<'_>, connected: &Connected) -> Result<Context, RunError> {
         let parts = &self.engine.parts;
         let claims = if prepared.traits.keeps_ids {
             Claims::load(self.state(), self.record.id).await?

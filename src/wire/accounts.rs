@@ -68,7 +68,11 @@ impl Accounts {
             budget: RetryBudget::new(),
             counts: Counts::default(),
         };
-        Ok(ProvisionalAccount { account: Account { shared: Arc::new(shared), client, deadline: None }, limits, heaviest })
+        Ok(ProvisionalAccount {
+            account: Account { shared: Arc::new(shared), client, deadline: None },
+            limits,
+            heaviest,
+        })
     }
 
     /// The account of this identity: the one that is known already, or this one, seeded with what was saved of it. Limits

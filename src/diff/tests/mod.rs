@@ -38,7 +38,14 @@ fn nothing_held() -> Held {
 }
 
 fn entry(value: u8, id: Option<&str>) -> Entry {
-    Entry { fingerprint: print(value), encoding: 1, run: RunId(1), tombstone: false, record_id: id.map(Into::into) }
+    Entry {
+        fingerprint: print(value),
+        encoding: 1,
+        run: RunId(1),
+        tombstone: false,
+        match_hash: None,
+        record_id: id.map(Into::into),
+    }
 }
 
 fn mark(batch: i64, operation: Operation, sent: Option<u8>, ambiguous: Option<i64>) -> DirtyMark {

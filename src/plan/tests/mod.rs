@@ -30,5 +30,8 @@ fn plan_row(key: Key, kind: ChangeKind, counts: bool) -> PlanRow {
         fingerprint: Some(Fingerprint::from_bytes([1; 16])),
         claims: Vec::new(),
         record: vec![1, 2, 3],
+        entry: None,
+        rejected_before: 0,
+        ambiguous_at: None,
     }
 }

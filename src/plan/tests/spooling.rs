@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::{key, plan_row};
 use crate::{
     diff::{Planned, Reform, Standing},
-    model::{BatchKey, ChangeKind, Fingerprint, IntentId, Key, Operation},
+    model::{BatchKey, ChangeKind, Entry, Fingerprint, IntentId, Key, Operation, RunId, Timestamp},
     plan::{ApprovedWriter, Judged, OwnershipBuilder, PlanRow, PlanWriter, codec},
 };
 
@@ -39,8 +39,9 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn rows()(key in bytes(), planned in planned(), print in proptest::option::of(any::<[u8; 16]>()), claims in proptest::collection::vec(any::<u64>(), 0..3), record in bytes()) -> PlanRow {
-        PlanRow { key: Key::from_encoded(&key), planned, fingerprint: print.map(Fingerprint::from_bytes), claims, record }
+    fn rows()(key in bytes(), planned in planned(), print in proptest::option::of(any::<[u8; 16]>()), claims in proptest::collection::vec(any::<u64>(), 0..3), record in bytes(), held in proptest::option::of((any::<[u8; 16]>(), any::<i64>(), proptest::option::of(any::<u64>()), any::<bool>()))) -> PlanRow {
+        let entry = held.map(|(print, run, match_hash, tombstone)| Entry { fingerprint: Fingerprint::from_bytes(print), encoding: 1, run: RunId(run), tombstone, match_hash, record_id: planned.record_id.clone() });
+        PlanRow { key: Key::from_encoded(&key), planned, fingerprint: print.map(Fingerprint::from_bytes), claims, record, entry, rejected_before: 2, ambiguous_at: Some(Timestamp::from_micros(5)) }
     }
 }
 

@@ -6,7 +6,7 @@ use ::http::StatusCode;
 
 use super::{
     HubSpot,
-    batch::{Answering, find, row, scripted, too_many, touch, unique_property},
+    batch::{Answering, find, refuse_duplicates, row, scripted, too_many, touch, unique_property},
     errors::{self, RowError},
     parse::ReadBatch,
     render::Item,
@@ -70,6 +70,9 @@ impl HubSpot {
             Ok(property) => property,
             Err(refusal) => return Applied::nothing(refusal),
         };
+        if let Err(refusal) = refuse_duplicates(table, property, batch.inputs.iter().map(|input| input.id.as_str())) {
+            return Applied::nothing(refusal);
+        }
         let shown = shown(table, &batch.properties, property);
         let (mut answering, mut missing, mut seen) = (Answering::new(), Vec::new(), HashSet::new());
         for input in &batch.inputs {

@@ -283,14 +283,24 @@ fn check_batch(table: &Table, write: Write, inputs: &[Input<'_>]) -> Result<Opti
     if write == Write::Upsert && property.is_none() {
         return Err(errors::invalid("An upsert needs an idProperty with unique values"));
     }
-    let mut seen = HashSet::with_capacity(inputs.len());
-    for id in inputs.iter().filter_map(|input| input.id.as_ref()) {
-        let normal = property.map_or_else(|| id.as_str().into(), |property| table.normal(property, id.as_str()));
+    refuse_duplicates(table, property, inputs.iter().filter_map(|input| input.id.as_ref()).map(|id| id.as_str()))?;
+    Ok(property)
+}
+
+/// Refuses a batch that names a record twice.
+pub(super) fn refuse_duplicates<'a>(
+    table: &Table,
+    property: Option<PropertyId>,
+    ids: impl Iterator<Item = &'a str>,
+) -> Result<(), Answer> {
+    let mut seen = HashSet::with_capacity(MAX_INPUTS);
+    for id in ids {
+        let normal = property.map_or_else(|| id.into(), |property| table.normal(property, id));
         if let Some(twice) = seen.replace(normal) {
             return Err(errors::invalid(&format!("Duplicate IDs found in batch input: [{twice}]. IDs must be unique")));
         }
     }
-    Ok(property)
+    Ok(())
 }
 
 /// The refusal of a batch with more inputs than the cap.

@@ -222,6 +222,8 @@ async fn a_batch_read_names_what_is_missing() {
     let properties = &body["results"][0]["properties"];
     assert_eq!((&properties["firstname"], &properties["city"]), (&json!("Ada"), &Value::Null));
     assert_eq!(properties["email"], "a@x.io");
+    let twice = json!({ "idProperty": "email", "inputs": [{ "id": "a@x.io" }, { "id": "A@x.io" }] });
+    assert_eq!(probe.send("POST", "/crm/v3/objects/contacts/batch/read", twice).await.status, 400);
 }
 
 #[tokio::test]
