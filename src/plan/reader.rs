@@ -72,7 +72,7 @@ impl Plan {
 
     /// Whether the diff pass planned removals.
     pub fn has_removals(&self) -> bool {
-        self.removals.len() > 0
+        !self.removals.is_empty()
     }
 
     /// What ownership found, in key order.

@@ -70,6 +70,7 @@ impl Ended<'_, '_> {
         let update = SyncUpdate {
             first_run_closed: (whole && outcome.verdict.tripped.is_empty()).then_some(true),
             last_ok_at: ended_well.then_some(now),
+            mapping: Some(self.run.mapping.clone()),
             last_removal_at: (counts.removed > 0 && counts.delivered + counts.skipped > 0).then_some(now),
             ..SyncUpdate::default()
         };

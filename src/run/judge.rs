@@ -61,7 +61,7 @@ impl Basis<'_> {
                 feed_owners(self.state, self.record.id, &mut resolver).await?;
             }
             let annotations = resolver.finish()?;
-            tally.owned(annotations.invalid_unchanged(), annotations.invalid_waiting());
+            tally.owned(annotations.invalid_unchanged(), annotations.invalid_waiting())?;
             list_conflicts(&annotations, &mut invalid)?;
             plan.annotate(annotations);
         }
@@ -171,10 +171,12 @@ impl Tally {
     }
 
     /// Keys outside the plan that turned out to be part of a colliding group.
-    fn owned(&mut self, unchanged: u64, waiting: u64) {
-        self.counts.unchanged -= unchanged;
-        self.counts.waiting -= waiting;
+    fn owned(&mut self, unchanged: u64, waiting: u64) -> Result<(), RunError> {
+        let rest = self.counts.unchanged.checked_sub(unchanged).zip(self.counts.waiting.checked_sub(waiting));
+        let broken = || RunError::Accounting("the owner index names keys that no row has".to_owned());
+        (self.counts.unchanged, self.counts.waiting) = rest.ok_or_else(broken)?;
         self.counts.invalid += unchanged + waiting;
+        Ok(())
     }
 
     fn count(&mut self, item: &PlanItem) {

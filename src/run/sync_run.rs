@@ -8,7 +8,7 @@ use crate::{
     delivery::{Claims, Context, Stop, StopReason, Tally},
     diff,
     model::{Counts, spec::SyncSpec},
-    state::{BegunRun, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
+    state::{BegunRun, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
 };
 
@@ -59,6 +59,8 @@ pub(super) struct Run<'a> {
     pub(super) started: Instant,
     /// The sync's run before this one was guarded.
     pub(super) guarded_before: bool,
+    /// The mapping of this run.
+    pub(super) mapping: MappingRecord,
 }
 
 /// What a run came to before it is closed.
@@ -114,6 +116,7 @@ impl Engine {
         };
         let before = self.state().runs(Some(record.id), 1).await?;
         let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
+        let mapping = prepared.mapping_record(&self.state().installation_hasher());
         let begun = self.state().begin_run(record.id, trigger.name()).await?;
         event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name());
         if begun.recovered.dirty_marks > 0 || begun.recovered.interrupted_runs > 0 {
@@ -125,7 +128,7 @@ impl Engine {
                 dirty = begun.recovered.dirty_marks
             );
         }
-        Ok((Run { engine: self, sync, record, begun, started, guarded_before }, prepared))
+        Ok((Run { engine: self, sync, record, begun, started, guarded_before, mapping }, prepared))
     }
 
     async fn register(&self, prepared: &Prepared<'_>) -> Result<SyncRecord, RunError> {
@@ -224,7 +227,10 @@ impl Run<'_> {
     async fn deliver(&self, prepared: &Prepared<'_>, judged: &Judged, outcome: &mut Outcome) -> Result<(), RunError> {
         let spec = self.engine.destination(self.sync)?;
         let connected = match self.engine.connect(spec, prepared.destination.as_ref()).await {
-            Err(RunError::Request { fault, .. }) => return Ok(outcome.nothing_sent(*fault)),
+            Err(RunError::Request { fault, .. }) => {
+                outcome.nothing_sent(*fault);
+                return Ok(());
+            }
             connected => connected?,
         };
         self.check_account(&connected).await?;
@@ -232,7 +238,10 @@ impl Run<'_> {
         let context = self.context(prepared, &connected).await?;
         let hasher = self.engine.match_hasher(prepared, &self.record);
         let resolved = match resolve(&context, hasher.as_ref(), &judged.plan, &judged.to_find).await {
-            Err(RunError::Request { fault, .. }) => return Ok(outcome.nothing_sent(*fault)),
+            Err(RunError::Request { fault, .. }) => {
+                outcome.nothing_sent(*fault);
+                return Ok(());
+            }
             resolved => resolved?,
         };
         let outgoing = Outgoing {

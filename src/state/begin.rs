@@ -123,6 +123,9 @@ async fn compact_if_large(state: &State, sync: SyncId) -> Result<(), StateError>
     Ok(())
 }
 
+/// Where the page after this one begins, and whether each of its keys is a tombstone.
+type LoadedPage = (Option<Vec<u8>>, HashMap<Key, bool>);
+
 /// Live entries and tombstones: the pages' sums, corrected by the journal. Refuses pages that do not add up.
 pub(super) async fn count(store: &dyn StateStore, sync: SyncId) -> Result<(u64, u64), StateError> {
     for space in Space::ALL {
@@ -135,7 +138,7 @@ pub(super) async fn count(store: &dyn StateStore, sync: SyncId) -> Result<(u64, 
     let (mut live, mut tombstones) = (pages.live, pages.entries - pages.live);
     let mut map = JournalMap::default();
     map.read(store, sync, u64::MAX, Part::Entries).await?;
-    let mut page: Option<(Option<Vec<u8>>, HashMap<Key, bool>)> = None;
+    let mut page: Option<LoadedPage> = None;
     for (key, newer) in map.entries {
         let covered =
             page.as_ref().is_some_and(|(next, _)| next.as_ref().is_none_or(|next| key.as_bytes() < next.as_slice()));

@@ -64,7 +64,7 @@ pub enum VendorSpec {
     /// HubSpot CRM.
     HubSpot(HubSpotSpec),
     /// Any JSON API.
-    Http(HttpSpec),
+    Http(Box<HttpSpec>),
 }
 
 impl VendorSpec {
