@@ -1,1 +1,3 @@
-fn main() {}
+//! The one integration test binary: what Syncline does from outside.
+
+mod destinations;
