@@ -13,7 +13,7 @@ use syncline::{
     },
     shutdown::Shutdown,
     simulator::{Simulator, VendorConfig, parse_faults},
-    wire::{Account, Accounts, Fault, FixedSecret, NoStore},
+    wire::{Account, Accounts, Class, Fault, FixedSecret, NoStore, Request},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::DropGuard;
@@ -27,6 +27,7 @@ pub(super) struct Pair {
     pub(super) account: Account,
     pub(super) match_field: &'static str,
     pub(super) object: &'static str,
+    origin: String,
     _stop: DropGuard,
 }
 
@@ -63,7 +64,15 @@ pub(super) async fn start(
     let destination = destination::open(&spec).unwrap();
     let identity = destination.check(stranger.account()).await.unwrap();
     let account = accounts.adopt(stranger, &identity.account).await.unwrap();
-    Pair { simulator, destination, account, match_field, object, _stop: stop.drop_guard() }
+    Pair {
+        simulator,
+        destination,
+        account,
+        match_field,
+        object,
+        origin: format!("http://{address}"),
+        _stop: stop.drop_guard(),
+    }
 }
 
 /// The canonical record of some text fields, which stand in order.
@@ -105,6 +114,14 @@ impl Pair {
 
     pub(super) fn fault(&self, script: &str) {
         self.simulator.add_faults(parse_faults(script).unwrap());
+    }
+
+    /// What a human does in the portal.
+    pub(super) async fn control(&self, command: &str, body: serde_json::Value) {
+        let url = format!("{}/_sim/{command}", self.origin).parse().unwrap();
+        let request = Request::new(http::Method::POST, url, Class::Read, "/_sim").json(body.to_string());
+        let response = self.account.send(request).await.unwrap();
+        assert!(response.status.is_success(), "{}", response.body.escape_ascii());
     }
 
     /// What the simulator holds.

@@ -146,3 +146,30 @@ async fn records_that_silently_lack_are_found_out() {
     assert_eq!(pair.deliver(Clear, &rows).await, ["delivered -", "unknown"]);
     assert_eq!(pair.try_deliver(Update, &rows[1..]).await.unwrap_err().kind, FaultKind::Protocol);
 }
+
+#[tokio::test]
+async fn merged_contacts_and_secondary_addresses_lead_to_the_survivor() {
+    let pair = contacts().await;
+    let created =
+        pair.deliver(Upsert, &[(None, &[("email", "a@example.com")]), (None, &[("email", "b@example.com")])]).await;
+    let (into, from) = (id(&created[0]), id(&created[1]));
+    pair.control("merge", serde_json::json!({ "type": "contacts", "into": into, "from": from })).await;
+    pair.control("secondary-email", serde_json::json!({ "id": into, "email": "c@example.com" })).await;
+
+    assert_eq!(pair.deliver(Update, &[(Some(from), &[("plan", "x")])]).await, [created[0].clone()]);
+    let rows: [(Option<&str>, &[(&str, &str)]); 1] = [(None, &[("email", "b@example.com"), ("plan", "y")])];
+    assert_eq!(pair.deliver(Upsert, &rows).await, [created[0].clone()]);
+
+    let values = ["c@example.com", "b@example.com"].map(str::to_owned);
+    let queries = [
+        LookupBy::RecordIds(vec![from.to_owned(), into.to_owned()]),
+        LookupBy::Match { field: "email".into(), values: values.into() },
+    ];
+    for by in queries {
+        let lookup = Lookup { object: "contacts".into(), by, fields: vec!["plan".into()] };
+        let mut found = pair.destination.lookup(&pair.account, &lookup).await.unwrap();
+        found.sort_by_key(|found| found.position);
+        let found: Vec<_> = found.iter().map(|found| (found.position, found.record_id.as_str())).collect();
+        assert_eq!(found, [(0, into), (1, into)], "{lookup:?}");
+    }
+}
