@@ -85,6 +85,7 @@ pub(super) fn record(fields: &[(&str, &str)]) -> Bytes {
     out.into()
 }
 
+/// A row: the record id, if it is known, and the fields.
 pub(super) type RowOf<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)]);
 
 impl Pair {
@@ -99,12 +100,12 @@ impl Pair {
             operation,
             match_fields: vec![self.match_field.into()],
             rows: rows.iter().enumerate().map(row).collect(),
-            idempotency_key: rand_key(rows, operation),
+            idempotency_key: batch_key(rows, operation),
         };
-        match self.destination.deliver(&self.account, &batch).await? {
-            Delivery::Rows(outcomes) => Ok(outcomes),
-            Delivery::Job(job) => panic!("no job was expected: {job:?}"),
-        }
+        let delivery = self.destination.deliver(&self.account, &batch).await?;
+        assert!(matches!(delivery, Delivery::Rows(_)), "a job was not expected: {delivery:?}");
+        let Delivery::Rows(outcomes) = delivery else { return Ok(Vec::new()) };
+        Ok(outcomes)
     }
 
     /// Delivers and prints each outcome in a word, with the record ids as the simulator gave them.
@@ -131,7 +132,7 @@ impl Pair {
 }
 
 /// Different batches need different keys.
-fn rand_key(rows: &[RowOf<'_>], operation: Operation) -> u128 {
+fn batch_key(rows: &[RowOf<'_>], operation: Operation) -> u128 {
     use std::hash::{Hash, Hasher};
     let mut hasher = std::hash::DefaultHasher::new();
     (rows, operation.code()).hash(&mut hasher);

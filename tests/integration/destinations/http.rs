@@ -9,7 +9,7 @@ use syncline::{
     wire::FaultKind,
 };
 
-use super::harness::{Pair, start};
+use super::harness::{Pair, RowOf, start};
 
 fn results() -> HttpResultsSpec {
     HttpResultsSpec {
@@ -58,8 +58,7 @@ async fn a_record_lives_from_upsert_to_delete() {
 async fn results_name_the_refused_rows() {
     let pair = people("POST", 10, Some(results())).await;
     pair.fault(r#"{"match": {"row_key_contains": "2"}, "action": {"reject_row": {"category": "TOO_OLD"}}}"#);
-    let rows: [(Option<&str>, &[(&str, &str)]); 3] =
-        [(None, &[("id", "1")]), (None, &[("id", "2")]), (None, &[("id", "3")])];
+    let rows: [RowOf<'_>; 3] = [(None, &[("id", "1")]), (None, &[("id", "2")]), (None, &[("id", "3")])];
     assert_eq!(pair.deliver(Upsert, &rows).await, ["delivered -", "rejected TOO_OLD -", "delivered -"]);
     pair.fault(r#"{"action": {"rate_limit": {"retry_after": "7"}}}"#);
     let fault = pair.try_deliver(Upsert, &rows[..1]).await.unwrap_err();

@@ -10,7 +10,7 @@ use syncline::{
     wire::{FaultKind, Sent},
 };
 
-use super::harness::{Pair, id, start};
+use super::harness::{Pair, RowOf, id, start};
 
 async fn contacts() -> Pair {
     let options = HubSpotOptions { properties: vec!["plan:string".parse().unwrap()], ..HubSpotOptions::default() };
@@ -46,8 +46,7 @@ async fn a_record_lives_from_upsert_to_archive() {
 
     assert_eq!(pair.deliver(Delete, &[(Some(ids[0]), &[])]).await, ["delivered -"]);
     assert_eq!(pair.deliver(Delete, &[(Some(ids[0]), &[])]).await, ["delivered -"]);
-    let rows: [(Option<&str>, &[(&str, &str)]); 2] =
-        [(Some(ids[0]), &[("plan", "x")]), (Some(ids[1]), &[("plan", "x")])];
+    let rows: [RowOf<'_>; 2] = [(Some(ids[0]), &[("plan", "x")]), (Some(ids[1]), &[("plan", "x")])];
     assert_eq!(pair.deliver(Update, &rows).await, ["gone".to_owned(), created[1].clone()]);
 }
 
@@ -90,8 +89,7 @@ async fn refused_rows_do_not_touch_their_neighbours() {
 #[tokio::test]
 async fn what_goes_wrong_between_is_told_apart() {
     let pair = contacts().await;
-    let rows: [(Option<&str>, &[(&str, &str)]); 2] =
-        [(None, &[("email", "a@example.com")]), (None, &[("email", "b@example.com")])];
+    let rows: [RowOf<'_>; 2] = [(None, &[("email", "a@example.com")]), (None, &[("email", "b@example.com")])];
     let table = [
         (r#"{"action": {"silent": {}}}"#, FaultKind::Protocol, Sent::Yes),
         (r#"{"action": {"html": {"code": 200}}}"#, FaultKind::Protocol, Sent::Yes),
@@ -129,7 +127,7 @@ async fn fields_are_described_and_unknown_objects_are_not_found() {
     assert_eq!(pair.destination.describe(&pair.account, "cars").await.unwrap_err().kind, FaultKind::NotFound);
     pair.object = "cars";
     for operation in [Upsert, Update, Delete] {
-        let rows: [(Option<&str>, &[(&str, &str)]); 1] = [(Some("1"), &[("email", "a@example.com")])];
+        let rows: [RowOf<'_>; 1] = [(Some("1"), &[("email", "a@example.com")])];
         assert_eq!(pair.try_deliver(operation, &rows).await.unwrap_err().kind, FaultKind::NotFound, "{operation:?}");
     }
 }
@@ -139,8 +137,7 @@ async fn records_that_silently_lack_are_found_out() {
     let pair = contacts().await;
     let created = pair.deliver(Upsert, &[(None, &[("email", "a@example.com")])]).await;
     let live = id(&created[0]);
-    let rows: [(Option<&str>, &[(&str, &str)]); 2] =
-        [(Some("999999"), &[("plan", "x")]), (Some(live), &[("plan", "x")])];
+    let rows: [RowOf<'_>; 2] = [(Some("999999"), &[("plan", "x")]), (Some(live), &[("plan", "x")])];
     pair.fault(r#"{"match": {"path_contains": "batch/update"}, "action": {"silent": {"code": 207}}}"#);
     assert_eq!(pair.deliver(Update, &rows).await, ["gone", "unknown"]);
     assert_eq!(pair.deliver(Clear, &rows).await, ["delivered -", "unknown"]);
@@ -157,7 +154,7 @@ async fn merged_contacts_and_secondary_addresses_lead_to_the_survivor() {
     pair.control("secondary-email", serde_json::json!({ "id": into, "email": "c@example.com" })).await;
 
     assert_eq!(pair.deliver(Update, &[(Some(from), &[("plan", "x")])]).await, [created[0].clone()]);
-    let rows: [(Option<&str>, &[(&str, &str)]); 1] = [(None, &[("email", "b@example.com"), ("plan", "y")])];
+    let rows: [RowOf<'_>; 1] = [(None, &[("email", "b@example.com"), ("plan", "y")])];
     assert_eq!(pair.deliver(Upsert, &rows).await, [created[0].clone()]);
 
     let values = ["c@example.com", "b@example.com"].map(str::to_owned);
