@@ -88,7 +88,7 @@ fn each_vendor_has_its_own_address_and_limits() {
     let limits = registry::limits(&hubspot(), Some("Europe/Berlin")).unwrap();
     assert_eq!((limits.windows[0].requests.get(), limits.windows[0].per.as_secs()), (100, 10));
     assert_eq!(limits.daily.unwrap().requests.get(), 250_000);
-    let http = destination(VendorSpec::Http(http_spec()));
+    let http = destination(VendorSpec::Http(Box::new(http_spec())));
     assert!(matches!(registry::base_url(&http), Err(DestinationError::NoBaseUrl { vendor: "http" })));
     assert_eq!(registry::limits(&http, None).unwrap(), Limits::default());
     assert!(registry::open(&hubspot()).is_ok() && registry::open(&http).is_err());

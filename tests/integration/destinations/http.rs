@@ -24,7 +24,7 @@ fn results() -> HttpResultsSpec {
 }
 
 async fn people(method: &str, batch_size: u32, results: Option<HttpResultsSpec>) -> Pair {
-    let vendor = VendorSpec::Http(HttpSpec {
+    let vendor = VendorSpec::Http(Box::new(HttpSpec {
         path: "/v1/{object}".into(),
         method: method.into(),
         delete_path: Some("/v1/{object}/{match}".into()),
@@ -33,7 +33,7 @@ async fn people(method: &str, batch_size: u32, results: Option<HttpResultsSpec>)
         idempotency_header: "Idempotency-Key".into(),
         results,
         identity: None,
-    });
+    }));
     start(VendorConfig::http(HttpOptions::default()), vendor, "records", "id").await
 }
 
