@@ -7,6 +7,7 @@
 mod begin;
 mod codec;
 mod compact;
+mod count;
 mod error;
 mod facade;
 mod guarded;

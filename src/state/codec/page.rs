@@ -64,7 +64,7 @@ impl PageValue for Entry {
 }
 
 /// A page ready to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PackedPage {
     pub(crate) first: Vec<u8>,
     pub(crate) entries: u64,
