@@ -2,5 +2,6 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // helpers outside of `#[test]` functions fail the test that calls them
 
+mod borders;
 mod sources;
 mod support;
