@@ -1,3 +1,31 @@
-//! The `syncline` binary: parses arguments, sets telemetry up and turns the outcome into an exit code.
+//! The `syncline` binary: parses arguments, runs one command and turns its end into an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use syncline::{
+    cli::{self, Cli},
+    shutdown::{self, Shutdown},
+};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return cli::report(&anyhow::Error::new(error).context("cannot start the runtime")),
+    };
+    let shutdown = Shutdown::new();
+    let ended = runtime.block_on(async {
+        shutdown::on_signals(&shutdown);
+        cli::execute(cli, shutdown.clone()).await
+    });
+    // Whatever still blocks (a statement being cancelled) must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(error) => cli::report(&error),
+    }
+}

@@ -1,1 +1,21 @@
-//! `delivery` (see ARCHITECTURE.md).
+//! Delivery: batches with durable intents, one retry loop that knows rows, and settling of what was acknowledged.
+
+mod attempt;
+mod batcher;
+mod claims;
+mod context;
+mod item;
+mod local;
+mod mask;
+mod pass;
+mod settle;
+mod stop;
+
+pub use claims::{Claim, Claims};
+pub use context::{Context, Tallied, Tally};
+pub use item::Item;
+pub use local::Settles;
+pub use mask::mask;
+pub use pass::{DeliveryError, deliver};
+pub use settle::{forget_entry, settle_without_request};
+pub use stop::{Stop, StopReason};

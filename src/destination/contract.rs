@@ -82,8 +82,8 @@ pub trait Destination: Send + Sync {
 /// What a connector can do.
 #[derive(Debug, Clone)]
 pub struct Capabilities {
-    /// Most rows in a batch, for each operation.
-    pub max_rows: fn(Operation) -> usize,
+    /// Most rows in a batch.
+    pub max_rows: RowCaps,
     /// Most bytes of a request body.
     pub max_bytes: usize,
     /// Operations that are supported.
@@ -100,6 +100,25 @@ pub struct Capabilities {
     pub can_clear: bool,
     /// Most match fields.
     pub max_match_fields: usize,
+}
+
+/// Most rows in a batch. Data and no function, because the configuration may set it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowCaps {
+    /// Of upserts, updates and clears.
+    pub write: usize,
+    /// Of deletes.
+    pub delete: usize,
+}
+
+impl RowCaps {
+    /// The cap for batches of one operation; at least 1.
+    pub const fn of(self, operation: Operation) -> usize {
+        match operation {
+            Operation::Upsert | Operation::Update | Operation::Clear => self.write,
+            Operation::Delete => self.delete,
+        }
+    }
 }
 
 /// How an answer names its rows.
@@ -221,7 +240,8 @@ pub struct BatchRow {
     pub correlation: u64,
     /// The vendor's record id, where it is known: then it is the address.
     pub record_id: Option<Box<str>>,
-    /// The canonical record. For `Clear`: the fields to clear, each null. For `Delete`: empty, or the match fields.
+    /// The canonical record. For `Clear`: the fields to clear, each null; for `Delete`: nothing; for both also the match
+    /// fields with their values where the system has no record ids ([`Capabilities::record_ids`]).
     pub record: Bytes,
 }
 

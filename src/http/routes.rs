@@ -39,7 +39,6 @@ fn refuse(status: StatusCode, reason: &'static str) -> Response {
     (status, Json(json!({ "status": "refused", "reason": reason }))).into_response()
 }
 
-#[expect(clippy::unused_async, reason = "axum's handlers are async")]
 async fn healthz(State(health): State<Arc<Health>>) -> Response {
     match health.liveness() {
         Liveness::Alive => Json(json!({ "status": "ok" })).into_response(),
@@ -51,7 +50,6 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
     }
 }
 
-#[expect(clippy::unused_async, reason = "axum's handlers are async")]
 async fn readyz(State(health): State<Arc<Health>>) -> Response {
     if health.is_ready() {
         return Json(json!({ "status": "ready" })).into_response();

@@ -1,1 +1,21 @@
-//! `mapping` (see ARCHITECTURE.md).
+//! Model columns to records: fields, constants, casts, null policy. Pure: no I/O, no clock.
+//!
+//! [`Mapping::compile`] binds a sync's fields to the columns of a schema once; [`Mapping::encode`] then writes one row's
+//! record in canonical form, without allocating for plain columns. [`to_json`] and [`to_text`] turn the records that are
+//! sent into the forms that destinations take.
+
+mod cast;
+mod compile;
+mod encode;
+mod error;
+mod json;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use compile::Mapping;
+pub use encode::InvalidField;
+pub use error::MappingError;
+pub use json::{to_json, value_to_json};
+pub use text::to_text;

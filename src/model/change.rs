@@ -123,6 +123,8 @@ pub struct Entry {
     pub run: RunId,
     /// The key is absent from the model and kept at the destination (`on_removed = "keep"`): only the id counts.
     pub tombstone: bool,
+    /// Keyed hash of the acknowledged match value, where the sync keeps an owner index: what the index holds for this key.
+    pub match_hash: Option<u64>,
     /// The vendor's record id, where the sync keeps it.
     pub record_id: Option<Box<str>>,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{RowRef, Timestamp, Value};
+use super::{RowRef, Timestamp, Value, key_values::Owned};
 
 /// Longest encoded key, in bytes.
 pub const MAX_KEY_BYTES: usize = 512;
@@ -190,15 +190,32 @@ fn encode_escaped(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 fn decode_part(bytes: &[u8]) -> Option<(String, &[u8])> {
+    let (value, tail) = decode_value(bytes)?;
+    let text = match value {
+        Owned::Bool(v) => v.to_string(),
+        Owned::Int(v) => v.to_string(),
+        Owned::Text(v) => v,
+        Owned::Bytes(v) => format!("\\x{}", hex(&v)),
+        Owned::Uuid(v) => uuid_text(&v),
+        Owned::Date(days) => date_text(i64::from(days)),
+        Owned::Timestamp(micros) => Timestamp::from_micros(micros).precise(),
+    };
+    Some((text, tail))
+}
+
+pub(super) fn decode_value(bytes: &[u8]) -> Option<(Owned, &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     match tag {
-        TEXT => decode_escaped(rest).map(|(raw, tail)| (String::from_utf8_lossy(&raw).into_owned(), tail)),
-        BYTES => decode_escaped(rest).map(|(raw, tail)| (format!("\\x{}", hex(&raw)), tail)),
-        FALSE => Some(("false".to_owned(), rest)),
-        TRUE => Some(("true".to_owned(), rest)),
-        UUID => rest.split_first_chunk::<16>().map(|(raw, tail)| (uuid_text(raw), tail)),
-        DATE => decode_ordered(rest).map(|(days, tail)| (date_text(days), tail)),
-        TIMESTAMP => decode_ordered(rest).map(|(micros, tail)| (Timestamp::from_micros(micros).precise(), tail)),
+        TEXT => decode_escaped(rest).map(|(raw, tail)| (Owned::Text(String::from_utf8_lossy(&raw).into_owned()), tail)),
+        BYTES => decode_escaped(rest).map(|(raw, tail)| (Owned::Bytes(raw), tail)),
+        FALSE => Some((Owned::Bool(false), rest)),
+        TRUE => Some((Owned::Bool(true), rest)),
+        UUID => rest.split_first_chunk::<16>().map(|(raw, tail)| (Owned::Uuid(*raw), tail)),
+        DATE => {
+            let (days, tail) = decode_ordered(rest)?;
+            Some((Owned::Date(i32::try_from(days).ok()?), tail))
+        }
+        TIMESTAMP => decode_ordered(rest).map(|(micros, tail)| (Owned::Timestamp(micros), tail)),
         _ => decode_integer(tag, rest),
     }
 }
@@ -226,7 +243,7 @@ fn decode_ordered(bytes: &[u8]) -> Option<(i64, &[u8])> {
     Some(((u64::from_be_bytes(*raw) ^ (1 << 63)).cast_signed(), tail))
 }
 
-fn decode_integer(tag: u8, rest: &[u8]) -> Option<(String, &[u8])> {
+fn decode_integer(tag: u8, rest: &[u8]) -> Option<(Owned, &[u8])> {
     let offset = i16::from(tag) - i16::from(INTEGER_ZERO);
     let length = usize::from(offset.unsigned_abs());
     if length > 8 {
@@ -236,8 +253,8 @@ fn decode_integer(tag: u8, rest: &[u8]) -> Option<(String, &[u8])> {
     let mut bytes = if offset < 0 { [0xFF; 8] } else { [0; 8] };
     bytes.get_mut(8 - length..)?.copy_from_slice(raw);
     let value = u64::from_be_bytes(bytes);
-    let text = if offset < 0 { format!("-{}", !value) } else { value.to_string() };
-    Some((text, tail))
+    let value = if offset < 0 { 0_i64.checked_sub_unsigned(!value)? } else { i64::try_from(value).ok()? };
+    Some((Owned::Int(value), tail))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -5,8 +5,13 @@ mod counts;
 mod fingerprint;
 mod held;
 mod key;
+mod key_values;
+mod nearest;
+mod path;
 mod record;
 mod rows;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 pub mod spec;
 mod time;
 mod value;
@@ -16,10 +21,15 @@ pub use counts::Counts;
 pub use fingerprint::{Fingerprint, Fingerprinter};
 pub use held::{Held, InvalidCode, InvalidRow, RejectedMark};
 pub use key::{Key, KeyKind, KeyProblem, MAX_KEY_BYTES, encode_key, encode_part};
+pub use key_values::KeyValues;
+pub use nearest::nearest;
+pub use path::{FieldPath, PathProblem};
 pub use record::{
     ENCODING_VERSION, Fields, MAX_RECORD_BYTES, RecordRef, ValueProblem, encode_field, encode_value, put_bytes,
     put_varint, take_bytes, take_varint,
 };
 pub use rows::{Column, ColumnKind, RowBatch, RowRef, Schema};
+#[cfg(feature = "sabotage")]
+pub use sabotage::Sabotage;
 pub use time::Timestamp;
 pub use value::{MAX_VALUE_BYTES, Unrepresentable, Value};

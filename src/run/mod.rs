@@ -1,1 +1,27 @@
-//! `run` (see ARCHITECTURE.md).
+//! One run of one sync, end to end: read, map, diff, judge, deliver, settle, close.
+
+mod claims;
+mod close;
+mod connection;
+mod deliver;
+mod engine;
+mod error;
+mod guarded;
+mod judge;
+mod keyed;
+mod pending;
+mod planner;
+mod prepare;
+mod preview;
+mod quota;
+mod report;
+mod resolve;
+mod source_settings;
+mod sync_run;
+
+pub use connection::Connected;
+pub use engine::{Engine, EngineParts, SecretFailure, Secrets};
+pub use error::RunError;
+pub use preview::{Preview, SampleRow};
+pub use report::{Durations, Requests, RunReport, TripLine};
+pub use sync_run::Trigger;

@@ -1,1 +1,36 @@
-//! `state` (see ARCHITECTURE.md).
+//! The state: what the destinations acknowledged, what is in doubt, and what an operator decided.
+//!
+//! Two layers. A `StateStore` is primitive: reads in chunks and one durable transaction of writes (SQLite here). Above it
+//! [`State`] is independent of the store: pages and their codec, the journal, the [`Overlay`], the owner index, sealing,
+//! and the [`Writer`], the one task through which everything is written (group commit, fail-stop).
+
+mod begin;
+mod codec;
+mod compact;
+mod error;
+mod facade;
+mod guarded;
+mod keyring;
+mod open;
+mod overlay;
+mod owners;
+mod records;
+mod settle;
+mod sqlite;
+mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use error::StateError;
+pub use facade::State;
+pub use guarded::{Approval, ApprovedScan, GuardedSet};
+pub use open::{Access, OpenOptions};
+pub use overlay::Overlay;
+pub use owners::OwnerScan;
+pub use records::{
+    BegunRun, MappingRecord, NewSync, Owner, OwnerChange, OwnerSpace, Recovered, Request, RunClose, RunRow, RunStatus,
+    Standing, SyncRecord, SyncUpdate, Target,
+};
+pub use settle::{End, IntentMember, LocalSettle, MarkDirty, NewIntent, Settle, SettleRow};
+pub use writer::{SettleTicket, Writer};

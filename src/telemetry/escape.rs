@@ -1,6 +1,6 @@
 //! Keeps a log line one line: control and direction-changing characters are written as `\uXXXX`.
 
-use std::{fmt::Write as _, io};
+use std::io;
 
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -38,8 +38,7 @@ fn escape(line: &str, colour: bool) -> String {
     let mut out = String::with_capacity(line.len());
     for c in body.chars() {
         if is_dangerous(c) && !(colour && c == '\u{1b}') {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "\\u{:04x}", u32::from(c));
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
             out.push(c);
         }

@@ -61,6 +61,8 @@ events! {
     HTTP_STOPPED = INFO "http.stopped";
     /// A request to the health server was refused, or its connection failed.
     HTTP_REFUSED = WARN "http.refused";
+    /// Signals cannot be listened for; only a kill stops the process.
+    SIGNALS_FAILED = ERROR "signals.failed";
     /// A defect: a task of the daemon panicked.
     PROCESS_PANICKED = ERROR "process.panicked";
 
@@ -87,7 +89,7 @@ events! {
     GUARD_APPROVED = INFO "guard.approved";
     /// Removals wait because the result does not prove them (promise P4).
     REMOVALS_WITHHELD = WARN "removals.withheld";
-    /// The destination refused rows; one line per run and vendor code.
+    /// The destination refused rows; one line per run.
     ROWS_REJECTED = WARN "rows.rejected";
     /// Rows cannot be sent at all; one line per run and reason.
     ROWS_INVALID = WARN "rows.invalid";

@@ -28,7 +28,7 @@ pub use tracing as __tracing;
 ///
 /// ```
 /// use syncline::telemetry::{self, events};
-/// telemetry::event!(events::HOLD_CLOSED, account = "hubspot:4242", held_ms = 1_500_u64);
+/// telemetry::event!(events::HOLD_CLOSED, account = "hubspot:4242");
 /// ```
 #[macro_export]
 #[doc(hidden)]

@@ -12,13 +12,13 @@ pub struct RunFinished<'a> {
     pub sync: &'a str,
     /// The run's id.
     pub run: &'a str,
-    /// How it ended: `ok`, `partial`, `guarded`, `deferred`.
+    /// How it ended: `ok`, `partial`, `guarded`, `deferred`, ….
     pub outcome: &'a str,
     /// Every term of promise P6.
     pub counts: Counts,
-    /// From the first statement to the end of the model's rows.
+    /// Reading the model, mapping and diff, which go on together.
     pub read: Duration,
-    /// Diff, plan and guard, beyond the reading.
+    /// Ownership, counts and guard.
     pub plan: Duration,
     /// From the first to the last request.
     pub deliver: Duration,

@@ -1,11 +1,43 @@
-//! Everything over HTTP.
+//! Everything over HTTP: the client with its guards, the account with its limits, hold and credentials, and faults.
+//! Nothing else uses `reqwest`, so no connector can bypass limit, timeout, authentication or address guard.
 
-/// One account.
-#[derive(Debug)]
-pub struct Account;
-/// A fault.
-#[derive(Debug)]
-pub struct Fault;
-/// A vendor's words.
-#[derive(Debug)]
-pub struct VendorText;
+mod account;
+mod accounts;
+mod address;
+mod backoff;
+mod client;
+mod credential;
+mod fault;
+mod hold;
+mod limiter;
+mod limits;
+mod request;
+mod resolver;
+mod retry_after;
+mod secret;
+mod settings;
+mod stack;
+mod stats;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use account::{Account, Observed, ObservedWindow};
+pub use accounts::{Accounts, ProvisionalAccount};
+pub use address::Refused;
+pub use backoff::{RetryBudget, backoff};
+pub use fault::{Directive, Fault, FaultKind, Sent, VendorText};
+pub use hold::{HoldReason, HoldState};
+pub use limiter::Ahead;
+pub use limits::{Daily, Limits, LimitsError, Window};
+pub use request::{Class, Request, Response};
+pub use retry_after::{MAX_RETRY_AFTER, retry_after};
+pub use secret::{Auth, FixedSecret, SecretError, SecretProvider};
+pub use settings::{ClientSettings, SettingsError};
+pub use stats::{AccountStats, WindowUse};
+pub use store::{NoStore, QuotaStore, SavedDay, SavedGrants, SavedWindow, StoreError, TokenStore};
+
+/// The value behind a lock that is never held across a panic-prone step; a poisoned one is still consistent.
+fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

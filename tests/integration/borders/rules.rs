@@ -8,7 +8,8 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["config", "destination", "http", "run", "scheduler", "simulator", "source", "state"]),
     ("config", &[]),
-    ("delivery", &["destination", "plan", "spool", "state", "wire"]),
+    // `mapping` for the text form of values, which vendors echo and masking must find.
+    ("delivery", &["destination", "mapping", "plan", "spool", "state", "wire"]),
     ("destination", &["mapping", "wire"]),
     ("http", &[]),
     ("plan", &["diff", "spool"]),
@@ -28,7 +29,7 @@ pub(super) const BARE_ARROWS: &[(&str, &[&str])] = &[
     ("mapping", &["model"]),
     ("diff", &["model"]),
     ("clock", &["model"]),
-    ("shutdown", &[]),
+    ("shutdown", &["telemetry"]),
     ("telemetry", &["model"]),
 ];
 

@@ -1,0 +1,155 @@
+//! `[destinations.NAME]`.
+
+use std::{net::IpAddr, time::Duration};
+
+use ipnet::IpNet;
+use url::{Host, Url};
+
+use super::{
+    diagnostic::Sink,
+    limits,
+    reader::Reader,
+    secret,
+    tree::{Entry, Item},
+    vendor,
+};
+use crate::model::spec::{AuthSpec, DestinationSpec, VendorSpec};
+
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const LATER: [&str; 12] = [
+    "salesforce",
+    "klaviyo",
+    "marketo",
+    "google_ads",
+    "google_sheets",
+    "slack",
+    "attio",
+    "intercom",
+    "braze",
+    "customerio",
+    "mailchimp",
+    "pipedrive",
+];
+
+#[derive(Clone, Copy)]
+enum Vendor {
+    HubSpot,
+    Http,
+}
+
+/// Decodes a destination.
+pub(super) fn destination(name: &str, entry: &Entry, sink: &Sink) -> Option<DestinationSpec> {
+    let reader = Reader::of(&entry.node, format!("destination `{name}`"), sink)?;
+    reader.require(&["type"], "\"hubspot\"");
+    let vendors = [("hubspot", Vendor::HubSpot), ("http", Vendor::Http)];
+    let Some(vendor) = reader.choice("type", &vendors, &LATER) else {
+        reader.abandon();
+        return None;
+    };
+    let (vendor, auth) = match vendor {
+        Vendor::HubSpot => {
+            reader.require(&["token"], "{ env = \"HUBSPOT_TOKEN\" }");
+            (Some(VendorSpec::HubSpot(vendor::hubspot(&reader))), token(&reader))
+        }
+        Vendor::Http => {
+            reader.require(&["base_url"], "\"https://api.example.com\"");
+            let auth = if reader.has("token") { token(&reader) } else { Some(AuthSpec::None) };
+            (vendor::http(&reader).map(VendorSpec::Http), auth)
+        }
+    };
+    let allow_private = allow_private(&reader);
+    let base_url = base_url(&reader, &allow_private, auth != Some(AuthSpec::None));
+    let account = reader.text("account");
+    let limits = limits::limits(&reader);
+    let hour = Duration::from_secs(3600);
+    let request_timeout = reader.duration("request_timeout", Duration::from_secs(1), hour).unwrap_or(REQUEST_TIMEOUT);
+    reader.finish();
+    Some(DestinationSpec {
+        name: name.to_owned(),
+        vendor: vendor?,
+        base_url,
+        allow_private: allow_private.iter().map(ToString::to_string).collect(),
+        account,
+        auth: auth?,
+        limits,
+        request_timeout,
+    })
+}
+
+fn token(reader: &Reader<'_>) -> Option<AuthSpec> {
+    secret::secret(reader, "token").map(AuthSpec::Bearer)
+}
+
+fn allow_private(reader: &Reader<'_>) -> Vec<IpNet> {
+    const HINT: &str = "write ranges as \"127.0.0.1/32\" or \"10.0.0.0/8\"";
+    let Some(node) = reader.get("allow_private") else { return Vec::new() };
+    let Item::Array(items) = &node.value else {
+        reader.wrong("allow_private", node, "a list", HINT);
+        return Vec::new();
+    };
+    let mut ranges = Vec::new();
+    for item in items {
+        let Some(text) = reader.as_text("allow_private", item) else { continue };
+        match text.parse::<IpNet>() {
+            Ok(range) => ranges.push(range),
+            Err(_) => {
+                reader.refuse("allow_private", item, format!("got `{text}`, expected an address range (CIDR)"), HINT);
+            }
+        }
+    }
+    ranges
+}
+
+fn base_url(reader: &Reader<'_>, allowed: &[IpNet], has_token: bool) -> Option<String> {
+    const HINT: &str = "write `base_url = \"https://HOST\"`";
+    let (text, node) = (reader.text("base_url")?, reader.get("base_url")?);
+    let Ok(url) = Url::parse(&text) else {
+        reader.refuse("base_url", node, "it cannot be parsed as a URL", HINT);
+        return None;
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        let cause = format!("got scheme `{}`, expected `https` or `http`", url.scheme());
+        reader.refuse("base_url", node, cause, HINT);
+        return None;
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        let cause = "it has credentials, a query or a fragment";
+        reader.refuse("base_url", node, cause, "keep scheme, host and path; credentials belong into `token`");
+        return None;
+    }
+    let private = private_host(&url);
+    if let Some(address) = private.filter(|address| !allowed.iter().any(|range| range.contains(address))) {
+        let cause = format!("{address} is a loopback or private address");
+        reader.refuse(
+            "base_url",
+            node,
+            cause,
+            format!("allow it with `allow_private = [\"{address}/{}\"]`", bits(address)),
+        );
+        return None;
+    }
+    if url.scheme() == "http" && private.is_none() && has_token {
+        let message = format!("`base_url` of {} sends the token unencrypted", reader.what);
+        reader.sink.warning(&node.origin, message, "plain `http` to a public address", "use `https`");
+    }
+    Some(text)
+}
+
+/// The address when the host is plainly loopback or private. Names are judged when they are resolved.
+fn private_host(url: &Url) -> Option<IpAddr> {
+    let address = match url.host()? {
+        Host::Domain("localhost") => return Some(IpAddr::from([127, 0, 0, 1])),
+        Host::Domain(_) => return None,
+        Host::Ipv4(address) => IpAddr::V4(address),
+        Host::Ipv6(address) => IpAddr::V6(address).to_canonical(),
+    };
+    let private = match address {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified(),
+    };
+    private.then_some(address)
+}
+
+const fn bits(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}

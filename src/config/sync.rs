@@ -1,0 +1,193 @@
+//! `[defaults]` and `[syncs.NAME]`.
+
+use std::time::Duration;
+
+use super::{
+    diagnostic::Sink,
+    fields, guard,
+    layers::Tree,
+    reader::Reader,
+    tree::{Entry, Item},
+};
+use crate::model::spec::{FirstRun, GuardSpec, Mode, OnRemoved, Schedule, SyncSpec, WhenNull};
+
+const EVERY: Duration = Duration::from_secs(15 * 60);
+const MAX_PLAN_AGE: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Keys of a sync, to tell when one stands in the table of its fields by mistake.
+pub(super) const KEYS: [&str; 24] = [
+    "model",
+    "destination",
+    "object",
+    "mode",
+    "match",
+    "on_removed",
+    "first_run",
+    "schedule",
+    "guard",
+    "where",
+    "enabled",
+    "late_window",
+    "max_plan_age",
+    "when_null",
+    "max_age",
+    "renamed_from",
+    "send",
+    "remap",
+    "cursor",
+    "options",
+    "identity",
+    "on_duplicate_match",
+    "full_every",
+    "fields",
+];
+/// Keys of later versions.
+const LATER: [&str; 9] =
+    ["max_age", "renamed_from", "send", "remap", "cursor", "options", "identity", "on_duplicate_match", "full_every"];
+
+/// What syncs take over when they do not say otherwise.
+pub(super) struct Defaults {
+    schedule: Schedule,
+    when_null: WhenNull,
+    guard: GuardSpec,
+}
+
+/// Decodes `[defaults]`.
+pub(super) fn defaults(tree: &Tree, sink: &Sink) -> Defaults {
+    let mut defaults =
+        Defaults { schedule: Schedule::Every(EVERY), when_null: WhenNull::Skip, guard: GuardSpec::default() };
+    let reader = tree.top.get("defaults").and_then(|entry| Reader::of(&entry.node, "[defaults]", sink));
+    if let Some(reader) = reader {
+        defaults.schedule = schedule(&reader).unwrap_or(defaults.schedule);
+        defaults.when_null = when_null(&reader).unwrap_or(defaults.when_null);
+        defaults.guard = guard::guard(&reader, defaults.guard);
+        reader.finish();
+    }
+    defaults
+}
+
+/// Decodes a sync.
+pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) -> Option<SyncSpec> {
+    let reader = Reader::of(&entry.node, format!("sync `{name}`"), sink)?;
+    let model = required(&reader, &["model"], "\"customers\"");
+    let destination = required(&reader, &["destination"], "\"crm\"");
+    let object = required(&reader, &["object"], "\"contacts\"");
+    let match_fields = match_fields(&reader);
+    let mode = mode(&reader);
+    let on_removed = on_removed(&reader, mode);
+    let when_null = when_null(&reader).unwrap_or(defaults.when_null);
+    let (fields, star) = fields::fields(&reader, when_null);
+    let spec = SyncSpec {
+        name: name.to_owned(),
+        model: model.unwrap_or_default(),
+        destination: destination.unwrap_or_default(),
+        object: object.unwrap_or_default(),
+        mode: mode.unwrap_or(Mode::Upsert),
+        match_fields: match_fields.unwrap_or_default(),
+        on_removed: on_removed.unwrap_or(OnRemoved::Keep),
+        first_run: first_run(&reader),
+        schedule: schedule(&reader).unwrap_or_else(|| defaults.schedule.clone()),
+        guard: guard::guard(&reader, defaults.guard.clone()),
+        filter: reader.text("where"),
+        fields,
+        star,
+        enabled: reader.boolean("enabled").unwrap_or(true),
+        late_window: reader.duration("late_window", SECOND, DAY),
+        max_plan_age: reader.duration("max_plan_age", SECOND, DAY).unwrap_or(MAX_PLAN_AGE),
+    };
+    reader.reserved(&LATER);
+    reader.finish();
+    Some(spec)
+}
+
+/// A required text that is not reported missing when it stands among the fields: that is reported there.
+fn required(reader: &Reader<'_>, keys: &'static [&'static str; 1], example: &str) -> Option<String> {
+    let [key] = keys;
+    if !among_fields(reader, key) {
+        reader.require(keys, example);
+    }
+    reader.text(key)
+}
+
+fn among_fields(reader: &Reader<'_>, key: &str) -> bool {
+    reader.get("fields").is_some_and(|node| match &node.value {
+        Item::Table(fields) => fields.contains_key(key),
+        _ => false,
+    })
+}
+
+fn match_fields(reader: &Reader<'_>) -> Option<Vec<String>> {
+    if !among_fields(reader, "match") {
+        reader.require(&["match"], "\"email\"");
+    }
+    let fields = reader.texts("match")?;
+    if fields.len() > 1 {
+        reader.not_available(reader.origin_of("match"), "match = [\"…\", \"…\"]", "a list of several match fields");
+        return None;
+    }
+    Some(fields)
+}
+
+fn mode(reader: &Reader<'_>) -> Option<Mode> {
+    if !reader.has("mode") {
+        return Some(Mode::Upsert);
+    }
+    let modes = [("upsert", Mode::Upsert), ("mirror", Mode::Mirror)];
+    reader.choice("mode", &modes, &["insert", "update", "append", "audience"])
+}
+
+/// Legal pairs: upsert with keep (default), clear, delete; mirror with delete (default), clear.
+fn on_removed(reader: &Reader<'_>, mode: Option<Mode>) -> Option<OnRemoved> {
+    let all = [("keep", OnRemoved::Keep), ("clear", OnRemoved::Clear), ("delete", OnRemoved::Delete)];
+    let given = reader.choice("on_removed", &all, &[]);
+    match (mode, given) {
+        (Some(Mode::Mirror), Some(OnRemoved::Keep)) => {
+            if let Some(node) = reader.get("on_removed") {
+                let cause = "mode `mirror` removes what left the model; got `keep`, expected `delete` or `clear`";
+                reader.refuse("on_removed", node, cause, "use mode `upsert` to keep removed records");
+            }
+            None
+        }
+        (_, Some(given)) => Some(given),
+        (Some(Mode::Mirror), None) => Some(OnRemoved::Delete),
+        (Some(Mode::Upsert) | None, None) => Some(OnRemoved::Keep),
+    }
+}
+
+fn first_run(reader: &Reader<'_>) -> FirstRun {
+    let all = [("ask", FirstRun::Ask), ("backfill", FirstRun::Backfill)];
+    reader.choice("first_run", &all, &["adopt"]).unwrap_or(FirstRun::Ask)
+}
+
+fn when_null(reader: &Reader<'_>) -> Option<WhenNull> {
+    fields::when_null(reader)
+}
+
+fn schedule(reader: &Reader<'_>) -> Option<Schedule> {
+    const HINT: &str = "write \"manual\" or { every = \"15m\" }";
+    let node = reader.get("schedule")?;
+    match &node.value {
+        Item::Text(text) if text == "manual" => Some(Schedule::Manual),
+        Item::Text(text) => {
+            reader.refuse("schedule", node, format!("got `{text}`, expected `manual` or a table"), HINT);
+            None
+        }
+        Item::Table(_) => {
+            let inner = Reader::of(node, format!("`schedule` of {}", reader.what), reader.sink)?;
+            let later = ["cron", "timezone", "after"];
+            if !inner.has("every") && !later.into_iter().any(|key| inner.has(key)) {
+                inner.missing(&["every"], "\"15m\"");
+            }
+            let every = inner.duration("every", SECOND, 31 * DAY);
+            inner.reserved(&later);
+            inner.finish();
+            every.map(Schedule::Every)
+        }
+        _ => {
+            reader.wrong("schedule", node, "`manual` or a table", HINT);
+            None
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Tests of whole configurations.
+
+mod mistakes;
+
+use std::{fs, time::Duration};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::spec::{
+    AuthSpec, Cast, FieldSource, Mode, ModelBodySpec, OnRemoved, PostgresSpec, Schedule, SecretSpec, SourceKind,
+    TextSpec, WhenNull,
+};
+
+/// A whole configuration in one file, to be changed by one mistake at a time.
+const WHOLE: &str = r#"
+[sources.w]
+type = "sqlite"
+path = "w.db"
+[models.m]
+source = "w"
+primary_key = "id"
+table = "t"
+[destinations.d]
+type = "hubspot"
+token = { env = "T" }
+[destinations.h]
+type = "http"
+base_url = "https://api.example.com"
+path = "/x"
+[syncs.s]
+model = "m"
+destination = "d"
+object = "contacts"
+match = "email"
+[syncs.s.fields]
+email = "email"
+name = "name"
+"#;
+
+struct Folders(tempfile::TempDir, Vec<PathBuf>);
+
+/// Writes files such as `("base/a.toml", …)`; their folders are the layers, in order of mention.
+fn folders(files: &[(&str, &str)]) -> Folders {
+    let root = tempfile::tempdir().unwrap();
+    let mut layers = Vec::new();
+    for (path, text) in files {
+        let path = root.path().join(path);
+        let folder = path.parent().unwrap().to_owned();
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(&path, text).unwrap();
+        if !layers.contains(&folder) {
+            layers.push(folder);
+        }
+    }
+    Folders(root, layers)
+}
+
+fn load_files(files: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Loaded, String> {
+    let folders = folders(files);
+    let environment = Environment::of(environment.iter().copied());
+    let prefix = format!("{}/", folders.0.path().display());
+    load(&folders.1, &environment).map_err(|errors| errors.to_string().replace(&prefix, ""))
+}
+
+fn load_text(text: &str) -> Result<Loaded, String> {
+    load_files(&[("c/a.toml", text)], &[])
+}
+
+fn whole() -> Loaded {
+    load_text(WHOLE).unwrap()
+}
+
+/// [`WHOLE`] with `from` exchanged for `to`.
+fn changed(from: &str, to: &str) -> Result<Loaded, String> {
+    assert!(WHOLE.contains(from), "{from}");
+    load_text(&WHOLE.replacen(from, to, 1))
+}
+
+#[test]
+fn defaults_are_those_of_the_reference() {
+    let loaded = whole();
+    let Settings { state, http, log, scheduler } = loaded.settings;
+    assert_eq!((state.url, state.key), (TextSpec::Plain("sqlite://data/syncline.db".to_owned()), None));
+    assert_eq!(http.listen.unwrap().to_string(), "127.0.0.1:8417");
+    assert_eq!((log.level.as_str(), log.format.as_str()), ("info", "auto"));
+    assert_eq!((scheduler.max_runs, scheduler.workers_per_run), (4, 4));
+    let specs = loaded.specs;
+    assert_eq!(specs.source("w").unwrap().statement_timeout, Duration::from_secs(1800));
+    assert_eq!(specs.model("m").unwrap().body, ModelBodySpec::Table("t".to_owned()));
+    let destination = specs.destination("d").unwrap();
+    assert_eq!(destination.auth, AuthSpec::Bearer(SecretSpec::Env("T".to_owned())));
+    assert_eq!(destination.request_timeout, Duration::from_secs(60));
+    assert_eq!(specs.destination("h").unwrap().auth, AuthSpec::None);
+    let sync = specs.sync("s").unwrap();
+    assert_eq!((sync.mode, sync.on_removed, sync.enabled), (Mode::Upsert, OnRemoved::Keep, true));
+    assert_eq!(sync.schedule, Schedule::Every(Duration::from_secs(900)));
+    assert_eq!(sync.max_plan_age, Duration::from_secs(3600));
+    assert_eq!((sync.late_window, &sync.filter), (None, &None));
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn every_key_of_a_sync_arrives() {
+    let text = format!(
+        "{WHOLE}{}",
+        r#"
+[syncs.t]
+model = "m"
+where = "plan is not null"
+destination = "d"
+object = "companies"
+mode = "mirror"
+on_removed = "clear"
+match = "domain"
+first_run = "backfill"
+schedule = "manual"
+enabled = false
+late_window = "5m"
+max_plan_age = "2h"
+when_null = "clear"
+guard = { empty = "allow", max_removed = "2.5%", min_rows = 10, max_removed_rows = 7 }
+[syncs.t.fields]
+domain = "domain"
+amount = { column = "a", as = "decimal", scale = 2, when_null = "error" }
+"address.city" = "city"
+one = { value = 1 }
+"*" = { except = ["id"], when_null = "skip" }
+"#
+    );
+    let loaded = load_text(&text).unwrap();
+    let sync = loaded.specs.sync("t").unwrap();
+    assert_eq!((sync.mode, sync.on_removed, sync.enabled), (Mode::Mirror, OnRemoved::Clear, false));
+    assert_eq!((sync.schedule.clone(), sync.filter.as_deref()), (Schedule::Manual, Some("plan is not null")));
+    assert_eq!((sync.late_window, sync.max_plan_age), (Some(Duration::from_secs(300)), Duration::from_secs(7200)));
+    assert!(!sync.guard.stop_on_empty);
+    assert_eq!((sync.guard.max_removed, sync.guard.max_changed, sync.guard.min_rows), (2.5, 50.0, 10));
+    assert_eq!(sync.guard.max_removed_rows, Some(7));
+    let names: Vec<_> = sync.fields.iter().map(|field| field.name.as_str()).collect();
+    assert_eq!(names, ["address.city", "amount", "domain", "one"]);
+    let cast = Some(Cast::Decimal { scale: Some(2) });
+    assert_eq!(sync.fields[1].source, FieldSource::Column { column: "a".to_owned(), cast });
+    assert_eq!(
+        sync.fields.iter().map(|field| field.when_null).collect::<Vec<_>>()[..2],
+        [WhenNull::Clear, WhenNull::Error]
+    );
+    assert_eq!(sync.star.as_ref().unwrap().except, ["id"]);
+}
+
+#[test]
+fn limits_are_one_table_or_a_list() {
+    let with = |limits: &str| {
+        let text = format!("token = {{ env = \"T\" }}\nlimits = {limits}");
+        changed("token = { env = \"T\" }", &text).map(|loaded| loaded.specs.destination("d").unwrap().limits.clone())
+    };
+    let one = with(r#"{ requests = 100, per = "10s", daily = 250_000, reserve = "10%" }"#).unwrap();
+    assert_eq!((one.windows[0].requests, one.windows[0].per), (100, Duration::from_secs(10)));
+    assert_eq!((one.daily, one.reserve_percent, one.concurrent), (Some(250_000), Some(10), None));
+    let list =
+        with(r#"[{ requests = 1, per = "1s", smooth = true }, { requests = 9, per = "1m" }, { concurrent = 3 }]"#);
+    let list = list.unwrap();
+    assert_eq!((list.windows.len(), list.windows[0].smooth, list.concurrent), (2, true, Some(3)));
+    for (wrong, expected) in [
+        ("{ requests = 0, per = \"1s\" }", "expected 1 to"),
+        ("{ requests = 1 }", "has no `per`"),
+        ("{ per = \"1s\" }", "has no `requests`"),
+        ("{ requests = 1, per = \"0s\" }", "expected 100ms to 1d"),
+        ("{ reserve = \"100%\" }", "below 100 %"),
+        ("{ requests = 1.5, per = \"1s\" }", "expected an integer"),
+        ("[{ daily = 1 }, { daily = 2 }]", "another table of the list"),
+        ("{ weight = 1 }", "unknown key `weight`"),
+        ("\"100/10s\"", "is not a table"),
+    ] {
+        let error = with(wrong).unwrap_err();
+        assert!(error.contains(expected), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn postgres_is_a_url_or_parts_and_holds_no_password() {
+    let with = |keys: &str| {
+        let loaded = changed("type = \"sqlite\"\npath = \"w.db\"", &format!("type = \"postgres\"\n{keys}"));
+        loaded.map(|loaded| loaded.specs.source("w").unwrap().kind.clone())
+    };
+    let url = with("url = \"postgres://u@h/d\"").unwrap();
+    assert_eq!(url, SourceKind::Postgres(PostgresSpec::Url(TextSpec::Plain("postgres://u@h/d".to_owned()))));
+    let parts = with("host = \"h\"\ndatabase = \"d\"\nuser = \"u\"\npassword = { file = \"p\" }").unwrap();
+    let SourceKind::Postgres(PostgresSpec::Parts { port, tls, password, .. }) = parts else { panic!("{parts:?}") };
+    assert_eq!((port, tls.as_str(), password), (5432, "verify-full", Some(SecretSpec::File("p".into()))));
+    for (keys, expected) in [
+        ("url = \"postgres://u:canary@h/d\"", "holds a password"),
+        ("url = \"mysql://h/d\"", "expected a `postgres://` URL"),
+        ("url = \"postgres://h/d\"\nhost = \"h\"", "has both `url` and `host`"),
+        ("host = \"h\"\ndatabase = \"d\"", "has no `user`"),
+        ("", "has no `url`"),
+        ("url = { env = \"U\" }\ntls = \"on\"", "has both"),
+        ("host = \"h\"\ndatabase = \"d\"\nuser = \"u\"\npassword = \"canary\"", "may not stand"),
+    ] {
+        let error = with(keys).unwrap_err();
+        assert!(error.contains(expected) && !error.contains("canary"), "{keys}: {error}");
+    }
+}
+
+#[test]
+fn a_name_may_stand_only_once_in_a_folder() {
+    let error = load_files(&[("c/a.toml", WHOLE), ("c/b.toml", "[syncs.s]\nmodel = \"m\"\n[defaults]\n")], &[]);
+    insta::assert_snapshot!(error.unwrap_err(), @r"
+    c/b.toml:1:8: error: sync `s` is defined twice
+      cause: it stands first at c/a.toml:16:8
+      hint: one table stands in one file; remove one, or override it from a later `--config` folder
+    ");
+}
+
+#[test]
+fn a_later_folder_overrides_keys_of_named_items() {
+    let above = "[destinations.d]\nlimits = { requests = 5, per = \"1s\" }\n[syncs.s]\nenabled = false\n";
+    let loaded = load_files(&[("base/a.toml", WHOLE), ("prod/crm.toml", above)], &[]).unwrap();
+    let destination = loaded.specs.destination("d").unwrap();
+    assert_eq!((destination.limits.windows[0].requests, &destination.vendor.type_name()), (5, &"hubspot"));
+    let sync = loaded.specs.sync("s").unwrap();
+    assert_eq!((sync.enabled, sync.object.as_str()), (false, "contacts"));
+    let line = |path: &str| loaded.origins[path].to_string();
+    assert!(line("destinations.d.limits.requests").ends_with("prod/crm.toml:2:23"), "{:?}", loaded.origins);
+    assert!(line("destinations.d.token.env").ends_with("base/a.toml:11:17"), "{:?}", loaded.origins);
+}
+
+#[test]
+fn the_environment_overrides_settings_and_nothing_else() {
+    let variables = [
+        ("SYNCLINE__STATE__URL", "sqlite://other.db"),
+        ("SYNCLINE__STATE__KEY__FILE", "/k"),
+        ("SYNCLINE__SCHEDULER__MAX_RUNS", "9"),
+        ("SYNCLINE__HTTP__LISTEN", "off"),
+        ("SYNCLINE_CONFIG", "ignored"),
+        ("OTHER", "ignored"),
+    ];
+    let text = format!("[state]\nurl = \"sqlite://a.db\"\nkey = {{ env = \"K\" }}\n{WHOLE}");
+    let loaded = load_files(&[("c/a.toml", &text)], &variables).unwrap();
+    let settings = loaded.settings;
+    assert_eq!(settings.state.url, TextSpec::Plain("sqlite://other.db".to_owned()));
+    assert_eq!(settings.state.key, Some(SecretSpec::File("/k".into())));
+    assert_eq!((settings.scheduler.max_runs, settings.http.listen), (9, None));
+    assert_eq!(loaded.origins["state.url"].to_string(), "environment variable `SYNCLINE__STATE__URL`");
+    let error = |name, value| load_files(&[("c/a.toml", WHOLE)], &[(name, value)]).unwrap_err();
+    let unknown = error("SYNCLINE__STATE__ULR", "sqlite://canary");
+    assert!(unknown.contains("did you mean `SYNCLINE__STATE__URL`?") && !unknown.contains("canary"), "{unknown}");
+    assert!(error("SYNCLINE__SYNCS__S__MODE", "mirror").contains("not a setting"));
+    let wrong = error("SYNCLINE__SCHEDULER__MAX_RUNS", "many");
+    assert!(wrong.starts_with("environment variable `SYNCLINE__SCHEDULER__MAX_RUNS`: error:"), "{wrong}");
+}
+
+#[test]
+fn broken_syntax_does_not_hide_other_mistakes_and_adds_none() {
+    let error = changed("[models.m]", "[models.m]\nprimary_key2 = = 3\ncolour = 1").unwrap_err();
+    insta::assert_snapshot!(error, @r"
+    c/a.toml:6:16: error: the file is not valid TOML
+      cause: extra `=`, expected nothing
+      hint: see https://toml.io for the syntax; texts need quotes
+    c/a.toml:7:1: error: unknown key `colour` in model `m`
+      cause: keys that are not known are refused, not ignored
+      hint: known keys: `primary_key`, `source`, `sql`, `sql_file`, `table`
+    ");
+    let unclosed = changed("[models.m]", "[models.m").unwrap_err();
+    assert_eq!(unclosed.matches(": error: ").count(), 1, "{unclosed}");
+}
+
+#[test]
+fn folders_must_hold_files() {
+    let none = load(&[PathBuf::from("/does/not/exist")], &Environment::default()).unwrap_err().to_string();
+    assert!(none.contains("the configuration folder cannot be read"), "{none}");
+    let empty = load_files(&[("c/notes.txt", "")], &[]).unwrap_err();
+    assert!(empty.contains("holds no `.toml` file"), "{empty}");
+}
+
+#[test]
+fn warnings_leave_the_configuration_valid() {
+    let warning = |from: &str, to: &str| {
+        let loaded = changed(from, to).unwrap();
+        loaded.warnings.iter().map(Diagnostic::to_warning).collect::<Vec<_>>().join("\n")
+    };
+    assert!(
+        warning("match = \"email\"", "match = \"email\"\nlate_window = \"59s\"").contains("shorter than a request")
+    );
+    let token = "http://api.example.com\"\ntoken = { env = \"T\" }\n#";
+    assert!(warning("https://api.example.com", token).contains("sends the token unencrypted"));
+    let second = "[syncs.t]\nmodel = \"m\"\ndestination = \"d\"\nobject = \"contacts\"\nmatch = \"email\"\n\
+        fields = { email = \"email\", name = \"other\" }\n[syncs.s]";
+    let owners = warning("[syncs.s]", second);
+    assert!(
+        owners.contains("syncs `s` and `t` write the same fields of `contacts`\n  cause: both write `name`;"),
+        "{owners}"
+    );
+    let disjoint = second.replace("name = ", "plan = ");
+    assert_eq!(warning("[syncs.s]", &disjoint), "");
+}
+
+#[test]
+fn one_account_has_one_set_of_limits() {
+    let two = "token = { env = \"T\" }\naccount = \"1\"\n[destinations.e]\ntype = \"hubspot\"\ntoken = { env = \"T\" }\n\
+        account = \"1\"\n";
+    assert!(changed("token = { env = \"T\" }\n", two).is_ok());
+    let limited = format!("{two}limits = {{ daily = 5 }}\n");
+    let error = changed("token = { env = \"T\" }\n", &limited).unwrap_err();
+    assert!(error.contains("destinations `d` and `e` are one account with different limits"), "{error}");
+}
+
+#[test]
+fn sql_files_are_relative_to_the_file_that_names_them() {
+    let text = WHOLE.replace("table = \"t\"", "sql_file = \"sql/m.sql\"");
+    let files = folders(&[("c/a.toml", &text), ("c/sql/m.sql", "select 1 as id")]);
+    let loaded = load(&files.1[..1], &Environment::default()).unwrap();
+    assert_eq!(loaded.specs.model("m").unwrap().body, ModelBodySpec::Sql("select 1 as id".to_owned()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Any change of a valid file by a few characters loads or is refused, without a panic.
+    #[test]
+    fn damaged_files_never_panic(at in 0..WHOLE.len(), cut in 0_usize..40, text in "\\PC{0,6}|[\\[\\]{}=\"'\n.,*0-9a-z]{0,12}") {
+        let mut damaged = WHOLE.to_owned();
+        let end = (at + cut).min(damaged.len());
+        damaged.replace_range(at..end, &text);
+        load_text(&damaged).ok();
+    }
+
+    #[test]
+    fn any_text_never_panics(text in "([a-z]{1,3}( = |\\.|\\[|\\]|\"|\\{|\\}|\n|[0-9]|\\PC)){0,30}") {
+        load_text(&text).ok();
+    }
+}

@@ -1,0 +1,293 @@
+//! The one retry loop: it knows rows, waits holding nothing, and never calls an ambiguous send failed.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use crate::{
+    destination::{Batch, BatchRow, Delivery, Outcome, Rejection},
+    model::Timestamp,
+    wire::{Directive, Fault, FaultKind, HoldReason, Sent, VendorText, backoff},
+};
+
+use super::{batcher::part_key, context::Context, item::Item, stop::StopReason};
+
+/// Attempts of one request in one run.
+const MAX_ATTEMPTS: u32 = 3;
+/// Answers "too many requests" that one request takes in one run.
+const MAX_THROTTLED: u32 = 20;
+/// Requests in a row that got no answer in all their attempts end the run.
+const MAX_GIVEN_UP: u32 = 3;
+/// First and longest wait between attempts.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(20));
+/// How long a batch in flight may still take once the daemon is asked to stop; then its rows stay dirty.
+const STOP_GRACE: Duration = Duration::from_secs(15);
+/// The hold after "too many requests" when the vendor names no time.
+const DEFAULT_HOLD: Duration = Duration::from_secs(10);
+/// A longer hold ends the run instead of being waited for.
+const MAX_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How one row of a batch ended.
+#[derive(Debug)]
+pub(super) struct RowEnd {
+    pub(super) fate: Fate,
+    /// When an attempt that may still be applied was given up, if there was one.
+    pub(super) ambiguous_at: Option<Timestamp>,
+}
+
+/// How one row of a batch ended.
+#[derive(Debug)]
+pub(super) enum Fate {
+    /// Acknowledged.
+    Delivered { record_id: Option<Box<str>> },
+    /// Refused.
+    Rejected { rejection: Rejection, attempts: u32 },
+    /// Nothing stands at the known id.
+    Gone,
+    /// Needs a new intent before another attempt.
+    Expired,
+    /// Not acknowledged in this run.
+    Open,
+}
+
+/// One batch with durable intents.
+pub(super) struct Ready<'a> {
+    pub(super) items: &'a [Item],
+    pub(super) idempotency: u128,
+    /// No attempt may begin later: the intents say so.
+    pub(super) send_before: Timestamp,
+}
+
+/// Rows of a batch that are sent in one request.
+struct Part {
+    rows: Vec<usize>,
+    attempts: u32,
+    throttled: u32,
+}
+
+/// Sends a batch until every row has an end.
+pub(super) async fn send(context: &Context, batch: &Ready<'_>) -> Vec<RowEnd> {
+    let mut ends: Vec<RowEnd> = batch.items.iter().map(|_| RowEnd { fate: Fate::Open, ambiguous_at: None }).collect();
+    let mut parts = vec![Part { rows: (0..batch.items.len()).collect(), attempts: 0, throttled: 0 }];
+    while let Some(mut part) = parts.pop() {
+        if context.stop.requested() {
+            continue;
+        }
+        if context.clock.now() >= batch.send_before {
+            part.rows.iter().for_each(|&row| end(&mut ends, row, Fate::Expired));
+            continue;
+        }
+        part.attempts += 1;
+        match attempt(context, batch, &part).await {
+            Ok(outcomes) => sort_outcomes(context, part, outcomes, &mut ends, &mut parts).await,
+            Err(fault) => react(context, part, fault, &mut ends, &mut parts).await,
+        }
+    }
+    ends
+}
+
+fn end(ends: &mut [RowEnd], row: usize, fate: Fate) {
+    if let Some(slot) = ends.get_mut(row) {
+        slot.fate = fate;
+    }
+}
+
+/// One request. A batch in flight is given up when the daemon has been asked to stop for long enough.
+async fn attempt(context: &Context, batch: &Ready<'_>, part: &Part) -> Result<Vec<Outcome>, Fault> {
+    let request = request(context, batch, part);
+    let account = context.account.within(batch.send_before.since(context.clock.now()));
+    let overdue = async {
+        context.shutdown.cancelled().await;
+        tokio::time::sleep(STOP_GRACE).await;
+    };
+    let delivery = tokio::select! {
+        biased;
+        delivery = context.destination.deliver(&account, &request) => delivery?,
+        () = overdue => {
+            context.stop.request(StopReason::Shutdown);
+            return Err(Fault::new(FaultKind::Stopped, Sent::Maybe));
+        }
+    };
+    match delivery {
+        Delivery::Rows(outcomes) => Ok(outcomes),
+        Delivery::Job(_) => Err(Fault::new(FaultKind::Settings, Sent::Yes)
+            .because("the connector answered with a job, which this version does not follow")),
+    }
+}
+
+fn request(context: &Context, batch: &Ready<'_>, part: &Part) -> Batch {
+    let whole = part.rows.len() == batch.items.len();
+    let (first, last) = (part.rows.first().copied().unwrap_or(0), part.rows.last().copied().unwrap_or(0));
+    let rows = part.rows.iter().filter_map(|&row| batch.items.get(row).map(|item| (row, item)));
+    Batch {
+        object: context.object.clone(),
+        operation: batch.items.first().map_or(crate::model::Operation::Upsert, |item| item.operation),
+        match_fields: context.match_fields.clone(),
+        rows: rows
+            .map(|(row, item)| BatchRow {
+                correlation: row as u64,
+                record_id: item.record_id.clone(),
+                record: item.record.clone(),
+            })
+            .collect(),
+        idempotency_key: if whole {
+            batch.idempotency
+        } else {
+            // Rows in between may be settled already, so their number belongs to the part's name.
+            part_key(part_key(batch.idempotency, first, last + 1), part.rows.len(), part.rows.len())
+        },
+    }
+}
+
+async fn sort_outcomes(
+    context: &Context,
+    part: Part,
+    outcomes: Vec<Outcome>,
+    ends: &mut [RowEnd],
+    parts: &mut Vec<Part>,
+) {
+    let mut outcomes = outcomes.into_iter();
+    let (mut unknown, mut again) = (Vec::new(), Vec::new());
+    for &row in &part.rows {
+        // A row that the connector left out is a row that the answer did not name.
+        match outcomes.next().unwrap_or(Outcome::Unknown) {
+            Outcome::Delivered { record_id } => {
+                context.given_up.store(0, Ordering::Relaxed);
+                end(ends, row, Fate::Delivered { record_id });
+            }
+            Outcome::Gone => end(ends, row, Fate::Gone),
+            Outcome::Rejected(rejection) => end(ends, row, Fate::Rejected { rejection, attempts: part.attempts }),
+            Outcome::Retry(rejection) => {
+                end(ends, row, Fate::Rejected { rejection, attempts: part.attempts });
+                again.push(row);
+            }
+            Outcome::Unknown => {
+                mark_ambiguous(context, ends, &[row]);
+                unknown.push(row);
+            }
+        }
+    }
+    // The unnamed rows alone, so that one answer cannot hide them twice behind named ones.
+    for rows in [unknown, again] {
+        if !rows.is_empty() {
+            try_again(context, Part { rows, attempts: part.attempts, throttled: part.throttled }, None, parts).await;
+        }
+    }
+}
+
+async fn react(context: &Context, part: Part, fault: Fault, ends: &mut [RowEnd], parts: &mut Vec<Part>) {
+    if may_be_applied(&fault) {
+        mark_ambiguous(context, ends, &part.rows);
+    }
+    match fault.kind.directive() {
+        Directive::Retry => try_again(context, part, Some(fault), parts).await,
+        Directive::Hold => wait_out(context, part, fault, parts),
+        Directive::Split => split(part, fault, ends, parts),
+        Directive::Renew => part.rows.iter().for_each(|&row| end(ends, row, Fate::Expired)),
+        Directive::Defer | Directive::StopRun => context.stop.request(StopReason::of_fault(fault)),
+    }
+}
+
+/// Whether the vendor may have applied the request, or may yet. An answer that refuses the whole request has not.
+fn may_be_applied(fault: &Fault) -> bool {
+    match fault.sent {
+        Sent::No => false,
+        Sent::Maybe => true,
+        Sent::Yes => match fault.kind {
+            FaultKind::Server | FaultKind::Protocol | FaultKind::TimedOut | FaultKind::Dropped => true,
+            FaultKind::Connect
+            | FaultKind::Tls
+            | FaultKind::Blocked
+            | FaultKind::Throttled
+            | FaultKind::QuotaSpent { .. }
+            | FaultKind::Credentials
+            | FaultKind::Forbidden
+            | FaultKind::NotFound
+            | FaultKind::BatchRefused
+            | FaultKind::TooLarge
+            | FaultKind::Held(_)
+            | FaultKind::Stopped
+            | FaultKind::Expired
+            | FaultKind::Settings => false,
+        },
+    }
+}
+
+fn mark_ambiguous(context: &Context, ends: &mut [RowEnd], rows: &[usize]) {
+    let now = context.clock.now();
+    for &row in rows {
+        if let Some(slot) = ends.get_mut(row) {
+            slot.ambiguous_at = Some(now);
+            slot.fate = Fate::Open;
+        }
+    }
+}
+
+/// Queues another attempt after a backoff, unless attempts or the account's retry budget are spent.
+async fn try_again(context: &Context, part: Part, fault: Option<Fault>, parts: &mut Vec<Part>) {
+    if part.attempts >= MAX_ATTEMPTS {
+        return give_up(context, fault);
+    }
+    if !context.account.retry_budget().withdraw() {
+        // The whole account has spent its retries: whatever is wrong, more requests do not mend it.
+        fault.into_iter().for_each(|fault| context.stop.request(StopReason::of_fault(fault)));
+        return;
+    }
+    context.tally.add(|tally| tally.retries += 1);
+    let asked = fault.and_then(|fault| fault.retry_after).unwrap_or(Duration::ZERO);
+    if asked > MAX_PATIENCE {
+        context.account.hold_for(asked, HoldReason::RetryAfter);
+        return context.stop.request(StopReason::Hold(context.account.hold_state()));
+    }
+    let wait = backoff(part.attempts, BACKOFF.0, BACKOFF.1, &mut fastrand::Rng::new()).max(asked);
+    tokio::select! {
+        () = tokio::time::sleep(wait) => parts.push(part),
+        () = context.shutdown.cancelled() => context.stop.request(StopReason::Shutdown),
+        () = context.stop.token().cancelled() => {}
+    }
+}
+
+/// One batch without an answer may be the batch's own trouble; several in a row are the vendor's.
+fn give_up(context: &Context, fault: Option<Fault>) {
+    let in_a_row = context.given_up.fetch_add(1, Ordering::Relaxed) + 1;
+    if let Some(fault) = fault.filter(|_| in_a_row >= MAX_GIVEN_UP) {
+        context.stop.request(StopReason::of_fault(fault));
+    }
+}
+
+/// Puts the account on hold, as the vendor asks, and queues the part again: the next send waits for the hold.
+fn wait_out(context: &Context, mut part: Part, fault: Fault, parts: &mut Vec<Part>) {
+    let hold = fault.retry_after.unwrap_or(DEFAULT_HOLD);
+    context.account.hold_for(hold, HoldReason::RetryAfter);
+    part.throttled += 1;
+    // A refused request was not an attempt.
+    part.attempts = part.attempts.saturating_sub(1);
+    if hold > MAX_PATIENCE || part.throttled > MAX_THROTTLED {
+        context.stop.request(StopReason::Hold(context.account.hold_state()));
+    } else {
+        parts.push(part);
+    }
+}
+
+/// Halves a part that was refused as a whole, until the row that is to blame stands alone.
+fn split(mut part: Part, fault: Fault, ends: &mut [RowEnd], parts: &mut Vec<Part>) {
+    if let [row] = part.rows.as_slice() {
+        let rejection = Rejection {
+            code: fault.code.clone().unwrap_or_else(|| refusal_code(&fault).to_owned()),
+            text: fault.text,
+            field: None,
+            conflict: false,
+        };
+        return end(ends, *row, Fate::Rejected { rejection, attempts: part.attempts });
+    }
+    let second = part.rows.split_off(part.rows.len() / 2);
+    parts.push(Part { rows: second, attempts: 0, throttled: part.throttled });
+    parts.push(Part { rows: part.rows, attempts: 0, throttled: part.throttled });
+}
+
+fn refusal_code(fault: &Fault) -> &'static str {
+    if fault.kind == FaultKind::TooLarge { "too_large" } else { "refused" }
+}
+
+/// The words of a rejection that is ours.
+pub(super) fn own_words(text: &str) -> VendorText {
+    VendorText::new(text)
+}

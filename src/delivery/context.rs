@@ -1,0 +1,128 @@
+//! What every worker of one delivery shares.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{
+    clock::Clock,
+    destination::Destination,
+    model::{Fingerprinter, RunId, SyncId, Timestamp},
+    shutdown::Shutdown,
+    state::State,
+    wire::{Account, Ahead, Class},
+};
+
+use super::{claims::Claims, stop::Stop};
+
+/// What every worker of one delivery shares.
+pub struct Context {
+    /// The connector.
+    pub destination: Arc<dyn Destination>,
+    /// The account: limits, hold, credentials.
+    pub account: Account,
+    /// The state store.
+    pub state: State,
+    /// The sync.
+    pub sync: SyncId,
+    /// The run.
+    pub run: RunId,
+    /// Epoch of the lease that the run works under.
+    pub epoch: i64,
+    /// The destination's object.
+    pub object: String,
+    /// Destination fields that identify a record.
+    pub match_fields: Vec<String>,
+    /// Hashes record ids for the owner index.
+    pub owner_hasher: Fingerprinter,
+    /// Whether the snapshot keeps vendor record ids.
+    pub keeps_ids: bool,
+    /// After an ambiguous send, other changes of the key wait this long.
+    pub late_window: Duration,
+    /// Batches in flight at once.
+    pub workers: usize,
+    /// No batch is begun later than this.
+    pub plan_expires: tokio::time::Instant,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Begins the graceful stop.
+    pub shutdown: Shutdown,
+    /// Who owns which record.
+    pub claims: Claims,
+    /// Batches of this account, of all runs, with durable intents that have not ended.
+    pub ahead: Arc<AtomicU32>,
+    /// Requests in a row that got no answer in all their attempts.
+    pub given_up: AtomicU32,
+    /// Why no further batch is begun.
+    pub stop: Stop,
+    /// What happened so far.
+    pub tally: Tally,
+    /// Test-only switches that break single rules on purpose.
+    #[cfg(feature = "sabotage")]
+    pub sabotage: crate::model::Sabotage,
+}
+
+/// Counts of one delivery, each taken where it happens.
+#[derive(Debug, Default)]
+pub struct Tally(Mutex<Tallied>);
+
+/// The counts of [`Tally`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tallied {
+    /// Operations acknowledged.
+    pub delivered: u64,
+    /// Operations refused.
+    pub rejected: u64,
+    /// Operations settled without a request.
+    pub skipped: u64,
+    /// Operations with an unknown outcome.
+    pub unknown: u64,
+    /// Operations not begun.
+    pub left_over: u64,
+    /// Batches begun.
+    pub batches: u64,
+    /// Attempts after the first.
+    pub retries: u64,
+    /// Removals that were settled without an approval.
+    pub unapproved_removals: u64,
+}
+
+impl Tally {
+    /// Changes the counts.
+    pub fn add(&self, change: impl FnOnce(&mut Tallied)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The counts so far.
+    pub fn get(&self) -> Tallied {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Context {
+    /// True only in the proof harness's broken variant without intents.
+    #[cfg(feature = "sabotage")]
+    pub(super) const fn skips_intents(&self) -> bool {
+        self.sabotage.no_intents
+    }
+
+    /// Intents are never skipped.
+    #[cfg(not(feature = "sabotage"))]
+    #[allow(clippy::unused_self, reason = "the broken variant looks at itself")]
+    pub(super) const fn skips_intents(&self) -> bool {
+        false
+    }
+
+    /// The account's grants to save with a batch's intents. The requests of batches that are written ahead count as made:
+    /// after a crash nobody knows which of them were.
+    pub(super) fn saved_grants(&self, send_before: Timestamp) -> Vec<(String, Vec<u8>)> {
+        let weight = self.ahead.load(Ordering::Relaxed);
+        let ahead = Ahead { class: Class::Write, weight, by: send_before };
+        let saved = serde_json::to_vec(&self.account.snapshot(&[ahead]));
+        saved.map(|bytes| (self.account.identity().to_owned(), bytes)).into_iter().collect()
+    }
+}

@@ -1,0 +1,38 @@
+//! One planned operation, ready to be put into a batch.
+
+use bytes::Bytes;
+
+use crate::model::{BatchKey, Entry, Fingerprint, IntentId, Key, Operation, Timestamp};
+
+/// One planned operation.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// The key.
+    pub key: Key,
+    /// What is to be done.
+    pub operation: Operation,
+    /// Fingerprint of the record; `None` for removals.
+    pub fingerprint: Option<Fingerprint>,
+    /// The canonical record; for `Clear` the fields to clear, for `Delete` the match fields or nothing.
+    pub record: Bytes,
+    /// The vendor's record id, where it is known.
+    pub record_id: Option<Box<str>>,
+    /// Keyed hash of the match value, where the sync keeps an owner index.
+    pub match_hash: Option<u64>,
+    /// Dirty marks that a delivered outcome clears.
+    pub loaded: Vec<IntentId>,
+    /// The batch that these marks were last sent in, if the same operation is sent again.
+    pub batch_key: Option<BatchKey>,
+    /// When an earlier ambiguous send of this key may have begun at the latest.
+    pub ambiguous_at: Option<Timestamp>,
+    /// What the snapshot holds for the key: its owner-index rows are replaced when this operation is delivered.
+    pub entry: Option<Entry>,
+    /// The absent key whose record this one takes over, and what the snapshot holds for it.
+    pub takes_over: Option<Key>,
+    /// Attempts that ended in a standing reject.
+    pub rejected_before: u32,
+    /// A removal that no approval covers: it counts in the 24-hour sum.
+    pub unapproved_removal: bool,
+    /// Size in a request body, in bytes.
+    pub size: usize,
+}

@@ -1,0 +1,232 @@
+//! One pass over planned operations: batches, intents written ahead, workers, settles.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use futures_util::{StreamExt as _, stream};
+
+use crate::{
+    mapping::to_text,
+    model::{BatchKey, Operation, RecordRef, Timestamp},
+    spool::SpoolError,
+    state::{IntentMember, NewIntent, StateError},
+};
+
+use super::{
+    attempt::{self, Ready},
+    batcher::{Batcher, Caps, Formed},
+    context::Context,
+    item::Item,
+    settle::settle,
+    stop::StopReason,
+};
+
+/// Intents are good for this long: a batch not begun by then gets new ones, so that after a crash the time of the last
+/// possible attempt is known.
+const INTENT_LIFE: Duration = Duration::from_secs(60);
+/// Names a batch whose intents were left out on purpose ([`Context::skips_intents`]).
+pub(super) const NO_INTENT: i64 = -1;
+/// Rows that clashed and are tried once more at the end; further ones are rejected at once.
+const MAX_CLASHED: usize = 10_000;
+
+/// An error that ends a delivery.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// The plan could not be read back.
+    #[error("the plan could not be read back")]
+    Spool(#[from] SpoolError),
+    /// The state store failed.
+    #[error("the state store failed")]
+    State(#[from] StateError),
+}
+
+/// A batch whose intents are durable.
+struct Intended {
+    batch: i64,
+    items: Vec<Item>,
+    idempotency: u128,
+    send_before: Timestamp,
+}
+
+/// Delivers every item that `next` gives, then once more those that clashed with each other.
+///
+/// Returns when each item is settled in the state or counted as left over.
+///
+/// # Errors
+/// When the plan or the state fails; everything unsettled stays dirty.
+pub async fn deliver(
+    context: &Context,
+    next: impl FnMut() -> Result<Option<Item>, SpoolError>,
+) -> Result<(), DeliveryError> {
+    let clashed = pass(context, next, false).await?;
+    let mut again = clashed.into_iter();
+    pass(context, || Ok(again.next()), true).await?;
+    context.state.writer().flush().await?;
+    Ok(())
+}
+
+/// One pass; gives back the rows that clashed.
+async fn pass(
+    context: &Context,
+    next: impl FnMut() -> Result<Option<Item>, SpoolError>,
+    last_try: bool,
+) -> Result<Vec<Item>, DeliveryError> {
+    let clashed = Mutex::new(Vec::new());
+    let mut former = Former::new(context, next);
+    let formed = stream::poll_fn(move |_| std::task::Poll::Ready(former.next().transpose()));
+    let intended = formed.map(|formed| async move { intend(context, formed?).await.map_err(DeliveryError::from) });
+    let mut done = intended
+        .buffered(context.workers)
+        .map(|ready| async { work(context, ready?, last_try, &clashed).await })
+        .buffer_unordered(context.workers);
+    let mut failure = None;
+    while let Some(result) = done.next().await {
+        if let Err(error) = result {
+            // Others in flight still end and settle; nothing new begins.
+            context.stop.request(StopReason::Storage(StateError::Stopped));
+            failure.get_or_insert(error);
+        }
+    }
+    drop(done);
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(clashed.into_inner().unwrap_or_else(PoisonError::into_inner)),
+    }
+}
+
+/// Forms batches on demand; once a stop is requested it only counts what is left.
+struct Former<'a, N> {
+    context: &'a Context,
+    next: N,
+    batcher: Option<Batcher>,
+    queue: VecDeque<Formed>,
+}
+
+impl<'a, N: FnMut() -> Result<Option<Item>, SpoolError>> Former<'a, N> {
+    fn new(context: &'a Context, next: N) -> Self {
+        let capabilities = context.destination.capabilities();
+        let caps = Caps { max_rows: capabilities.max_rows, max_bytes: capabilities.max_bytes };
+        Self { context, next, batcher: Some(Batcher::new(caps)), queue: VecDeque::new() }
+    }
+
+    fn next(&mut self) -> Result<Option<Formed>, DeliveryError> {
+        loop {
+            self.look_for_stop();
+            if self.context.stop.requested() {
+                self.count_left_over()?;
+                return Ok(None);
+            }
+            if let Some(formed) = self.queue.pop_front() {
+                return Ok(Some(formed));
+            }
+            let Some(batcher) = self.batcher.as_mut() else { return Ok(None) };
+            let mut out = Vec::new();
+            match (self.next)()? {
+                Some(item) => batcher.push(item, &mut out),
+                None => self.batcher.take().into_iter().for_each(|batcher| batcher.finish(&mut out)),
+            }
+            self.queue.extend(out);
+        }
+    }
+
+    fn look_for_stop(&self) {
+        if self.context.shutdown.is_cancelled() {
+            self.context.stop.request(StopReason::Shutdown);
+        } else if tokio::time::Instant::now() >= self.context.plan_expires {
+            self.context.stop.request(StopReason::PlanTooOld);
+        }
+    }
+
+    fn count_left_over(&mut self) -> Result<(), DeliveryError> {
+        let mut out: Vec<Formed> = self.queue.drain(..).collect();
+        let unfinished = self.batcher.take().map(|batcher| batcher.finish(&mut out)).is_some();
+        let mut left = out.iter().map(|formed| formed.items.len() as u64).sum::<u64>();
+        while unfinished && (self.next)()?.is_some() {
+            left += 1;
+        }
+        self.context.tally.add(|tally| tally.left_over += left);
+        Ok(())
+    }
+}
+
+/// Makes a batch's intents durable.
+async fn intend(context: &Context, formed: Formed) -> Result<Intended, StateError> {
+    context.ahead.fetch_add(1, Ordering::Relaxed);
+    let send_before = context.clock.now() + INTENT_LIFE;
+    let idempotency = formed.again.map_or_else(|| fastrand::u128(..), |key| key.idempotency);
+    let members = u32::try_from(formed.items.len()).unwrap_or(u32::MAX);
+    let intent = NewIntent {
+        sync: context.sync,
+        run: context.run,
+        epoch: context.epoch,
+        send_before,
+        batch_key: BatchKey { idempotency, members },
+        members: formed
+            .items
+            .iter()
+            .enumerate()
+            .map(|(row, item)| member(context, row, item))
+            .collect::<Result<_, _>>()?,
+        grants: context.saved_grants(send_before),
+    };
+    let batch = if context.skips_intents() { NO_INTENT } else { context.state.writer().intend(intent).await? };
+    Ok(Intended { batch, items: formed.items, idempotency, send_before })
+}
+
+fn member(context: &Context, row: usize, item: &Item) -> Result<IntentMember, StateError> {
+    Ok(IntentMember {
+        key: item.key.clone(),
+        operation: item.operation,
+        fingerprint: item.fingerprint,
+        correlation: row as u64,
+        record_id: item.record_id.clone(),
+        sealed_match: sealed_match(context, item)?,
+    })
+}
+
+/// What finds the record if the answer is lost and the match value then changes or the row vanishes. Only needed while
+/// the vendor's id is not known.
+fn sealed_match(context: &Context, item: &Item) -> Result<Option<Box<[u8]>>, StateError> {
+    let unknown = context.keeps_ids && item.record_id.is_none() && item.operation == Operation::Upsert;
+    let field = context.match_fields.first().filter(|_| unknown);
+    let value = field.and_then(|field| RecordRef::new(&item.record).get(field));
+    value.map(|value| context.state.seal("match", to_text(value).as_bytes())).transpose()
+}
+
+/// Sends and settles one batch, and at once again what needs a new intent.
+async fn work(
+    context: &Context,
+    ready: Intended,
+    last_try: bool,
+    clashed: &Mutex<Vec<Item>>,
+) -> Result<(), DeliveryError> {
+    let mut queue = VecDeque::from([ready]);
+    while let Some(ready) = queue.pop_front() {
+        context.tally.add(|tally| tally.batches += 1);
+        let batch = Ready { items: &ready.items, idempotency: ready.idempotency, send_before: ready.send_before };
+        let ends = attempt::send(context, &batch).await;
+        context.ahead.fetch_sub(1, Ordering::Relaxed);
+        let full = clashed.lock().unwrap_or_else(PoisonError::into_inner).len() >= MAX_CLASHED;
+        let aftermath = settle(context, ready.batch, ready.items, ends, last_try || full).await?;
+        clashed.lock().unwrap_or_else(PoisonError::into_inner).extend(aftermath.clashed);
+        for formed in by_operation(aftermath.again) {
+            if context.stop.requested() {
+                context.tally.add(|tally| tally.left_over += formed.items.len() as u64);
+            } else {
+                queue.push_back(intend(context, formed).await?);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn by_operation(items: Vec<Item>) -> impl Iterator<Item = Formed> {
+    let mut groups: BTreeMap<Operation, Vec<Item>> = BTreeMap::new();
+    for item in items {
+        groups.entry(item.operation).or_default().push(item);
+    }
+    groups.into_values().map(|items| Formed { items, again: None })
+}

@@ -1,0 +1,263 @@
+//! Turns the ends of a batch's rows into what the state records, and counts them.
+
+use std::time::Duration;
+
+use crate::{
+    destination::Rejection,
+    model::{ENCODING_VERSION, Entry, IntentId, Key, Operation, RecordRef, RejectedMark, Timestamp},
+    state::{End, LocalSettle, MarkDirty, OwnerChange, OwnerSpace, Settle, SettleRow, StateError},
+};
+
+use super::{
+    attempt::{Fate, RowEnd, own_words},
+    claims::Claim,
+    context::Context,
+    item::Item,
+    mask::mask,
+    pass::NO_INTENT,
+    stop::StopReason,
+};
+
+/// First and longest wait before a rejected record is tried again unchanged.
+const REJECT_BACKOFF: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::from_secs(24 * 3600));
+/// The first batches of a run show whether the mapping works at all.
+const JUDGED_AT_LEAST: u64 = 200;
+
+/// What a worker goes on with after a batch is settled.
+#[derive(Debug, Default)]
+pub(super) struct Aftermath {
+    /// Needs a new intent and another send at once.
+    pub(super) again: Vec<Item>,
+    /// Clashed with another row: tried once more at the end of the pass.
+    pub(super) clashed: Vec<Item>,
+}
+
+/// Settles one batch: every item gets exactly one end.
+pub(super) async fn settle(
+    context: &Context,
+    batch: i64,
+    items: Vec<Item>,
+    ends: Vec<RowEnd>,
+    last_try: bool,
+) -> Result<Aftermath, StateError> {
+    let mut aftermath = Aftermath::default();
+    let mut rows = Vec::with_capacity(items.len());
+    let keys: Vec<Key> =
+        if batch == NO_INTENT { items.iter().map(|item| item.key.clone()).collect() } else { Vec::new() };
+    for (position, (item, row_end)) in items.into_iter().zip(ends).enumerate() {
+        let intent = IntentId { batch, position: u32::try_from(position).unwrap_or(u32::MAX) };
+        let loaded = item.loaded.clone();
+        let end = end_of(context, item, row_end, intent, last_try, &mut aftermath).await?;
+        rows.push(SettleRow { position: intent.position, loaded, end });
+    }
+    if batch == NO_INTENT {
+        settle_unnoted(context, keys, rows);
+        return Ok(aftermath);
+    }
+    // Not awaited: the writer records it with the next group, and a failure stops the next intent.
+    drop(context.state.writer().settle(Settle { batch, rows }));
+    judge_rejects(context);
+    Ok(aftermath)
+}
+
+/// The proof harness's broken variant: without intents only acknowledged rows leave a trace.
+fn settle_unnoted(context: &Context, keys: Vec<Key>, rows: Vec<SettleRow>) {
+    let settled = keys.into_iter().zip(rows).filter_map(|(key, SettleRow { loaded, end, .. })| match end {
+        End::Put { .. } | End::Remove { .. } => Some(LocalSettle { key, loaded, end }),
+        End::Rejected { .. } | End::Undelivered { .. } | End::Unsent => None,
+    });
+    drop(context.state.writer().settle_local(context.sync, context.epoch, settled.collect()));
+}
+
+async fn end_of(
+    context: &Context,
+    item: Item,
+    row_end: RowEnd,
+    intent: IntentId,
+    last_try: bool,
+    aftermath: &mut Aftermath,
+) -> Result<End, StateError> {
+    let ambiguous_at = row_end.ambiguous_at;
+    match row_end.fate {
+        Fate::Delivered { record_id } => delivered(context, item, record_id, ambiguous_at).await,
+        Fate::Gone if item.operation.is_removal() => delivered(context, item, None, ambiguous_at).await,
+        Fate::Gone => {
+            // The record was deleted there: one upsert by match, under an intent of its own.
+            let item = Item { operation: Operation::Upsert, record_id: None, ..item };
+            aftermath.again.push(renewed(item, intent));
+            Ok(End::Undelivered { ambiguous_at })
+        }
+        Fate::Expired => {
+            aftermath.again.push(renewed(item, intent));
+            Ok(End::Undelivered { ambiguous_at })
+        }
+        Fate::Rejected { rejection, .. } if rejection.conflict && !last_try => {
+            aftermath.clashed.push(renewed(item, intent));
+            Ok(End::Undelivered { ambiguous_at })
+        }
+        Fate::Rejected { rejection, attempts } => {
+            context.tally.add(|tally| tally.rejected += 1);
+            Ok(End::Rejected { mark: rejected(context, &item, &rejection, attempts, true)?, ambiguous_at })
+        }
+        Fate::Open => {
+            context.tally.add(|tally| match ambiguous_at {
+                Some(_) => tally.unknown += 1,
+                None => tally.left_over += 1,
+            });
+            Ok(End::Undelivered { ambiguous_at })
+        }
+    }
+}
+
+/// The same item for a new intent; the old intent's mark is cleared with the others once it is delivered.
+fn renewed(mut item: Item, intent: IntentId) -> Item {
+    item.loaded.push(intent);
+    item.batch_key = None;
+    item
+}
+
+async fn delivered(
+    context: &Context,
+    item: Item,
+    answered: Option<Box<str>>,
+    ambiguous_at: Option<Timestamp>,
+) -> Result<End, StateError> {
+    let quiet_until = quiet_until(context, &item, ambiguous_at);
+    if item.operation.is_removal() {
+        context.tally.add(|tally| {
+            tally.delivered += 1;
+            tally.unapproved_removals += u64::from(item.unapproved_removal);
+        });
+        return Ok(End::Remove { owners: owner_changes(context, item.entry.as_ref(), None), quiet_until });
+    }
+    let record_id = if context.keeps_ids { answered.or_else(|| item.record_id.clone()) } else { None };
+    let held = item.entry.as_ref().and_then(|entry| entry.record_id.as_deref());
+    if let Some(id) = record_id.as_deref().filter(|id| held != Some(*id)) {
+        let hash = context.owner_hasher.short(id.as_bytes());
+        let yields = item.takes_over.as_ref();
+        match context.claims.claim(&context.state, context.sync, hash, &item.key, yields).await? {
+            Claim::Granted => {}
+            Claim::OwnedBy(owner) => return second_claim(context, &item, &owner, ambiguous_at).await,
+        }
+    }
+    let Some(fingerprint) = item.fingerprint else { return Ok(End::Undelivered { ambiguous_at }) };
+    context.tally.add(|tally| tally.delivered += 1);
+    let entry = Entry {
+        fingerprint,
+        encoding: ENCODING_VERSION,
+        run: context.run,
+        tombstone: false,
+        match_hash: item.match_hash,
+        record_id,
+    };
+    Ok(End::Put { owners: owner_changes(context, item.entry.as_ref(), Some(&entry)), entry, quiet_until })
+}
+
+/// The answer named a record that another key owns (a secondary address, a merge): this key is refused, and the owner,
+/// whose record has just been overwritten, is sent again.
+async fn second_claim(
+    context: &Context,
+    item: &Item,
+    owner: &Key,
+    ambiguous_at: Option<Timestamp>,
+) -> Result<End, StateError> {
+    let mark = MarkDirty {
+        key: owner.clone(),
+        operation: Operation::Update,
+        fingerprint: None,
+        ambiguous_at: None,
+        record_id: None,
+        sealed_match: None,
+    };
+    context.state.writer().mark_dirty(context.sync, vec![mark]).await?;
+    context.tally.add(|tally| tally.rejected += 1);
+    let rejection = Rejection {
+        code: "conflict".to_owned(),
+        text: own_words("the destination answered with a record that another key of this sync owns"),
+        field: None,
+        conflict: false,
+    };
+    Ok(End::Rejected { mark: rejected(context, item, &rejection, 1, false)?, ambiguous_at })
+}
+
+fn rejected(
+    context: &Context,
+    item: &Item,
+    rejection: &Rejection,
+    attempts: u32,
+    retried: bool,
+) -> Result<RejectedMark, StateError> {
+    let now = context.clock.now();
+    let key_text = item.key.to_text().unwrap_or_default();
+    let words = mask(rejection.text.expose(), RecordRef::new(&item.record), &[&key_text]);
+    let words = rejection.field.as_ref().map_or(words.clone(), |field| format!("{field}: {words}"));
+    Ok(RejectedMark {
+        operation: item.operation,
+        fingerprint: item.fingerprint,
+        code: rejection.code.clone(),
+        sealed_message: context.state.seal("message", words.as_bytes())?,
+        attempts: item.rejected_before.saturating_add(attempts.max(1)),
+        next_try: retried.then(|| now + reject_backoff(item.rejected_before)),
+        first_at: now,
+        last_at: now,
+        run: context.run,
+    })
+}
+
+fn reject_backoff(before: u32) -> Duration {
+    let doubled = 2_u32.checked_pow(before).and_then(|factor| REJECT_BACKOFF.0.checked_mul(factor));
+    doubled.unwrap_or(REJECT_BACKOFF.1).min(REJECT_BACKOFF.1)
+}
+
+/// Until when other changes of this key wait, after a send that may still be applied.
+fn quiet_until(context: &Context, item: &Item, ambiguous_at: Option<Timestamp>) -> Option<Timestamp> {
+    let last = ambiguous_at.max(item.ambiguous_at)?;
+    Some(last + context.late_window).filter(|until| *until > context.clock.now())
+}
+
+/// The owner-index rows that change when `old` becomes `new`.
+pub(super) fn owner_changes(context: &Context, old: Option<&Entry>, new: Option<&Entry>) -> Vec<OwnerChange> {
+    let record = |entry: &Entry| entry.record_id.as_ref().map(|id| context.owner_hasher.short(id.as_bytes()));
+    let hashes = |entry: Option<&Entry>| {
+        [(OwnerSpace::Match, entry.and_then(|e| e.match_hash)), (OwnerSpace::RecordId, entry.and_then(record))]
+    };
+    let mut changes = Vec::new();
+    for ((space, before), (_, after)) in hashes(old).into_iter().zip(hashes(new)) {
+        if before != after {
+            changes.extend(before.map(|hash| OwnerChange { space, hash, present: false }));
+            changes.extend(after.map(|hash| OwnerChange { space, hash, present: true }));
+        }
+    }
+    changes
+}
+
+/// Settles a key that needs no request: it leaves the snapshot, or stays as a tombstone.
+pub fn settle_without_request(context: &Context, item: Item, tombstone: bool) -> LocalSettle {
+    context.tally.add(|tally| {
+        tally.skipped += 1;
+        tally.unapproved_removals += u64::from(item.unapproved_removal);
+    });
+    let end = match item.entry.as_ref().filter(|_| tombstone) {
+        Some(old) => {
+            let entry = Entry { tombstone: true, match_hash: None, run: context.run, ..old.clone() };
+            End::Put { owners: owner_changes(context, item.entry.as_ref(), Some(&entry)), entry, quiet_until: None }
+        }
+        None => End::Remove { owners: owner_changes(context, item.entry.as_ref(), None), quiet_until: None },
+    };
+    LocalSettle { key: item.key, loaded: item.loaded, end }
+}
+
+/// Drops the entry of a tombstone whose record another key has taken over.
+pub fn forget_entry(context: &Context, key: Key, entry: &Entry) -> LocalSettle {
+    let end = End::Remove { owners: owner_changes(context, Some(entry), None), quiet_until: None };
+    LocalSettle { key, loaded: Vec::new(), end }
+}
+
+/// Stops a run whose rows are mostly refused: ten million errors help nobody.
+fn judge_rejects(context: &Context) {
+    let tally = context.tally.get();
+    let judged = tally.delivered + tally.rejected;
+    if judged >= JUDGED_AT_LEAST && tally.rejected * 2 > judged {
+        context.stop.request(StopReason::TooManyRejects { rejected: tally.rejected, judged });
+    }
+}

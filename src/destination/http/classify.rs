@@ -1,0 +1,165 @@
+//! What an answer says about each row: a pure function of settings, status, headers and body.
+//!
+//! | answer | meaning |
+//! | --- | --- |
+//! | 2xx, no `results` configured | every row delivered, whatever the body |
+//! | 2xx with `results` | rows by key or position; those that no result names are unknown |
+//! | 404 or 410 to a delete | delivered |
+//! | 404 else | `NotFound` |
+//! | 409 | a conflict of the one row; of several: `BatchRefused` |
+//! | other 4xx | the refusal of the one row; of several: `BatchRefused` |
+//! | 3xx, 401, 403, 405, 406, 408, 413, 415, 423, 425, 429, 5xx | see [`Answer::common_fault`] |
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::{config::Results, encode::SentRow};
+use crate::{
+    destination::{
+        Outcome, Rejection,
+        answer::{Answer, AnswerProblem, refuse, safe_code},
+    },
+    mapping::to_text,
+    model::{Operation, RecordRef},
+    wire::{Fault, FaultKind, VendorText},
+};
+
+/// One outcome for each row sent, in their order.
+///
+/// # Errors
+/// A fault, when the answer is about the request as a whole.
+pub(super) fn classify(
+    results: Option<&Results>,
+    operation: Operation,
+    rows: &[SentRow<'_>],
+    answer: &Answer<'_>,
+) -> Result<Vec<Outcome>, Fault> {
+    let is_delete = operation == Operation::Delete;
+    let status = answer.status.as_u16();
+    if let Some(fault) = answer.common_fault() {
+        return match rows {
+            [_] if fault.kind == FaultKind::TooLarge => {
+                Ok(vec![Outcome::Rejected(refuse("TOO_LARGE", "the record alone is larger than the API takes"))])
+            }
+            _ => Err(described(fault, answer)),
+        };
+    }
+    match status {
+        200..=299 => match results {
+            Some(results) if !is_delete => by_result(results, rows, answer),
+            Some(_) | None => Ok(rows.iter().map(|_| Outcome::Delivered { record_id: None }).collect()),
+        },
+        404 | 410 if is_delete => Ok(rows.iter().map(|_| Outcome::Delivered { record_id: None }).collect()),
+        404 => Err(described(answer.fault(FaultKind::NotFound), answer)),
+        _ => match rows {
+            [row] => Ok(vec![Outcome::Rejected(whole(results, row, answer))]),
+            _ => Err(described(answer.fault(FaultKind::BatchRefused), answer)),
+        },
+    }
+}
+
+/// The vendor's words are whatever the body holds.
+fn described(mut fault: Fault, answer: &Answer<'_>) -> Fault {
+    fault.text = words(answer);
+    fault
+}
+
+fn words(answer: &Answer<'_>) -> VendorText {
+    /// Enough to fill what is kept, also when many bytes are not UTF-8.
+    const ENOUGH: usize = 1024;
+    VendorText::new(&String::from_utf8_lossy(answer.body.get(..ENOUGH).unwrap_or(answer.body)))
+}
+
+/// The refusal of a request with one row.
+fn whole(results: Option<&Results>, row: &SentRow<'_>, answer: &Answer<'_>) -> Rejection {
+    let body: Value = serde_json::from_slice(answer.body).unwrap_or_default();
+    let named = results.map(|results| rejection(results, row.record, &body));
+    let text =
+        named.as_ref().filter(|named| !named.text.is_empty()).map_or_else(|| words(answer), |named| named.text.clone());
+    Rejection {
+        code: named
+            .map(|named| named.code)
+            .filter(|code| code != UNNAMED)
+            .unwrap_or_else(|| format!("HTTP_{}", answer.status.as_u16())),
+        text,
+        field: None,
+        conflict: answer.status.as_u16() == 409,
+    }
+}
+
+/// Stands in for a code that the answer does not have.
+const UNNAMED: &str = "UNNAMED_ERROR";
+
+fn by_result(results: &Results, rows: &[SentRow<'_>], answer: &Answer<'_>) -> Result<Vec<Outcome>, Fault> {
+    let body: Value = answer.json()?;
+    let list = match body.pointer(&results.pointers.rows) {
+        Some(Value::Array(list)) => list.as_slice(),
+        // A request of one object may be answered by one object.
+        Some(single @ Value::Object(_)) if rows.len() == 1 => std::slice::from_ref(single),
+        Some(_) | None => {
+            return Err(answer.protocol(AnswerProblem::Contract("no results at the pointer `results.rows`")));
+        }
+    };
+    let found = match &results.pointers.key {
+        Some(key) => by_key(key, list, rows),
+        None if list.len() == rows.len() => list.iter().map(Some).collect(),
+        None => return Err(answer.protocol(AnswerProblem::Contract("not as many results as rows"))),
+    };
+    let outcome = |(row, result): (&SentRow<'_>, Option<&Value>)| {
+        result.map_or(Outcome::Unknown, |result| outcome(results, row.record, result))
+    };
+    Ok(rows.iter().zip(found).map(outcome).collect())
+}
+
+/// The result of each row by its match value; none when two results name it.
+fn by_key<'a>(key: &str, list: &'a [Value], rows: &[SentRow<'_>]) -> Vec<Option<&'a Value>> {
+    let mut by_key: HashMap<String, Option<&Value>> = HashMap::new();
+    for result in list {
+        if let Some(name) = result.pointer(key).and_then(text_of) {
+            by_key.entry(name).and_modify(|one| *one = None).or_insert(Some(result));
+        }
+    }
+    rows.iter().map(|row| by_key.get(&row.match_value).copied().flatten()).collect()
+}
+
+/// What a result says. A status that is an HTTP status keeps its meaning.
+fn outcome(results: &Results, record: RecordRef<'_>, result: &Value) -> Outcome {
+    let Some(status) = result.pointer(&results.pointers.status) else { return Outcome::Unknown };
+    if results.success.contains(status) {
+        let id = results.pointers.record_id.as_ref().and_then(|pointer| text_of(result.pointer(pointer)?));
+        return Outcome::Delivered { record_id: id.map(String::into_boxed_str) };
+    }
+    let rejection = rejection(results, record, result);
+    match status.as_u64() {
+        Some(408 | 500..=599) => Outcome::Unknown,
+        Some(423 | 425 | 429) => Outcome::Retry(rejection),
+        Some(409) => Outcome::Rejected(Rejection { conflict: true, ..rejection }),
+        Some(_) | None => Outcome::Rejected(rejection),
+    }
+}
+
+fn rejection(results: &Results, record: RecordRef<'_>, result: &Value) -> Rejection {
+    let at = |pointer: &Option<String>| pointer.as_ref().and_then(|pointer| text_of(result.pointer(pointer)?));
+    let code = at(&results.pointers.error_code).and_then(|code| safe_code(&code, Some(record)));
+    Rejection {
+        code: code.unwrap_or_else(|| UNNAMED.to_owned()),
+        text: at(&results.pointers.error_message).map(|text| VendorText::new(&text)).unwrap_or_default(),
+        field: None,
+        conflict: false,
+    }
+}
+
+/// A scalar in the text form that a match value has.
+pub(super) fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        // As the text form of a record's number: `5.0` is `5`.
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(float) => Some(to_text(crate::model::Value::Float(float)).into_owned()),
+            None => Some(number.to_string()),
+        },
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}

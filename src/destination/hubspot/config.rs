@@ -1,0 +1,166 @@
+//! What HubSpot allows, as constants and rules.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use crate::{
+    destination::{Capabilities, Correlation, LookupKind, RowCaps, SyncProblem, Unacceptable},
+    mapping::to_text,
+    model::{Operation, RecordRef, Value, spec::SyncSpec},
+    wire::{Daily, Limits, Window},
+};
+
+/// Where the API lives.
+pub(crate) const BASE_URL: &str = "https://api.hubapi.com";
+
+/// Most inputs of a batch request.
+pub(super) const MAX_ROWS: usize = 100;
+
+/// Most bytes of a request. HubSpot documents no figure; a larger body is answered with a 413 and split anyway.
+pub(super) const MAX_BYTES: usize = 2 << 20;
+
+/// Longest value of a text property, in characters.
+const MAX_TEXT_CHARS: usize = 65_536;
+
+/// Longest property name.
+const MAX_NAME: usize = 100;
+
+pub(super) const CAPABILITIES: Capabilities = Capabilities {
+    max_rows: RowCaps { write: MAX_ROWS, delete: MAX_ROWS },
+    max_bytes: MAX_BYTES,
+    operations: &[Operation::Upsert, Operation::Update, Operation::Clear, Operation::Delete],
+    correlation: Correlation::Trace,
+    record_ids: true,
+    idempotency: false,
+    // Batch read asks the store, not the search index.
+    lookup: LookupKind::Exact,
+    can_clear: true,
+    max_match_fields: 1,
+};
+
+/// The limits of the smallest plan: 100 requests in 10 s, 250,000 a day, which ends at midnight in the account's zone.
+pub(crate) fn default_limits(zone: jiff::tz::TimeZone) -> Limits {
+    const WINDOW: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+    const DAY: NonZeroU32 = NonZeroU32::MIN.saturating_add(249_999);
+    Limits {
+        windows: vec![Window::new(WINDOW, Duration::from_secs(10))],
+        concurrent: None,
+        daily: Some(Daily { requests: DAY, zone, reserve_percent: 0 }),
+    }
+}
+
+/// `contacts` under each of its names.
+pub(super) fn is_contacts(object: &str) -> bool {
+    matches!(object, "contacts" | "contact" | "0-1")
+}
+
+fn is_companies(object: &str) -> bool {
+    matches!(object, "companies" | "company" | "0-2")
+}
+
+/// Whether HubSpot compares this match field trimmed and in lower case.
+pub(super) fn is_email(object: &str, field: &str) -> bool {
+    field == "email" && is_contacts(object)
+}
+
+/// The form in which HubSpot compares values of a match field: e-mail addresses of contacts are trimmed and lower-cased,
+/// unique properties are compared as they are.
+pub(super) fn normalise(object: &str, field: &str, value: &str) -> String {
+    if is_email(object, field) { value.trim().to_lowercase() } else { value.to_owned() }
+}
+
+/// Names that can stand in a path: `contacts`, `0-1`, `2-1234`, `p1234_cars`.
+pub(super) fn is_object_name(object: &str) -> bool {
+    (1..=MAX_NAME).contains(&object.len())
+        && object.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+/// Checks a sync against what HubSpot can do, without network.
+///
+/// # Errors
+/// The first problem, with the setting that it concerns and what to do.
+pub(crate) fn check_sync(sync: &SyncSpec) -> Result<(), SyncProblem> {
+    if !is_object_name(&sync.object) {
+        let message = "HubSpot objects have names like `contacts`, `0-1` or `p1234_cars`";
+        return Err(SyncProblem::new("object", message, "use the object's API name or its type id"));
+    }
+    match sync.match_fields.as_slice() {
+        [field] => check_match(&sync.object, field),
+        _ => {
+            Err(SyncProblem::new("match", "HubSpot finds records by exactly one property", "name one unique property"))
+        }
+    }
+}
+
+fn check_match(object: &str, field: &str) -> Result<(), SyncProblem> {
+    const OWN: &str =
+        "create a custom property with unique values (for example one that holds the model's key) and match by it";
+    if is_companies(object) && field == "domain" {
+        return Err(SyncProblem::new("match", "`domain` is not unique among HubSpot companies", OWN));
+    }
+    if field == "hs_object_id" {
+        return Err(SyncProblem::new("match", "`hs_object_id` is given out by HubSpot and cannot be upserted by", OWN));
+    }
+    check_name(field).map_err(|message| SyncProblem::new("match", message, "use the property's internal name"))
+}
+
+fn check_name(name: &str) -> Result<(), &'static str> {
+    if name.contains('.') {
+        return Err("HubSpot properties do not nest, and their names hold no dot");
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(plain) {
+        return Ok(());
+    }
+    Err("HubSpot's property names have up to 100 letters, digits and underscores")
+}
+
+/// Whether a record can be written as HubSpot properties.
+pub(super) fn accepts(record: RecordRef<'_>) -> Result<(), Unacceptable> {
+    let mut largest = ("", 0);
+    for (name, value) in record.fields() {
+        let reason = check_name(name).err().or_else(|| check_value(value).err());
+        if let Some(reason) = reason {
+            return Err(Unacceptable { field: name.to_owned(), reason: reason.to_owned() });
+        }
+        let bytes = text_bytes(value);
+        if bytes >= largest.1 {
+            largest = (name, bytes);
+        }
+    }
+    if super::encode::row_len(record) > MAX_BYTES {
+        let reason = format!("the record takes more than the {MAX_BYTES} bytes of a request");
+        return Err(Unacceptable { field: largest.0.to_owned(), reason });
+    }
+    Ok(())
+}
+
+fn text_bytes(value: Value<'_>) -> usize {
+    match value {
+        Value::Text(text) | Value::Json(text) | Value::Decimal(text) => text.len(),
+        other => to_text(other).len(),
+    }
+}
+
+fn check_value(value: Value<'_>) -> Result<(), &'static str> {
+    match value {
+        Value::Bytes(_) => Err("HubSpot properties cannot hold raw bytes; cast the column to text"),
+        Value::Text(text) | Value::Json(text)
+            if text.len() > MAX_TEXT_CHARS && text.chars().count() > MAX_TEXT_CHARS =>
+        {
+            Err("longer than the 65,536 characters of a HubSpot property")
+        }
+        Value::Unrepresentable(_) => Err("a value that cannot be represented"),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Decimal(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::Json(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::Timestamp(_)
+        | Value::LocalTimestamp(_)
+        | Value::Uuid(_) => Ok(()),
+    }
+}

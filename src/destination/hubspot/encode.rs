@@ -1,0 +1,157 @@
+//! Rows to request bodies.
+
+use std::{borrow::Cow, io};
+
+use bytes::Bytes;
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use super::config::normalise;
+use crate::{
+    destination::{Batch, BatchRow, Rejection, answer::refuse},
+    mapping::to_text,
+    model::{Operation, RecordRef, Value},
+};
+
+/// A row as it was sent.
+pub(super) struct SentRow<'a> {
+    /// Position in the batch.
+    pub(super) position: usize,
+    pub(super) correlation: u64,
+    /// The record id, or for an upsert the normalised match value.
+    pub(super) address: Cow<'a, str>,
+    pub(super) record: RecordRef<'a>,
+}
+
+/// A request body and the rows in it.
+pub(super) struct Encoded<'a> {
+    pub(super) body: Bytes,
+    pub(super) sent: Vec<SentRow<'a>>,
+    /// Rows that cannot be addressed, by position.
+    pub(super) refused: Vec<(usize, Rejection)>,
+}
+
+/// One input. HubSpot refuses `idProperty` in an update by record id.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Input<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_property: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    properties: Option<Properties<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object_write_trace_id: Option<String>,
+}
+
+/// A record as properties: an object of strings, where the empty string clears.
+struct Properties<'a>(RecordRef<'a>);
+
+impl Serialize for Properties<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.0.fields() {
+            map.serialize_entry(name, &property_text(value))?;
+        }
+        map.end()
+    }
+}
+
+/// The text of a property: the mapping's text form, with instants cut to HubSpot's milliseconds.
+pub(super) fn property_text(value: Value<'_>) -> Cow<'_, str> {
+    const MILLI: i64 = 1000;
+    match value {
+        Value::Timestamp(micros) => to_text(Value::Timestamp(micros.div_euclid(MILLI) * MILLI)),
+        other => to_text(other),
+    }
+}
+
+/// The body of one batch request.
+pub(super) fn encode(batch: &Batch) -> Encoded<'_> {
+    let id_property = batch.match_fields.first().map_or("", String::as_str);
+    let mut body = br#"{"inputs":["#.to_vec();
+    let (mut sent, mut refused) = (Vec::with_capacity(batch.rows.len()), Vec::new());
+    for (position, row) in batch.rows.iter().enumerate() {
+        let length = body.len();
+        if !sent.is_empty() {
+            body.push(b',');
+        }
+        match encode_row(batch, id_property, row, &mut body) {
+            Ok(address) => {
+                let record = RecordRef::new(&row.record);
+                sent.push(SentRow { position, correlation: row.correlation, address, record });
+            }
+            Err(rejection) => {
+                body.truncate(length);
+                refused.push((position, rejection));
+            }
+        }
+    }
+    body.extend_from_slice(b"]}");
+    Encoded { body: Bytes::from(body), sent, refused }
+}
+
+fn encode_row<'a>(
+    batch: &Batch,
+    id_property: &str,
+    row: &'a BatchRow,
+    body: &mut Vec<u8>,
+) -> Result<Cow<'a, str>, Rejection> {
+    let record = RecordRef::new(&row.record);
+    let address = match batch.operation {
+        Operation::Upsert => Cow::Owned(match_value(&batch.object, id_property, record)?),
+        Operation::Update | Operation::Clear | Operation::Delete => {
+            let known = row.record_id.as_deref().filter(|id| !id.is_empty());
+            Cow::Borrowed(known.ok_or_else(|| refuse("MISSING_RECORD_ID", "the record id is not known"))?)
+        }
+    };
+    // An archive input is an id and nothing else.
+    let is_delete = batch.operation == Operation::Delete;
+    let input = Input {
+        id: &address,
+        id_property: (batch.operation == Operation::Upsert).then_some(id_property),
+        properties: (!is_delete).then_some(Properties(record)),
+        object_write_trace_id: (!is_delete).then(|| row.correlation.to_string()),
+    };
+    serde_json::to_writer(body, &input).map_err(|_| refuse("NOT_ENCODABLE", "the record cannot be written as JSON"))?;
+    Ok(address)
+}
+
+fn match_value(object: &str, id_property: &str, record: RecordRef<'_>) -> Result<String, Rejection> {
+    let value = record.get(id_property).map(property_text).unwrap_or_default();
+    let value = normalise(object, id_property, &value);
+    let missing =
+        || Rejection { field: Some(id_property.to_owned()), ..refuse("MISSING_MATCH", "the match value is empty") };
+    if value.is_empty() { Err(missing()) } else { Ok(value) }
+}
+
+/// Bytes that a record takes in a body at most, with its address and trace id.
+pub(super) fn row_len(record: RecordRef<'_>) -> usize {
+    /// Keys, quotes, a record id, the name of the match field, a trace id of 20 digits, a comma.
+    const FRAME: usize = 256;
+    let (mut total, mut longest) = (0, 0);
+    for (name, value) in record.fields() {
+        let length = json_len(&property_text(value));
+        total += json_len(name) + length + 2;
+        longest = longest.max(length);
+    }
+    // The match value stands twice, and it is none other than the longest at worst.
+    FRAME + total + longest
+}
+
+fn json_len(text: &str) -> usize {
+    let mut counter = Counter(0);
+    // Writing into a counter cannot fail.
+    serde_json::to_writer(&mut counter, text).map_or(usize::MAX, |()| counter.0)
+}
+
+struct Counter(usize);
+
+impl io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! HubSpot CRM: any object by name, through the batch endpoints.
+//!
+//! Facts are of the vendor's API reference (CRM objects v3, <https://developers.hubspot.com/docs/api-reference>) unless a
+//! comment says otherwise. Empty text and null are one thing to HubSpot: both clear a property.
+
+mod classify;
+mod config;
+mod connector;
+mod encode;
+mod problem;
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use config::{BASE_URL, check_sync, default_limits};
+pub(crate) use connector::HubSpot;

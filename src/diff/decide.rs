@@ -1,0 +1,184 @@
+//! The decision for one key (design sections 3.3 and 4).
+
+use super::{Context, Decision, Planned, Reform, Row, WaitReason};
+use crate::model::{ChangeKind, DirtyMark, Entry, Held, IntentId, Operation, Timestamp, spec::OnRemoved};
+
+/// Code of a reject that stands because the record belongs to another key.
+const CONFLICT: &str = "conflict";
+
+/// Decides one key: `row` is its valid record in the model (`None` when the key is absent from the complete result),
+/// `held` is what the state holds for it. An invalid row is not decided at all: its key counts as present.
+pub fn decide(row: Option<&Row>, held: Option<&Held>, context: &Context) -> Decision {
+    match (row, held) {
+        (None, None) => Decision::Nothing,
+        (Some(_), None) => Decision::Upsert(Planned::new_row()),
+        (Some(row), Some(held)) => decide_present(row, held, context),
+        (None, Some(held)) => decide_absent(held, context),
+    }
+}
+
+fn decide_present(row: &Row, held: &Held, context: &Context) -> Decision {
+    let live = live_entry(held);
+    if held.dirty.is_empty()
+        && let Some(entry) = live
+        && row.is(entry.fingerprint)
+    {
+        return if entry.fingerprint == row.fingerprint { Decision::Unchanged } else { Decision::Rewrite };
+    }
+    let record_id = known_id(held);
+    let operation = if record_id.is_some() { Operation::Update } else { Operation::Upsert };
+    let agrees = |mark: &DirtyMark| !mark.operation.is_removal() && mark.fingerprint.is_some_and(|sent| row.is(sent));
+    let refused = held
+        .rejected
+        .as_ref()
+        .is_some_and(|reject| !reject.operation.is_removal() && reject.fingerprint.is_some_and(|sent| row.is(sent)));
+    if let Some(reason) = refused.then(|| backoff(held, context)).flatten() {
+        return Decision::Waiting(reason);
+    }
+    let acknowledged = live.is_some_and(|entry| row.is(entry.fingerprint));
+    if let Some(until) = late_until(held, context, agrees, acknowledged) {
+        return Decision::Waiting(WaitReason::LateWindow { until });
+    }
+    let resend = held.dirty.iter().any(agrees);
+    Decision::Upsert(Planned {
+        kind: if live.is_some() { ChangeKind::Changed } else { ChangeKind::Added },
+        operation: Some(operation),
+        resend,
+        counts_for_guard: !(resend || refused || acknowledged),
+        loaded: loaded(held),
+        id_from_mark: id_from_mark(held),
+        find_first: find_first(held, agrees),
+        reform: reform(held, |mark| {
+            agrees(mark) && mark.operation == operation && mark.record_id.as_deref() == record_id
+        }),
+        record_id: record_id.map(Into::into),
+    })
+}
+
+fn decide_absent(held: &Held, context: &Context) -> Decision {
+    if !may_stand(held) {
+        let tombstone = held.entry.is_some();
+        let open = !held.dirty.is_empty() || (held.rejected.is_some() && !tombstone);
+        return if open { Decision::Forget { loaded: loaded(held) } } else { Decision::Nothing };
+    }
+    if !context.removals_allowed {
+        return Decision::WaitingRemoval(WaitReason::Withheld);
+    }
+    let operation = match context.on_removed {
+        OnRemoved::Keep => None,
+        OnRemoved::Clear => Some(Operation::Clear),
+        OnRemoved::Delete => Some(Operation::Delete),
+    };
+    let agrees = |mark: &DirtyMark| Some(mark.operation) == operation;
+    let refused = held.rejected.as_ref().is_some_and(|reject| Some(reject.operation) == operation);
+    if let Some(reason) = refused.then(|| backoff(held, context)).flatten() {
+        return Decision::WaitingRemoval(reason);
+    }
+    if let Some(until) = late_until(held, context, agrees, live_entry(held).is_none()) {
+        return Decision::WaitingRemoval(WaitReason::LateWindow { until });
+    }
+    let record_id = known_id(held);
+    Decision::Removal(Planned {
+        kind: ChangeKind::Removed,
+        operation,
+        resend: held.dirty.iter().any(agrees),
+        counts_for_guard: true,
+        loaded: loaded(held),
+        find_first: if operation.is_some() { find_first(held, |_| false) } else { Vec::new() },
+        reform: reform(held, |mark| agrees(mark) && mark.record_id.as_deref() == record_id),
+        id_from_mark: id_from_mark(held),
+        record_id: record_id.map(Into::into),
+    })
+}
+
+impl Planned {
+    fn new_row() -> Self {
+        Self {
+            kind: ChangeKind::Added,
+            operation: Some(Operation::Upsert),
+            resend: false,
+            counts_for_guard: true,
+            loaded: Vec::new(),
+            record_id: None,
+            id_from_mark: false,
+            find_first: Vec::new(),
+            reform: None,
+        }
+    }
+}
+
+fn live_entry(held: &Held) -> Option<&Entry> {
+    held.entry.as_ref().filter(|entry| !entry.tombstone)
+}
+
+/// Whether a record of this absent key may stand at the destination that is not kept on purpose: an acknowledged one, or
+/// one that an unanswered upsert may have made. A removal mark proves that there was one.
+fn may_stand(held: &Held) -> bool {
+    live_entry(held).is_some()
+        || held.dirty.iter().any(|mark| mark.ambiguous_at.is_some() || mark.operation.is_removal())
+}
+
+/// The vendor's record id: the entry's, else that of the newest mark that has one.
+fn known_id(held: &Held) -> Option<&str> {
+    entry_id(held).or_else(|| newest_first(held).into_iter().find_map(|mark| mark.record_id.as_deref()))
+}
+
+fn entry_id(held: &Held) -> Option<&str> {
+    held.entry.as_ref().and_then(|entry| entry.record_id.as_deref())
+}
+
+fn id_from_mark(held: &Held) -> bool {
+    entry_id(held).is_none() && known_id(held).is_some()
+}
+
+fn loaded(held: &Held) -> Vec<IntentId> {
+    held.dirty.iter().map(|mark| mark.intent).collect()
+}
+
+fn newest_first(held: &Held) -> Vec<&DirtyMark> {
+    let mut marks: Vec<_> = held.dirty.iter().collect();
+    marks.sort_unstable_by_key(|mark| std::cmp::Reverse(mark.intent));
+    marks
+}
+
+/// How long the standing reject of the same change holds it back; `None` when it is due.
+fn backoff(held: &Held, context: &Context) -> Option<WaitReason> {
+    let reject = held.rejected.as_ref()?;
+    match reject.next_try {
+        Some(next) if next <= context.now => None,
+        Some(next) => Some(WaitReason::Rejected { until: Some(next) }),
+        None if reject.code == CONFLICT => {
+            let freed = context.last_removal.is_some_and(|removal| removal >= reject.last_at);
+            (!freed).then_some(WaitReason::Conflict)
+        }
+        None => Some(WaitReason::Rejected { until: None }),
+    }
+}
+
+/// When nothing that may still be applied late disagrees with the change any more; `None` when nothing does now.
+/// `acknowledged`: the change is what the destination acknowledged last, which a quiet time lets through.
+fn late_until(
+    held: &Held,
+    context: &Context,
+    agrees: impl Fn(&DirtyMark) -> bool,
+    acknowledged: bool,
+) -> Option<Timestamp> {
+    let quiet = held.quiet_until.filter(|_| !acknowledged);
+    let others = held.dirty.iter().filter(|mark| !agrees(mark));
+    let late = others.filter_map(|mark| mark.ambiguous_at).map(|at| at + context.late_window);
+    late.chain(quiet).filter(|until| *until > context.now).max()
+}
+
+/// Sealed match values of unanswered operations that sent something else than what is to be sent now.
+fn find_first(held: &Held, agrees: impl Fn(&DirtyMark) -> bool) -> Vec<Box<[u8]>> {
+    if entry_id(held).is_some() {
+        return Vec::new();
+    }
+    let unanswered = newest_first(held).into_iter().filter(|mark| mark.ambiguous_at.is_some() && !agrees(mark));
+    unanswered.filter_map(|mark| mark.sealed_match.clone()).collect()
+}
+
+fn reform(held: &Held, same: impl Fn(&DirtyMark) -> bool) -> Option<Reform> {
+    let newest = newest_first(held).into_iter().find(|mark| same(mark))?;
+    newest.batch_key.map(|key| Reform { intent: newest.intent, key })
+}

@@ -1,0 +1,210 @@
+//! One rule of the design a test.
+
+use super::*;
+use crate::{
+    diff::{Decision, Planned, Row, WaitReason, decide},
+    model::ChangeKind::{Added, Changed, Removed},
+};
+
+fn upsert(decision: Decision) -> Planned {
+    match decision {
+        Decision::Upsert(planned) => planned,
+        other => panic!("an upsert was expected, got {other:?}"),
+    }
+}
+
+fn removal(decision: Decision) -> Planned {
+    match decision {
+        Decision::Removal(planned) => planned,
+        other => panic!("a removal was expected, got {other:?}"),
+    }
+}
+
+fn late(until: i64) -> WaitReason {
+    WaitReason::LateWindow { until: at(until) }
+}
+
+#[test]
+fn clean_keys() {
+    let delete = context(OnRemoved::Delete, 0);
+    let held = Held { entry: Some(entry(1, Some("7"))), ..nothing_held() };
+    let new = upsert(decide(Some(&row(1)), None, &delete));
+    assert_eq!((new.kind, new.operation, new.counts_for_guard), (Added, Some(Operation::Upsert), true));
+    assert_eq!(decide(Some(&row(1)), Some(&held), &delete), Decision::Unchanged);
+    let changed = upsert(decide(Some(&row(2)), Some(&held), &delete));
+    assert_eq!((changed.kind, changed.operation, changed.resend), (Changed, Some(Operation::Update), false));
+    assert_eq!(changed.record_id.as_deref(), Some("7"));
+    let gone = removal(decide(None, Some(&held), &delete));
+    assert_eq!((gone.kind, gone.operation, gone.record_id.as_deref()), (Removed, Some(Operation::Delete), Some("7")));
+    assert_eq!(removal(decide(None, Some(&held), &context(OnRemoved::Clear, 0))).operation, Some(Operation::Clear));
+    assert_eq!(removal(decide(None, Some(&held), &context(OnRemoved::Keep, 0))).operation, None);
+    let withheld = Context { removals_allowed: false, ..delete };
+    assert_eq!(decide(None, Some(&held), &withheld), Decision::WaitingRemoval(WaitReason::Withheld));
+}
+
+#[test]
+fn an_older_encoding_is_rewritten_and_sends_nothing() {
+    let held = Held { entry: Some(entry(1, None)), ..nothing_held() };
+    let same = Row { fingerprint: print(9), previous: Some(print(1)) };
+    let other = Row { fingerprint: print(9), previous: Some(print(2)) };
+    assert_eq!(decide(Some(&same), Some(&held), &context(OnRemoved::Keep, 0)), Decision::Rewrite);
+    assert_eq!(upsert(decide(Some(&other), Some(&held), &context(OnRemoved::Keep, 0))).kind, Changed);
+}
+
+#[test]
+fn a_tombstone_returns_as_added_under_its_id() {
+    let tombstone = Entry { tombstone: true, ..entry(1, Some("7")) };
+    let held = Held { entry: Some(tombstone), ..nothing_held() };
+    let back = upsert(decide(Some(&row(1)), Some(&held), &context(OnRemoved::Keep, 0)));
+    assert_eq!((back.kind, back.operation, back.record_id.as_deref()), (Added, Some(Operation::Update), Some("7")));
+    assert!(back.counts_for_guard);
+    assert_eq!(decide(None, Some(&held), &context(OnRemoved::Delete, 0)), Decision::Nothing);
+}
+
+#[test]
+fn a_to_b_to_a_after_a_crash_is_sent_again() {
+    let open = mark(1, Operation::Upsert, Some(2), Some(100));
+    let held = Held { entry: Some(entry(1, None)), dirty: vec![open], ..nothing_held() };
+    let early = context(OnRemoved::Keep, 159);
+    assert_eq!(decide(Some(&row(1)), Some(&held), &early), Decision::Waiting(late(160)));
+    let back = upsert(decide(Some(&row(1)), Some(&held), &context(OnRemoved::Keep, 160)));
+    assert_eq!((back.kind, back.resend, back.counts_for_guard), (Changed, false, false));
+    assert_eq!(back.loaded, [IntentId { batch: 1, position: 0 }]);
+    let again = upsert(decide(Some(&row(2)), Some(&held), &early));
+    assert_eq!((again.resend, again.counts_for_guard), (true, false));
+    assert_eq!(again.reform.unwrap().key.idempotency, 1);
+}
+
+#[test]
+fn a_dirty_key_with_new_data_counts_and_resync_does_not() {
+    let held =
+        Held { entry: Some(entry(1, None)), dirty: vec![mark(1, Operation::Upsert, Some(2), None)], ..nothing_held() };
+    let keep = context(OnRemoved::Keep, 0);
+    assert!(upsert(decide(Some(&row(3)), Some(&held), &keep)).counts_for_guard);
+    let resync = Held { dirty: vec![mark(1, Operation::Upsert, None, None)], ..held };
+    let again = upsert(decide(Some(&row(1)), Some(&resync), &keep));
+    assert_eq!((again.kind, again.resend, again.counts_for_guard), (Changed, false, false));
+}
+
+#[test]
+fn every_unexpired_mark_must_agree() {
+    let dirty = vec![mark(1, Operation::Upsert, Some(1), Some(100)), mark(2, Operation::Upsert, Some(2), Some(130))];
+    let held = Held { dirty, ..nothing_held() };
+    for value in [1, 2, 3] {
+        let wait = if value == 2 { 160 } else { 190 };
+        let decision = decide(Some(&row(value)), Some(&held), &context(OnRemoved::Delete, 150));
+        assert_eq!(decision, Decision::Waiting(late(wait)), "{value}");
+    }
+    assert!(upsert(decide(Some(&row(2)), Some(&held), &context(OnRemoved::Delete, 160))).resend);
+    assert_eq!(decide(None, Some(&held), &context(OnRemoved::Delete, 150)), Decision::WaitingRemoval(late(190)));
+}
+
+#[test]
+fn a_row_that_is_back_waits_for_its_removal_and_the_reverse() {
+    let dirty = vec![mark(1, Operation::Delete, None, Some(100))];
+    let held = Held { entry: Some(entry(1, Some("7"))), dirty, ..nothing_held() };
+    assert_eq!(decide(Some(&row(1)), Some(&held), &context(OnRemoved::Delete, 150)), Decision::Waiting(late(160)));
+    let back = upsert(decide(Some(&row(1)), Some(&held), &context(OnRemoved::Delete, 160)));
+    assert_eq!((back.kind, back.operation), (Changed, Some(Operation::Update)));
+    let again = removal(decide(None, Some(&held), &context(OnRemoved::Delete, 150)));
+    assert_eq!((again.resend, again.counts_for_guard), (true, true));
+    let otherwise = decide(None, Some(&held), &context(OnRemoved::Clear, 150));
+    assert_eq!(otherwise, Decision::WaitingRemoval(late(160)));
+}
+
+#[test]
+fn a_quiet_key_lets_only_its_entry_through() {
+    let held = Held { entry: Some(entry(1, None)), quiet_until: Some(at(100)), ..nothing_held() };
+    let (early, later) = (context(OnRemoved::Delete, 99), context(OnRemoved::Delete, 100));
+    assert_eq!(decide(Some(&row(1)), Some(&held), &early), Decision::Unchanged);
+    assert_eq!(decide(Some(&row(2)), Some(&held), &early), Decision::Waiting(late(100)));
+    assert_eq!(decide(None, Some(&held), &early), Decision::WaitingRemoval(late(100)));
+    assert_eq!(upsert(decide(Some(&row(2)), Some(&held), &later)).kind, Changed);
+    let removed = Held { entry: None, ..held };
+    assert_eq!(decide(Some(&row(1)), Some(&removed), &early), Decision::Waiting(late(100)));
+    assert_eq!(decide(None, Some(&removed), &early), Decision::Nothing);
+}
+
+#[test]
+fn rejects_stand_for_the_same_record_only() {
+    let held = |next: Option<i64>, code: &str| Held {
+        entry: Some(entry(1, None)),
+        dirty: vec![mark(1, Operation::Upsert, Some(2), None)],
+        rejected: Some(reject(Operation::Upsert, Some(2), code, next)),
+        ..nothing_held()
+    };
+    let keep = context(OnRemoved::Keep, 50);
+    let until = |until: Option<i64>| Decision::Waiting(WaitReason::Rejected { until: until.map(at) });
+    assert_eq!(decide(Some(&row(2)), Some(&held(Some(51), "X")), &keep), until(Some(51)));
+    assert_eq!(decide(Some(&row(2)), Some(&held(None, "X")), &keep), until(None));
+    assert!(!upsert(decide(Some(&row(2)), Some(&held(Some(50), "X")), &keep)).counts_for_guard);
+    assert!(upsert(decide(Some(&row(3)), Some(&held(None, "X")), &keep)).counts_for_guard);
+    assert_eq!(upsert(decide(Some(&row(1)), Some(&held(None, "X")), &keep)).kind, Changed);
+    assert_eq!(decide(Some(&row(2)), Some(&held(None, "conflict")), &keep), Decision::Waiting(WaitReason::Conflict));
+    let freed = Context { last_removal: Some(at(10)), ..keep };
+    assert!(upsert(decide(Some(&row(2)), Some(&held(None, "conflict")), &freed)).resend);
+    let never_sent = Held { entry: None, dirty: Vec::new(), ..held(None, "X") };
+    assert_eq!(decide(Some(&row(2)), Some(&never_sent), &keep), until(None));
+}
+
+#[test]
+fn a_refused_removal_waits_for_its_backoff() {
+    let held = |next| Held {
+        entry: Some(entry(1, None)),
+        dirty: vec![mark(1, Operation::Delete, None, None)],
+        rejected: Some(reject(Operation::Delete, None, "X", next)),
+        ..nothing_held()
+    };
+    let delete = context(OnRemoved::Delete, 50);
+    let waits = Decision::WaitingRemoval(WaitReason::Rejected { until: Some(at(60)) });
+    assert_eq!(decide(None, Some(&held(Some(60))), &delete), waits);
+    assert!(removal(decide(None, Some(&held(Some(50))), &delete)).counts_for_guard);
+    assert_eq!(upsert(decide(Some(&row(1)), Some(&held(None)), &delete)).kind, Changed);
+}
+
+#[test]
+fn an_insert_that_vanished_is_found_and_removed() {
+    let sealed: Box<[u8]> = Box::new(*b"sealed");
+    let open = DirtyMark { sealed_match: Some(sealed.clone()), ..mark(1, Operation::Upsert, Some(1), Some(100)) };
+    let held = Held { dirty: vec![open], ..nothing_held() };
+    assert_eq!(decide(None, Some(&held), &context(OnRemoved::Delete, 159)), Decision::WaitingRemoval(late(160)));
+    let gone = removal(decide(None, Some(&held), &context(OnRemoved::Delete, 160)));
+    assert_eq!((gone.kind, gone.find_first.as_slice()), (Removed, [sealed.clone()].as_slice()));
+    let kept = removal(decide(None, Some(&held), &context(OnRemoved::Keep, 160)));
+    assert_eq!((kept.operation, kept.loaded.len(), kept.find_first.len()), (None, 1, 0));
+    let renamed = upsert(decide(Some(&row(2)), Some(&held), &context(OnRemoved::Delete, 160)));
+    assert_eq!((renamed.kind, renamed.operation), (Added, Some(Operation::Upsert)));
+    assert_eq!(renamed.find_first, [sealed]);
+    assert!(upsert(decide(Some(&row(1)), Some(&held), &context(OnRemoved::Delete, 160))).find_first.is_empty());
+}
+
+#[test]
+fn an_insert_without_effect_is_forgotten() {
+    let loaded = vec![IntentId { batch: 1, position: 0 }];
+    let refused = Held {
+        dirty: vec![mark(1, Operation::Upsert, Some(1), None)],
+        rejected: Some(reject(Operation::Upsert, Some(1), "X", None)),
+        ..nothing_held()
+    };
+    let delete = context(OnRemoved::Delete, 0);
+    assert_eq!(decide(None, Some(&refused), &delete), Decision::Forget { loaded });
+    let never_sent = Held { dirty: Vec::new(), ..refused };
+    assert_eq!(decide(None, Some(&never_sent), &delete), Decision::Forget { loaded: Vec::new() });
+    assert_eq!(decide(None, Some(&nothing_held()), &delete), Decision::Nothing);
+}
+
+#[test]
+fn the_newest_known_id_is_the_address() {
+    let dirty = vec![
+        DirtyMark { record_id: Some("5".into()), ..mark(1, Operation::Update, Some(1), None) },
+        DirtyMark { record_id: Some("6".into()), ..mark(2, Operation::Update, Some(1), None) },
+    ];
+    let held = Held { dirty, ..nothing_held() };
+    let planned = upsert(decide(Some(&row(1)), Some(&held), &context(OnRemoved::Keep, 0)));
+    assert_eq!((planned.record_id.as_deref(), planned.reform.unwrap().intent.batch), (Some("6"), 2));
+    assert!(planned.id_from_mark);
+    let owned = Held { entry: Some(entry(9, Some("4"))), ..held };
+    let planned = upsert(decide(Some(&row(1)), Some(&owned), &context(OnRemoved::Keep, 0)));
+    assert_eq!((planned.record_id.as_deref(), planned.reform), (Some("4"), None));
+    assert!(!planned.id_from_mark);
+}

@@ -1,0 +1,106 @@
+//! The one text form of each kind of value.
+
+use std::borrow::Cow;
+
+use crate::model::Value;
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// The text form of a value, the same for equal values whatever type they came in:
+///
+/// | kind | form |
+/// | --- | --- |
+/// | null, unrepresentable | the empty text |
+/// | boolean | `true`, `false` |
+/// | integer, decimal | digits without leading or trailing zeros, no exponent: `-7.5` |
+/// | float | the shortest digits that give the same float back; an exponent from 1e21 and below 1e-7 |
+/// | text, JSON | as it is |
+/// | bytes | `\x` and lower-case hexadecimal digits |
+/// | date | `2026-11-22` |
+/// | time | `09:30:00`, with `.123` or `.123456` when there are fractions |
+/// | timestamp | `2026-11-22T09:30:00Z` in UTC, fractions as for times |
+/// | timestamp without time zone | the same without `Z` |
+/// | uuid | lower case with hyphens |
+pub fn to_text(value: Value<'_>) -> Cow<'_, str> {
+    match value {
+        Value::Null | Value::Unrepresentable(_) => Cow::Borrowed(""),
+        Value::Bool(v) => Cow::Borrowed(if v { "true" } else { "false" }),
+        Value::Int(v) => Cow::Owned(v.to_string()),
+        Value::Decimal(v) => normal_decimal(v),
+        Value::Float(v) => Cow::Owned(float(v)),
+        Value::Text(v) | Value::Json(v) => Cow::Borrowed(v),
+        Value::Bytes(v) => Cow::Owned(format!("\\x{}", hex(v))),
+        Value::Date(days) => Cow::Owned(date(i64::from(days))),
+        Value::Time(micros) => Cow::Owned(time(micros)),
+        Value::Timestamp(micros) => Cow::Owned(format!("{}Z", date_time(micros))),
+        Value::LocalTimestamp(micros) => Cow::Owned(date_time(micros)),
+        Value::Uuid(raw) => Cow::Owned(uuid(&raw)),
+    }
+}
+
+/// A decimal without leading zeros, trailing fraction zeros and negative zero, as records hold it.
+pub(super) fn normal_decimal(text: &str) -> Cow<'_, str> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let (short_whole, short_fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+    let is_zero = short_whole.is_empty() && short_fraction.is_empty();
+    let whole_is_short = whole == "0" || (whole.len() == short_whole.len() && !whole.is_empty());
+    let fraction_is_short = short_fraction.len() == fraction.len() && digits.contains('.') != fraction.is_empty();
+    if whole_is_short && fraction_is_short && !(negative && is_zero) {
+        return Cow::Borrowed(text);
+    }
+    let sign = if negative && !is_zero { "-" } else { "" };
+    let whole = if short_whole.is_empty() { "0" } else { short_whole };
+    let dot = if short_fraction.is_empty() { "" } else { "." };
+    Cow::Owned([sign, whole, dot, short_fraction].concat())
+}
+
+fn float(value: f64) -> String {
+    // `+ 0.0` turns -0.0 into 0.0, as in records.
+    let value = value + 0.0;
+    let size = value.abs();
+    if value == 0.0 || (1e-7..1e21).contains(&size) || !value.is_finite() {
+        format!("{value}")
+    } else {
+        format!("{value:e}")
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
+}
+
+fn uuid(raw: &[u8; 16]) -> String {
+    let hex = hex(raw);
+    [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| hex.get(range).unwrap_or_default()).join("-")
+}
+
+/// Days since 1970-01-01 as `YYYY-MM-DD` (the civil-from-days algorithm of Howard Hinnant's "chrono-compatible
+/// low-level date algorithms").
+fn date(days: i64) -> String {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+fn time(micros: i64) -> String {
+    let (seconds, fraction) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+    let clock = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (fraction, fraction % 1000) {
+        (0, _) => clock,
+        (_, 0) => format!("{clock}.{:03}", fraction / 1000),
+        _ => format!("{clock}.{fraction:06}"),
+    }
+}
+
+fn date_time(micros: i64) -> String {
+    format!("{}T{}", date(micros.div_euclid(DAY_MICROS)), time(micros.rem_euclid(DAY_MICROS)))
+}

@@ -1,0 +1,34 @@
+//! "Did you mean": the nearest of the known names.
+
+/// The candidate that looks most like `name`, when one looks enough like it to be worth proposing.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (likeness(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(likeness, _)| *likeness >= 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
+        .map(|(_, candidate)| candidate)
+}
+
+/// Jaro-Winkler knows long names; in short ones a single slip (`evn`) counts as near, too.
+fn likeness(a: &str, b: &str) -> f64 {
+    let one_slip = a.len().min(b.len()) >= 3 && strsim::osa_distance(a, b) == 1;
+    strsim::jaro_winkler(a, b).max(if one_slip { 0.85 } else { 0.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn proposes_what_is_near_and_nothing_else() {
+        let names = ["email", "first_name", "last_name"];
+        assert_eq!(nearest("emial", names), Some("email"));
+        assert_eq!(nearest("Email", names), Some("email"));
+        assert_eq!(nearest("firstname", names), Some("first_name"));
+        assert_eq!(nearest("evn", ["env", "file"]), Some("env"));
+        assert_eq!(nearest("zip", names), None);
+        assert_eq!(nearest("email", []), None);
+    }
+}

@@ -1,0 +1,156 @@
+use proptest::prelude::*;
+
+use crate::{
+    model::{
+        ChangeKind,
+        spec::{FirstRun, GuardSpec},
+    },
+    plan::{HeldKinds, Limit, Measured, Rule, Verdict, judge},
+};
+
+const ALL: HeldKinds = HeldKinds { added: true, changed: true, removed: true };
+
+fn usual() -> Measured {
+    Measured { snapshot_rows: 10_000, result_rows: 10_000, first_run_complete: true, ..Measured::default() }
+}
+
+fn verdict(measured: Measured) -> Verdict {
+    judge(&GuardSpec::default(), FirstRun::Ask, &measured)
+}
+
+fn rules(verdict: &Verdict) -> Vec<Rule> {
+    verdict.tripped.iter().map(|trip| trip.rule).collect()
+}
+
+#[test]
+fn at_the_limit_passes_and_one_more_row_trips() {
+    let cases = [
+        (Rule::MaxRemoved, Measured { removed: 1_000, ..usual() }, Measured { removed: 1_001, ..usual() }),
+        (Rule::MaxChanged, Measured { changed: 5_000, ..usual() }, Measured { changed: 5_001, ..usual() }),
+        (Rule::MaxAdded, Measured { added: 5_000, ..usual() }, Measured { added: 5_001, ..usual() }),
+        (Rule::MaxInvalid, Measured { invalid: 200, ..usual() }, Measured { invalid: 201, ..usual() }),
+    ];
+    for (rule, at, over) in cases {
+        assert_eq!(verdict(at), Verdict::default(), "{rule:?}");
+        assert_eq!(rules(&verdict(over)), [rule]);
+    }
+}
+
+#[test]
+fn a_rule_holds_only_its_own_kind_but_invalid_and_empty_hold_all() {
+    let held = |measured| verdict(measured).held;
+    assert_eq!(held(Measured { removed: 9_999, ..usual() }), HeldKinds { removed: true, ..HeldKinds::default() });
+    assert_eq!(held(Measured { changed: 9_999, ..usual() }), HeldKinds { changed: true, ..HeldKinds::default() });
+    assert_eq!(held(Measured { added: 9_999, ..usual() }), HeldKinds { added: true, ..HeldKinds::default() });
+    assert_eq!(held(Measured { invalid: 9_999, ..usual() }), ALL);
+    assert_eq!(held(Measured { result_rows: 0, removed: 1, ..usual() }), ALL);
+    assert!(held(Measured { removed: 9_999, ..usual() }).holds(ChangeKind::Removed));
+}
+
+#[test]
+fn shares_count_only_above_min_rows_and_empty_ignores_it() {
+    let small = Measured { snapshot_rows: 100, result_rows: 0, removed: 100, ..usual() };
+    assert_eq!(rules(&verdict(small)), [Rule::Empty]);
+    assert_eq!(verdict(Measured { result_rows: 1, ..small }), Verdict::default());
+    let larger = Measured { snapshot_rows: 101, result_rows: 0, removed: 101, ..usual() };
+    assert_eq!(rules(&verdict(larger)), [Rule::Empty, Rule::MaxRemoved]);
+}
+
+#[test]
+fn an_approved_empty_result_passes_and_half_an_approval_does_not() {
+    let empty = Measured { result_rows: 0, ..usual() };
+    assert_eq!(verdict(Measured { approved_removed: 10_000, ..empty }), Verdict::default());
+    assert_eq!(rules(&verdict(Measured { approved_removed: 9_999, removed: 1, ..empty })), [Rule::Empty]);
+    assert_eq!(rules(&verdict(empty)), [Rule::Empty]);
+    assert_eq!(verdict(Measured { snapshot_rows: 0, ..empty }), Verdict::default());
+    let off = GuardSpec { stop_on_empty: false, ..GuardSpec::default() };
+    assert_eq!(judge(&off, FirstRun::Ask, &empty), Verdict::default());
+}
+
+#[test]
+fn removals_add_up_over_a_day() {
+    let day = Measured { removed: 500, removed_before: 501, ..usual() };
+    let found = verdict(day);
+    assert_eq!((rules(&found), found.tripped[0].measured), (vec![Rule::MaxRemovedDay], 1_001));
+    assert_eq!(verdict(Measured { removed: 0, removed_before: 5_000, ..usual() }), Verdict::default());
+    let off = GuardSpec { max_removed: 100.0, ..GuardSpec::default() };
+    assert_eq!(
+        judge(&off, FirstRun::Ask, &Measured { removed: 9_999, removed_before: 9_999, ..usual() }),
+        Verdict::default()
+    );
+}
+
+#[test]
+fn absolute_caps_stand_alone() {
+    let spec = GuardSpec {
+        max_removed: 100.0,
+        max_removed_rows: Some(3),
+        max_changed_rows: Some(3),
+        max_added_rows: Some(3),
+        max_invalid_rows: Some(3),
+        ..GuardSpec::default()
+    };
+    let at = Measured { removed: 3, changed: 3, added: 3, invalid: 3, ..usual() };
+    assert_eq!(judge(&spec, FirstRun::Ask, &at), Verdict::default());
+    let over = judge(&spec, FirstRun::Ask, &Measured { removed: 4, changed: 4, added: 4, invalid: 4, ..usual() });
+    let caps = [Rule::MaxRemovedRows, Rule::MaxChangedRows, Rule::MaxAddedRows, Rule::MaxInvalidRows];
+    assert_eq!(rules(&over), caps);
+    assert_eq!(over.tripped[0].limit, Limit::Rows(3));
+    assert_eq!(over.tripped[0].message, "the run would remove 4 rows, over 3");
+}
+
+#[test]
+fn a_first_run_is_asked_for_once_and_its_additions_are_not_limited() {
+    let first = Measured { snapshot_rows: 0, result_rows: 10_000, added: 10_000, ..Measured::default() };
+    let asked = verdict(first);
+    assert_eq!((rules(&asked), asked.held), (vec![Rule::FirstRun], ALL));
+    assert_eq!(verdict(Measured { first_run_approved: true, ..first }), Verdict::default());
+    assert_eq!(judge(&GuardSpec::default(), FirstRun::Backfill, &first), Verdict::default());
+    // Interrupted at 30 %: the rest is still added without a limit.
+    let interrupted = Measured { snapshot_rows: 3_000, added: 7_000, first_run_approved: true, ..first };
+    assert_eq!(verdict(interrupted), Verdict::default());
+    // Invalid rows are then a share of the result, for there is no snapshot yet.
+    let backfill = |invalid| judge(&GuardSpec::default(), FirstRun::Backfill, &Measured { invalid, ..first });
+    assert_eq!(backfill(200), Verdict::default());
+    assert_eq!(rules(&backfill(201)), [Rule::MaxInvalid]);
+}
+
+#[test]
+fn messages_name_the_numbers() {
+    let found = verdict(Measured { removed: 6_000, ..usual() });
+    assert_eq!(found.tripped[0].message, "the run would remove 6000 of 10000 rows, over 10 %");
+    assert_eq!((found.tripped[0].rule.name(), found.tripped[0].limit), ("max_removed", Limit::Share(10.0)));
+}
+
+/// The exact rule in whole numbers: `rows` of `base` are over `percent`.
+fn over(rows: u64, base: u64, percent: u32, min_rows: u64) -> bool {
+    percent < 100 && rows > min_rows && u128::from(rows) * 100 > u128::from(base) * u128::from(percent)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    /// Random pairs of an old snapshot and a new model: nothing below the thresholds is held, nothing above them passes.
+    #[test]
+    fn no_false_block_and_none_missed(
+        kept in 0_u64..3_000, changed_share in 0_u64..=100, removed in 0_u64..1_500, added in 0_u64..3_000,
+        limits in (0_u32..=110, 0_u32..=110, 0_u32..=110), min_rows in 0_u64..200,
+    ) {
+        let changed = kept * changed_share / 100;
+        let snapshot_rows = kept + removed;
+        let spec = GuardSpec {
+            max_removed: f64::from(limits.0), max_changed: f64::from(limits.1), max_added: f64::from(limits.2), min_rows,
+            ..GuardSpec::default()
+        };
+        let measured = Measured {
+            snapshot_rows, result_rows: kept + added, added, changed, removed, first_run_complete: true, ..Measured::default()
+        };
+        let empty = kept + added == 0 && snapshot_rows > 0;
+        let expected = HeldKinds {
+            removed: empty || over(removed, snapshot_rows, limits.0, min_rows),
+            changed: empty || over(changed, snapshot_rows, limits.1, min_rows),
+            added: empty || over(added, snapshot_rows, limits.2, min_rows),
+        };
+        prop_assert_eq!(judge(&spec, FirstRun::Ask, &measured).held, expected);
+    }
+}

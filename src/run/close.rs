@@ -1,0 +1,285 @@
+//! How a run closes: counts that add up, a status, one row in the state, one line in the log.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    delivery::StopReason,
+    model::{Counts, InvalidRow, Timestamp},
+    plan::Rule,
+    state::{RunClose, RunStatus, StateError, SyncUpdate},
+    telemetry::{RunFinished, event, events},
+};
+
+use super::{
+    Engine, RunError, RunReport,
+    report::{TripLine, millis},
+    sync_run::{Outcome, Run, elapsed},
+};
+
+/// A run whose work has ended, one way or the other.
+pub(super) struct Ended<'a, 'b> {
+    pub(super) run: &'b Run<'a>,
+}
+
+impl Ended<'_, '_> {
+    /// Closes the run in the state and logs it. What cannot be recorded makes the run failed.
+    pub(super) async fn close(&self, ended: Result<Outcome, RunError>) -> RunReport {
+        let mut report = match ended {
+            Ok(outcome) => self.close_carried_out(outcome).await,
+            Err(error) => Ok(failed_report(&self.run.sync.name, &error)),
+        }
+        .unwrap_or_else(|error| failed_report(&self.run.sync.name, &error));
+        report.run = Some(self.run.begun.run);
+        report.durations.total_ms = millis(elapsed(self.run));
+        if let Err(error) = self.write(&report).await {
+            report = failed_report(&self.run.sync.name, &RunError::State(error));
+            report.run = Some(self.run.begun.run);
+        }
+        self.log(&report);
+        report
+    }
+
+    async fn close_carried_out(&self, outcome: Outcome) -> Result<RunReport, RunError> {
+        let state = self.run.engine.state();
+        let sync = self.run.record.id;
+        state.writer().flush().await?;
+        outcome.counts.check().map_err(RunError::Accounting)?;
+        let standing = state.standing(sync).await?;
+        let status = status_of(&outcome, standing.rejected);
+        let (total, invalid) = (outcome.counts.invalid, outcome.invalid.clone());
+        self.log_invalid(&invalid, total);
+        state.writer().replace_invalid(sync, self.run.begun.run, invalid, total).await?;
+        self.update_sync(&outcome, status).await?;
+        Ok(report_of(&self.run.sync.name, outcome, status))
+    }
+
+    async fn update_sync(&self, outcome: &Outcome, status: RunStatus) -> Result<(), RunError> {
+        let state = self.run.engine.state();
+        let (sync, now) = (self.run.record.id, self.run.engine.parts.clock.now());
+        if outcome.unapproved_removals > 0 {
+            state.writer().log_removals(sync, self.run.begun.run, now, outcome.unapproved_removals).await?;
+        }
+        let counts = &outcome.counts;
+        let whole = outcome.stop.is_none() && counts.guarded == 0 && counts.left_over == 0 && !outcome.withheld;
+        if whole && outcome.used_approval {
+            state.drop_approval(sync).await?;
+        }
+        let ended_well = matches!(status, RunStatus::Ok | RunStatus::Partial);
+        let update = SyncUpdate {
+            first_run_closed: (whole && outcome.verdict.tripped.is_empty()).then_some(true),
+            last_ok_at: ended_well.then_some(now),
+            last_removal_at: (counts.removed > 0 && counts.delivered + counts.skipped > 0).then_some(now),
+            ..SyncUpdate::default()
+        };
+        Ok(state.update_sync(sync, update).await?)
+    }
+
+    async fn write(&self, report: &RunReport) -> Result<(), StateError> {
+        let close = RunClose {
+            run: self.run.begun.run,
+            status: report.status,
+            counts: report.counts,
+            summary: json!({
+                "trips": report.trips,
+                "hint": report.hint,
+                "until": report.until,
+                "durations": report.durations,
+                "requests": report.requests,
+            }),
+            error: report.reason.clone(),
+        };
+        self.run.engine.state().close_run(close).await
+    }
+
+    fn log_invalid(&self, rows: &[InvalidRow], total: u64) {
+        let mut by_code = std::collections::BTreeMap::new();
+        for row in rows {
+            *by_code.entry(row.code.name()).or_insert(0_u64) += 1;
+        }
+        for (code, listed) in by_code {
+            event!(
+                events::ROWS_INVALID,
+                sync = self.run.sync.name,
+                run = %self.run.begun.run,
+                code,
+                rows = listed,
+                total
+            );
+        }
+    }
+
+    fn log(&self, report: &RunReport) {
+        let (sync, run) = (self.run.sync.name.as_str(), self.run.begun.run);
+        match report.status {
+            RunStatus::Failed => {
+                event!(events::RUN_FAILED, sync, run = %run, error = report.reason, hint = report.hint);
+            }
+            RunStatus::Refused => {
+                event!(events::RUN_REFUSED, sync, run = %run, error = report.reason, hint = report.hint);
+            }
+            RunStatus::Running
+            | RunStatus::Ok
+            | RunStatus::Partial
+            | RunStatus::Guarded
+            | RunStatus::Deferred
+            | RunStatus::Skipped
+            | RunStatus::Interrupted => self.log_finished(report),
+        }
+    }
+
+    fn log_finished(&self, report: &RunReport) {
+        let run = self.run.begun.run.to_string();
+        let counts = report.counts;
+        if counts.rejected > 0 {
+            event!(events::ROWS_REJECTED, sync = self.run.sync.name, run, rows = counts.rejected);
+        }
+        if report.status != RunStatus::Guarded && self.run.guarded_before {
+            event!(events::GUARD_CLEARED, sync = self.run.sync.name, run);
+        }
+        let ms = Duration::from_millis;
+        RunFinished {
+            sync: &self.run.sync.name,
+            run: &run,
+            outcome: report.status.name(),
+            counts,
+            read: ms(report.durations.plan_ms),
+            plan: ms(report.durations.judge_ms),
+            deliver: ms(report.durations.deliver_ms),
+            total: ms(report.durations.total_ms),
+            requests: report.requests.sent,
+            retries: report.requests.retries,
+            throttled: report.requests.throttled,
+            limiter_wait: ms(report.requests.limiter_wait_ms),
+            utilisation: None,
+        }
+        .log();
+    }
+}
+
+impl Engine {
+    /// A run that could not begin: nothing is in the state for it but, for a known sync, one closed row.
+    pub(super) async fn report_unbegun(&self, name: &str, error: &RunError) -> RunReport {
+        let mut report = failed_report(name, error);
+        if let Ok(Some(record)) = self.state().sync(name).await
+            && let Ok(begun) = self.state().begin_run(record.id, "refused").await
+        {
+            report.run = Some(begun.run);
+            let close = RunClose {
+                run: begun.run,
+                status: report.status,
+                counts: Counts::default(),
+                summary: json!({ "hint": report.hint }),
+                error: report.reason.clone(),
+            };
+            // The run has failed anyway; its report says why.
+            drop(self.state().close_run(close).await);
+        }
+        let run = report.run.map(|run| run.to_string());
+        if report.status == RunStatus::Refused {
+            event!(events::RUN_REFUSED, sync = name, run, error = report.reason, hint = report.hint);
+        } else {
+            event!(events::RUN_FAILED, sync = name, run, error = report.reason, hint = report.hint);
+        }
+        report
+    }
+}
+
+/// The error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn failed_report(name: &str, error: &RunError) -> RunReport {
+    let status = if matches!(error, RunError::Stopped) {
+        RunStatus::Interrupted
+    } else if error.is_refusal() {
+        RunStatus::Refused
+    } else {
+        RunStatus::Failed
+    };
+    RunReport::new(name, None, status).because(chain(error), error.hint())
+}
+
+/// The gravest of what happened.
+fn status_of(outcome: &Outcome, standing_rejects: u64) -> RunStatus {
+    let counts = &outcome.counts;
+    match &outcome.stop {
+        Some(
+            StopReason::Storage(_) | StopReason::Fault(_) | StopReason::Outage(_) | StopReason::TooManyRejects { .. },
+        ) => return RunStatus::Failed,
+        Some(StopReason::Shutdown) => return RunStatus::Interrupted,
+        Some(StopReason::Quota { .. } | StopReason::Hold(_) | StopReason::PlanTooOld) | None => {}
+    }
+    let deferred = matches!(outcome.stop, Some(StopReason::Quota { .. } | StopReason::Hold(_)));
+    let open = counts.rejected + counts.invalid + counts.unknown + counts.pending + counts.left_over;
+    if !outcome.verdict.tripped.is_empty() || outcome.withheld {
+        RunStatus::Guarded
+    } else if deferred {
+        RunStatus::Deferred
+    } else if open > 0 || standing_rejects > 0 {
+        RunStatus::Partial
+    } else {
+        RunStatus::Ok
+    }
+}
+
+fn report_of(name: &str, outcome: Outcome, status: RunStatus) -> RunReport {
+    let mut report = RunReport::new(name, None, status);
+    report.counts = outcome.counts;
+    report.durations = outcome.durations;
+    report.requests = outcome.requests;
+    for trip in &outcome.verdict.tripped {
+        report.trips.push(TripLine { rule: trip.rule.name().to_owned(), message: trip.message.clone() });
+        if report.hint.is_none() || trip.rule == Rule::FirstRun {
+            report.hint = Some(trip.hint.to_owned());
+        }
+    }
+    match outcome.stop {
+        Some(stop) => {
+            report.plan_too_old = matches!(stop, StopReason::PlanTooOld);
+            let (reason, hint, until) = explain(&stop);
+            report.because(reason, hint.or_else(|| outcome_hint(&outcome.counts))).until(until)
+        }
+        None if outcome.withheld => report.because(
+            "removals wait: a row of the result has a null or unusable key, so absence proves nothing",
+            Some("repair the model's key columns; `syncline rejected` lists the rows".to_owned()),
+        ),
+        None => report,
+    }
+}
+
+fn outcome_hint(counts: &Counts) -> Option<String> {
+    (counts.left_over > 0).then(|| "the next run goes on with what is left".to_owned())
+}
+
+fn explain(stop: &StopReason) -> (String, Option<String>, Option<Timestamp>) {
+    match stop {
+        StopReason::Quota { until } => ("the account's quota of the day is spent".to_owned(), None, *until),
+        StopReason::Hold(state) => (format!("the account is on hold: {state}"), None, state.until()),
+        StopReason::Outage(fault) | StopReason::Fault(fault) => {
+            let code = fault.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+            let status = fault.status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
+            let text = format!("the destination cannot be written to: {}{status}{code}", fault.kind);
+            (text, Some(fault.kind.hint().to_owned()), None)
+        }
+        StopReason::Shutdown => ("the process was asked to stop".to_owned(), None, None),
+        StopReason::PlanTooOld => ("the plan grew older than `max_plan_age`".to_owned(), None, None),
+        StopReason::TooManyRejects { rejected, judged } => (
+            format!("the destination refused {rejected} of the first {judged} rows"),
+            Some("look at `syncline rejected`: most likely the mapping does not fit the destination".to_owned()),
+            None,
+        ),
+        StopReason::Storage(error) => (chain(error), error.hint().map(str::to_owned), None),
+    }
+}

@@ -1,0 +1,210 @@
+//! Accounts of destinations: whose credential it is, and the limits that all syncs of the account share.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{Arc, atomic::AtomicU32},
+};
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use crate::{
+    destination::{self, Destination, DestinationError, Identity},
+    model::spec::{AuthSpec, DestinationSpec, SecretSpec, SyncSpec},
+    wire::{Account, Accounts, Fault, ProvisionalAccount, SecretError, SecretProvider},
+};
+
+use super::{Engine, RunError, Secrets};
+
+/// A destination whose account has been asked for its name.
+#[derive(Clone)]
+pub struct Connected {
+    /// The account: limits, hold, credentials.
+    pub account: Account,
+    /// The vendor's name of the account.
+    pub identity: String,
+    /// Batches of this account with durable intents that have not ended.
+    pub(super) ahead: Arc<AtomicU32>,
+    credential: u64,
+}
+
+/// All connected destinations of the process.
+pub(super) struct Connections {
+    accounts: Accounts,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    destinations: HashMap<String, Connected>,
+    ahead: HashMap<String, Arc<AtomicU32>>,
+}
+
+/// What the state keeps of a credential's account, so that a restart paces its first request too.
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    account: String,
+    zone: Option<String>,
+}
+
+impl Connections {
+    pub(super) fn new(accounts: Accounts) -> Self {
+        Self { accounts, known: Mutex::default() }
+    }
+}
+
+impl Engine {
+    /// The connector of a destination, checked against what the sync asks of it. No network.
+    pub(super) fn connector(&self, spec: &DestinationSpec, sync: &SyncSpec) -> Result<Arc<dyn Destination>, RunError> {
+        destination::check_sync(spec, sync).map_err(|problem| RunError::Connector {
+            destination: spec.name.clone(),
+            reason: format!("sync `{}`: {problem}", sync.name),
+            hint: problem.hint.clone(),
+        })?;
+        Ok(Arc::from(destination::open(spec).map_err(|error| unusable(spec, &error))?))
+    }
+
+    /// The account of a destination. The vendor is asked once for each credential whose it is.
+    ///
+    /// # Errors
+    /// When the settings or the credential cannot be used, the vendor cannot be asked, or it names another account than
+    /// the configuration.
+    pub async fn connect(&self, spec: &DestinationSpec, connector: &dyn Destination) -> Result<Connected, RunError> {
+        let credential = self.credential_hash(spec).await?;
+        let mut known = self.connections.known.lock().await;
+        if let Some(connected) = known.destinations.get(&spec.name).filter(|known| known.credential == credential) {
+            return Ok(connected.clone());
+        }
+        let (account, identity) = self.identify(spec, connector, credential).await?;
+        check_pin(spec, &identity)?;
+        let ahead = known.ahead.entry(account.identity().to_owned()).or_default().clone();
+        let connected = Connected { account, identity, ahead, credential };
+        known.destinations.insert(spec.name.clone(), connected.clone());
+        Ok(connected)
+    }
+
+    /// Asks the vendor. What the state remembers of the credential only paces the question; the answer counts.
+    async fn identify(
+        &self,
+        spec: &DestinationSpec,
+        connector: &dyn Destination,
+        credential: u64,
+    ) -> Result<(Account, String), RunError> {
+        let remembered = self.state().identity(credential).await?;
+        let remembered = remembered.and_then(|text| serde_json::from_str::<Remembered>(&text).ok());
+        let asking = match &remembered {
+            Some(known) => self.adopt(spec, self.provisional(spec, known.zone.as_deref())?, &known.account).await?,
+            None => return self.introduce(spec, connector, credential).await,
+        };
+        let identity = self.ask(spec, connector, &asking).await?;
+        if remembered.is_some_and(|known| known.account == identity.account) {
+            return Ok((asking, identity.account));
+        }
+        self.introduce(spec, connector, credential).await
+    }
+
+    /// First contact: the limiter that asked is merged into the account's.
+    async fn introduce(
+        &self,
+        spec: &DestinationSpec,
+        connector: &dyn Destination,
+        credential: u64,
+    ) -> Result<(Account, String), RunError> {
+        let stranger = self.provisional(spec, None)?;
+        let identity = self.ask(spec, connector, stranger.account()).await?;
+        let zoned = self.provisional(spec, identity.time_zone.as_deref())?;
+        let account = self.adopt(spec, zoned, &identity.account).await?;
+        self.adopt(spec, stranger, &identity.account).await?;
+        let Identity { account: name, time_zone: zone } = identity;
+        let text = serde_json::to_string(&Remembered { account: name.clone(), zone }).unwrap_or_default();
+        if self.state().is_writable() {
+            self.state().writer().save_identity(credential, &text).await?;
+        }
+        Ok((account, name))
+    }
+
+    async fn ask(
+        &self,
+        spec: &DestinationSpec,
+        connector: &dyn Destination,
+        account: &Account,
+    ) -> Result<Identity, RunError> {
+        connector.check(account).await.map_err(|fault| request_failed(spec, "ask whose credential this is", fault))
+    }
+
+    fn provisional(&self, spec: &DestinationSpec, zone: Option<&str>) -> Result<ProvisionalAccount, RunError> {
+        let secrets = self.parts.secrets.clone();
+        let provider =
+            |secret: &SecretSpec| -> Arc<dyn SecretProvider> { Arc::new(Provider { secrets, secret: secret.clone() }) };
+        let settings = destination::client_settings(spec, provider).map_err(|error| unusable(spec, &error))?;
+        let limits = destination::limits(spec, zone).map_err(|error| unusable(spec, &error))?;
+        let provisional = self.connections.accounts.provisional(settings, limits, NonZeroU32::MIN);
+        provisional.map_err(|source| RunError::Settings { destination: spec.name.clone(), source })
+    }
+
+    async fn adopt(
+        &self,
+        spec: &DestinationSpec,
+        provisional: ProvisionalAccount,
+        identity: &str,
+    ) -> Result<Account, RunError> {
+        let name = format!("{}:{identity}", spec.vendor.type_name());
+        self.connections.accounts.adopt(provisional, &name).await.map_err(RunError::Grants)
+    }
+
+    async fn credential_hash(&self, spec: &DestinationSpec) -> Result<u64, RunError> {
+        let secret = match &spec.auth {
+            AuthSpec::None => SecretString::from(""),
+            AuthSpec::Bearer(secret) => self.parts.secrets.read(secret).await?,
+        };
+        let base_url = spec.base_url.as_deref().unwrap_or_default();
+        let mut parts = Vec::new();
+        for part in [spec.vendor.type_name(), base_url, secret.expose_secret()] {
+            crate::model::put_bytes(part.as_bytes(), &mut parts);
+        }
+        Ok(self.state().installation_hasher().short(&parts))
+    }
+}
+
+/// The account that the configuration names must be the one that the vendor names.
+fn check_pin(spec: &DestinationSpec, identity: &str) -> Result<(), RunError> {
+    match spec.account.as_deref().filter(|pinned| *pinned != identity) {
+        None => Ok(()),
+        Some(pinned) => Err(RunError::Refused {
+            reason: format!("destination `{}` is account `{identity}`, the configuration says `{pinned}`", spec.name),
+            hint: "use the credential of the right account, or correct `account`".to_owned(),
+        }),
+    }
+}
+
+fn unusable(spec: &DestinationSpec, error: &DestinationError) -> RunError {
+    RunError::Connector {
+        destination: spec.name.clone(),
+        reason: error.to_string(),
+        hint: "correct the destination's settings".to_owned(),
+    }
+}
+
+pub(super) fn request_failed(spec: &DestinationSpec, action: &'static str, fault: Fault) -> RunError {
+    RunError::Request { destination: spec.name.clone(), action, fault: Box::new(fault) }
+}
+
+/// Reads one secret whenever the wire asks for it.
+struct Provider {
+    secrets: Arc<dyn Secrets>,
+    secret: SecretSpec,
+}
+
+#[async_trait]
+impl SecretProvider for Provider {
+    async fn read(&self) -> Result<SecretString, SecretError> {
+        let failed = |failure: super::SecretFailure| SecretError {
+            reference: self.secret.to_string(),
+            source: Some(std::io::Error::other(failure)),
+        };
+        self.secrets.read(&self.secret).await.map_err(failed)
+    }
+}

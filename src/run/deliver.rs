@@ -1,0 +1,253 @@
+//! Delivers a judged plan: upserts, then what waited for them, then removals.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+
+use crate::{
+    delivery::{self, Context, Item, Settles},
+    diff::Annotation,
+    model::{Entry, Key, Operation, RecordRef, SyncId},
+    plan::{Plan, PlanItem, PlanRow, Verdict},
+    spool::SpoolError,
+    state::{LocalSettle, OwnerSpace, State},
+};
+
+use super::{
+    RunError,
+    judge::{Place, place},
+    keyed::KeyRecord,
+    resolve::Resolved,
+};
+
+/// Local settles in one transaction.
+const CHUNK: usize = 1_000;
+
+/// A judged plan on its way out.
+pub(super) struct Outgoing<'a> {
+    pub(super) context: &'a Context,
+    pub(super) plan: &'a Plan,
+    pub(super) verdict: &'a Verdict,
+    pub(super) withheld: bool,
+    pub(super) resolved: Resolved,
+    /// Makes the match fields of a removed key, for connectors without record ids.
+    pub(super) key_record: KeyRecord,
+}
+
+impl Outgoing<'_> {
+    /// Delivers upserts, waits until they are settled, then delivers removals.
+    ///
+    /// # Errors
+    /// When the plan or the state fails.
+    pub(super) async fn deliver(&self) -> Result<(), RunError> {
+        let mut behind = Vec::new();
+        let mut upserts = self.plan.upserts();
+        delivery::deliver(self.context, || {
+            while let Some(plan_item) = upserts.next()? {
+                if !self.goes(&plan_item) {
+                    continue;
+                }
+                let waits = matches!(plan_item.annotation, Some(Annotation::After { strict: true, .. }));
+                let item = self.upsert(plan_item);
+                if waits {
+                    behind.push(item);
+                } else {
+                    return Ok(Some(item));
+                }
+            }
+            Ok(None)
+        })
+        .await?;
+        self.deliver_behind(behind).await?;
+        self.deliver_removals().await
+    }
+
+    /// Whether a row is planned and not held by the guard.
+    fn goes(&self, item: &PlanItem) -> bool {
+        place(item, self.withheld) == Place::Planned && !held(self.verdict, item)
+    }
+
+    /// The record's id: what was found out about it, else what the plan says.
+    fn address(&self, row: &PlanRow) -> Option<Box<str>> {
+        self.resolved.get(&row.key).cloned().unwrap_or_else(|| row.planned.record_id.clone())
+    }
+
+    fn upsert(&self, plan_item: PlanItem) -> Item {
+        let PlanItem { row, annotation, .. } = plan_item;
+        let known = self.address(&row);
+        let (takes_over, taken_id) = match annotation {
+            Some(Annotation::TakesOver { from, record_id }) => (Some(from), record_id),
+            Some(
+                Annotation::TakenOver { .. }
+                | Annotation::After { .. }
+                | Annotation::Invalid { .. }
+                | Annotation::Waits { .. },
+            )
+            | None => (None, None),
+        };
+        let record_id = known.or(taken_id);
+        let operation = if record_id.is_some() { Operation::Update } else { Operation::Upsert };
+        Item {
+            size: self.context.destination.encoded_len(&self.context.object, RecordRef::new(&row.record)),
+            key: row.key,
+            operation,
+            fingerprint: row.fingerprint,
+            record: Bytes::from(row.record),
+            record_id,
+            match_hash: row.claims.first().copied(),
+            loaded: row.planned.loaded,
+            batch_key: row.planned.reform.map(|reform| reform.key).filter(|_| row.planned.operation == Some(operation)),
+            ambiguous_at: row.ambiguous_at,
+            entry: row.entry,
+            takes_over,
+            rejected_before: row.rejected_before,
+            unapproved_removal: false,
+        }
+    }
+
+    /// Upserts that are found by a match value which another key has only now given up.
+    async fn deliver_behind(&self, behind: Vec<Item>) -> Result<(), RunError> {
+        let mut free = Vec::new();
+        for item in behind {
+            let hashes: Vec<u64> = item.match_hash.into_iter().collect();
+            let owners = self.context.state.owners_of(self.context.sync, OwnerSpace::Match, &hashes).await?;
+            if owners.into_iter().flatten().any(|owner| owner != item.key) {
+                self.context.tally.add(|tally| tally.left_over += 1);
+            } else {
+                free.push(item);
+            }
+        }
+        let mut free = free.into_iter();
+        Ok(delivery::deliver(self.context, || Ok(free.next())).await?)
+    }
+
+    async fn deliver_removals(&self) -> Result<(), RunError> {
+        let mut local = Vec::new();
+        let mut seen = HashSet::new();
+        let mut removals = self.plan.removals();
+        let mut sent = self.plan.removals();
+        while let Some(item) = removals.next()? {
+            if self.goes(&item) {
+                self.settle_without_request(item, &mut local, &mut seen).await?;
+            }
+        }
+        self.settle_taken_tombstones(&seen, &mut local).await?;
+        self.settle_local(&mut local, 0).await?;
+        delivery::deliver(self.context, || self.next_removal(&mut sent)).await?;
+        Ok(())
+    }
+
+    /// The next removal that needs a request.
+    fn next_removal(&self, removals: &mut crate::plan::PlanReader) -> Result<Option<Item>, SpoolError> {
+        while let Some(item) = removals.next()? {
+            if self.goes(&item) && self.needs_request(&item) {
+                return Ok(Some(self.removal(item)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a removal is sent: not when the key only leaves a tombstone, when another key takes the record over, or
+    /// when nothing was found at the destination.
+    fn needs_request(&self, item: &PlanItem) -> bool {
+        let taken = matches!(item.annotation, Some(Annotation::TakenOver { .. }));
+        let nothing_found = self.resolved.get(&item.row.key).is_some_and(Option::is_none);
+        item.row.planned.operation.is_some() && !taken && !nothing_found
+    }
+
+    fn removal(&self, plan_item: PlanItem) -> Item {
+        let row = plan_item.row;
+        let record_id = self.address(&row);
+        let record = self.key_record.join(&row.key, row.record);
+        Item {
+            size: self.context.destination.encoded_len(&self.context.object, RecordRef::new(&record)),
+            operation: row.planned.operation.unwrap_or(Operation::Delete),
+            fingerprint: None,
+            record: Bytes::from(record),
+            record_id,
+            match_hash: None,
+            loaded: row.planned.loaded,
+            batch_key: row.planned.reform.map(|reform| reform.key),
+            ambiguous_at: row.ambiguous_at,
+            entry: row.entry,
+            takes_over: None,
+            rejected_before: row.rejected_before,
+            unapproved_removal: !plan_item.approved,
+            key: row.key,
+        }
+    }
+
+    async fn settle_without_request(
+        &self,
+        item: PlanItem,
+        local: &mut Vec<LocalSettle>,
+        seen: &mut HashSet<Key>,
+    ) -> Result<(), RunError> {
+        if let Some(Annotation::TakenOver { by }) = &item.annotation {
+            seen.insert(item.row.key.clone());
+            if !self.was_delivered(by).await? {
+                self.context.tally.add(|tally| tally.left_over += 1);
+                return Ok(());
+            }
+        } else if self.needs_request(&item) {
+            return Ok(());
+        }
+        let tombstone = item.row.planned.operation.is_none() && item.annotation.is_none();
+        local.push(delivery::settle_without_request(self.context, self.removal(item), tombstone));
+        self.settle_local(local, CHUNK).await
+    }
+
+    /// Tombstones whose record a delivered upsert has taken over.
+    async fn settle_taken_tombstones(&self, seen: &HashSet<Key>, local: &mut Vec<LocalSettle>) -> Result<(), RunError> {
+        let mut annotations = self.plan.annotations();
+        while let Some((key, annotation)) = annotations.next()? {
+            let Annotation::TakenOver { by } = annotation else { continue };
+            if seen.contains(&key) || self.withheld || !self.was_delivered(&by).await? {
+                continue;
+            }
+            let held = self.context.state.held(self.context.sync, &key).await?;
+            if let Some(entry) = held.entry.filter(|entry| entry.tombstone) {
+                local.push(delivery::forget_entry(self.context, key, &entry));
+            }
+        }
+        Ok(())
+    }
+
+    async fn was_delivered(&self, key: &Key) -> Result<bool, RunError> {
+        let held = self.context.state.held(self.context.sync, key).await?;
+        Ok(held.entry.is_some_and(|entry: Entry| !entry.tombstone && entry.run == self.context.run))
+    }
+
+    async fn settle_local(&self, local: &mut Vec<LocalSettle>, at_least: usize) -> Result<(), RunError> {
+        if !local.is_empty() && local.len() >= at_least {
+            let rows = std::mem::take(local);
+            let context = self.context;
+            context.state.writer().settle_local(context.sync, context.epoch, rows).wait().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the guard holds this row.
+pub(super) fn held(verdict: &Verdict, item: &PlanItem) -> bool {
+    !item.approved && verdict.held.holds(item.row.planned.kind)
+}
+
+/// Settles what needs no request and is no part of the plan.
+///
+/// # Errors
+/// When the state fails.
+pub(super) async fn settle_outside_plan(
+    state: &State,
+    sync: SyncId,
+    epoch: i64,
+    settles: Settles,
+) -> Result<(), RunError> {
+    let mut rows = settles.into_rows();
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(CHUNK));
+        state.writer().settle_local(sync, epoch, rows).wait().await?;
+        rows = rest;
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! From the spooled plan to a verdict: ownership, approvals, counts, guard.
+
+use std::{path::Path, time::Duration};
+
+use crate::{
+    diff::{Annotation, Was},
+    model::{ChangeKind, Counts, InvalidCode, InvalidRow, Key, SyncId, Timestamp, spec::SyncSpec},
+    plan::{ApprovedWriter, Measured, Plan, PlanItem, Verdict, judge},
+    state::{OwnerSpace, State, SyncRecord},
+};
+
+use super::{RunError, planner::Passed};
+
+/// Unapproved removals are summed over this long.
+const REMOVALS_SUMMED: Duration = Duration::from_secs(24 * 3600);
+
+/// A plan that the guard has judged.
+pub(super) struct Judged {
+    pub(super) plan: Plan,
+    pub(super) counts: Counts,
+    pub(super) verdict: Verdict,
+    pub(super) invalid: Vec<InvalidRow>,
+    /// Removals wait because a row had no usable key (promise P4).
+    pub(super) withheld: bool,
+    /// A standing approval covers changes of this sync.
+    pub(super) approved: bool,
+    /// Keys whose record must be found by an earlier match value before anything is sent.
+    pub(super) to_find: Vec<ToFind>,
+}
+
+/// A key whose record must be found first.
+pub(super) struct ToFind {
+    pub(super) key: Key,
+    pub(super) removal: bool,
+    pub(super) sealed: Vec<Box<[u8]>>,
+    /// A record id that only an unanswered operation names: its record may be another key's.
+    pub(super) unproven_id: Option<Box<str>>,
+}
+
+/// What the guard needs to know of the sync and its snapshot.
+pub(super) struct Basis<'a> {
+    pub(super) sync: &'a SyncSpec,
+    pub(super) record: &'a SyncRecord,
+    pub(super) state: &'a State,
+    pub(super) entries: u64,
+    pub(super) now: Timestamp,
+    pub(super) spool_dir: &'a Path,
+}
+
+impl Basis<'_> {
+    /// Judges a plan.
+    ///
+    /// # Errors
+    /// When the state or a spool fails.
+    pub(super) async fn judge(&self, passed: Passed) -> Result<Judged, RunError> {
+        let mut plan = passed.plan;
+        let mut tally = Tally::of(&passed.counts, passed.unusable_keys > 0);
+        let mut invalid = passed.invalid;
+        if let Some(mut resolver) = passed.ownership {
+            if resolver.wants_owners() {
+                feed_owners(self.state, self.record.id, &mut resolver).await?;
+            }
+            let annotations = resolver.finish()?;
+            tally.owned(annotations.invalid_unchanged(), annotations.invalid_waiting());
+            list_conflicts(&annotations, &mut invalid)?;
+            plan.annotate(annotations);
+        }
+        let approval = self.approve(&mut plan).await?;
+        let mut to_find = Vec::new();
+        for mut reader in [plan.upserts(), plan.removals()] {
+            while let Some(item) = reader.next()? {
+                tally.count(&item);
+                to_find.extend(needs_finding(item));
+            }
+        }
+        let verdict = judge(&self.sync.guard, self.sync.first_run, &self.measured(&tally, approval).await?);
+        let Tally { counts, withheld, .. } = tally;
+        Ok(Judged { plan, counts, verdict, invalid, withheld, approved: approval.standing, to_find })
+    }
+
+    async fn approve(&self, plan: &mut Plan) -> Result<Approval, RunError> {
+        let Some(mut approved) = self.state.approved(self.record.id).await? else { return Ok(Approval::default()) };
+        let mut writer = ApprovedWriter::new(self.spool_dir);
+        while let Some((key, kind, _)) = approved.scan.next().await? {
+            writer.push(&key, kind)?;
+        }
+        plan.approve(writer.finish(approved.set.first_run)?);
+        Ok(Approval { standing: true, first_run: approved.set.first_run, of_invalid: approved.set.of_invalid })
+    }
+
+    async fn measured(&self, tally: &Tally, approval: Approval) -> Result<Measured, RunError> {
+        let since = self.now - REMOVALS_SUMMED;
+        Ok(Measured {
+            snapshot_rows: self.entries,
+            result_rows: tally.counts.read,
+            added: tally.judged[0],
+            changed: tally.judged[1],
+            removed: tally.judged[2],
+            removed_before: self.state.removals_since(self.record.id, since).await?,
+            invalid: if approval.of_invalid { 0 } else { tally.counts.invalid },
+            approved_removed: tally.approved_removed,
+            first_run_complete: self.record.first_run_closed,
+            first_run_approved: approval.first_run,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Approval {
+    standing: bool,
+    first_run: bool,
+    of_invalid: bool,
+}
+
+async fn feed_owners(
+    state: &State,
+    sync: SyncId,
+    resolver: &mut crate::plan::OwnershipResolver,
+) -> Result<(), RunError> {
+    let mut owners = state.owners(sync, OwnerSpace::Match);
+    while let Some(owner) = owners.next().await? {
+        resolver.owner(owner.hash, &owner.key)?;
+    }
+    Ok(())
+}
+
+fn list_conflicts(annotations: &crate::plan::Annotations, invalid: &mut Vec<InvalidRow>) -> Result<(), RunError> {
+    let mut reader = annotations.reader();
+    while let Some((key, annotation)) = reader.next()? {
+        let Annotation::Invalid { others, .. } = annotation else { continue };
+        if invalid.len() >= super::planner::MAX_LISTED {
+            break;
+        }
+        let detail = "other rows have the same match value".to_owned();
+        invalid.push(InvalidRow { key: Some(key), code: InvalidCode::MatchConflict, field: None, detail, others });
+    }
+    Ok(())
+}
+
+fn needs_finding(item: PlanItem) -> Option<ToFind> {
+    let planned = &item.row.planned;
+    let wanted = item.is_planned() && (planned.id_from_mark || !planned.find_first.is_empty());
+    wanted.then(|| ToFind {
+        removal: item.row.planned.kind == ChangeKind::Removed,
+        key: item.row.key,
+        sealed: item.row.planned.find_first,
+        unproven_id: item.row.planned.record_id.filter(|_| item.row.planned.id_from_mark),
+    })
+}
+
+/// Counts of P6 up to the plan, and what of them the guard judges.
+struct Tally {
+    counts: Counts,
+    withheld: bool,
+    /// Added, changed, removed.
+    judged: [u64; 3],
+    approved_removed: u64,
+}
+
+impl Tally {
+    fn of(passed: &super::planner::PassCounts, withheld: bool) -> Self {
+        let counts = Counts {
+            read: passed.read,
+            unchanged: passed.unchanged,
+            invalid: passed.invalid,
+            waiting: passed.waiting,
+            waiting_removals: passed.waiting_removals,
+            ..Counts::default()
+        };
+        Self { counts, withheld, judged: [0; 3], approved_removed: 0 }
+    }
+
+    /// Keys outside the plan that turned out to be part of a colliding group.
+    fn owned(&mut self, unchanged: u64, waiting: u64) {
+        self.counts.unchanged -= unchanged;
+        self.counts.waiting -= waiting;
+        self.counts.invalid += unchanged + waiting;
+    }
+
+    fn count(&mut self, item: &PlanItem) {
+        let kind = item.row.planned.kind;
+        let removed = kind == ChangeKind::Removed;
+        match place(item, self.withheld) {
+            Place::Invalid => self.counts.invalid += 1,
+            Place::Waits if removed => self.counts.waiting_removals += 1,
+            Place::Waits => self.counts.waiting += 1,
+            Place::Planned => {
+                let term = match kind {
+                    ChangeKind::Added => &mut self.counts.added,
+                    ChangeKind::Changed => &mut self.counts.changed,
+                    ChangeKind::Removed => &mut self.counts.removed,
+                };
+                *term += 1;
+                self.judged[usize::from(kind.code())] += u64::from(item.row.planned.counts_for_guard && !item.approved);
+                self.approved_removed += u64::from(removed && item.approved);
+            }
+        }
+    }
+}
+
+/// Where a row of the spooled plan ends up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Planned,
+    Invalid,
+    Waits,
+}
+
+/// Whether a row of the spooled plan is still planned. Where a row of the result has no usable key, absence proves
+/// nothing: removals wait, and nobody takes a record over.
+pub(super) fn place(item: &PlanItem, withheld: bool) -> Place {
+    match &item.annotation {
+        Some(Annotation::Invalid { was: Was::Planned(_) | Was::Unchanged | Was::Waiting, .. }) => Place::Invalid,
+        Some(Annotation::Waits { .. }) => Place::Waits,
+        Some(Annotation::TakesOver { .. }) if withheld => Place::Waits,
+        Some(Annotation::TakesOver { .. } | Annotation::TakenOver { .. } | Annotation::After { .. }) | None => {
+            if withheld && item.row.planned.kind == ChangeKind::Removed {
+                Place::Waits
+            } else {
+                Place::Planned
+            }
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The diff pass: one ordered merge of the model's rows with what the state holds, spooled as a plan.
+
+use std::path::Path;
+
+use crate::{
+    delivery::Settles,
+    destination::Destination,
+    diff::{self, Decision, Neighbours, Planned, Row, Seen, Side, Standing, side},
+    mapping::Mapping,
+    model::{
+        Fingerprinter, Held, InvalidCode, InvalidRow, Key, KeyKind, KeyProblem, RecordRef, RowRef, encode_key,
+        spec::{OnRemoved, SyncSpec},
+    },
+    plan::{OwnershipBuilder, OwnershipResolver, Plan, PlanRow, PlanWriter},
+    shutdown::Shutdown,
+    source::RowStream,
+    spool::SpoolError,
+    state::Overlay,
+};
+
+use super::{RunError, claims::MatchHasher, pending::PendingRow};
+
+/// Invalid rows that are listed by key; the rest is only counted.
+pub(super) const MAX_LISTED: usize = 1_000;
+
+/// Rows and keys as the diff pass counted them, before ownership.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PassCounts {
+    pub(super) read: u64,
+    pub(super) unchanged: u64,
+    pub(super) invalid: u64,
+    pub(super) waiting: u64,
+    pub(super) waiting_removals: u64,
+}
+
+/// What the diff pass found.
+pub(super) struct Passed {
+    pub(super) plan: Plan,
+    pub(super) counts: PassCounts,
+    pub(super) ownership: Option<OwnershipResolver>,
+    pub(super) invalid: Vec<InvalidRow>,
+    /// A row had no usable key: absence proves nothing, so removals are withheld (promise P4).
+    pub(super) unusable_keys: u64,
+    /// Settles that need no request and are no part of the plan.
+    pub(super) local: Settles,
+}
+
+/// Everything that one diff pass needs.
+pub(super) struct Planner<'a> {
+    pub(super) sync: &'a SyncSpec,
+    pub(super) mapping: &'a Mapping,
+    pub(super) key_kinds: &'a [KeyKind],
+    pub(super) destination: &'a dyn Destination,
+    pub(super) fingerprinter: Fingerprinter,
+    pub(super) hasher: Option<MatchHasher>,
+    pub(super) context: diff::Context,
+    pub(super) spool_dir: &'a Path,
+}
+
+impl Planner<'_> {
+    /// Reads the model to its end and plans.
+    ///
+    /// # Errors
+    /// When the source, the state or a spool fails, or the rows are out of order: then nothing may be sent.
+    pub(super) async fn pass(
+        self,
+        mut rows: RowStream,
+        overlay: Overlay,
+        shutdown: &Shutdown,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Passed, RunError> {
+        let mut pass = Pass::new(self, overlay).await?;
+        let mut neighbours = Neighbours::new();
+        let mut spare = Some(PendingRow::default());
+        loop {
+            let batch = tokio::select! {
+                batch = rows.next() => batch?,
+                () = shutdown.cancelled() => return Err(RunError::Stopped),
+            };
+            let Some(batch) = batch else { break };
+            for row in batch.rows() {
+                let mut pending = spare.take().unwrap_or_default();
+                if !pass.load(row, &mut pending) {
+                    spare = Some(pending);
+                    continue;
+                }
+                if let Some(seen) = neighbours.push(pending).map_err(RunError::Order)? {
+                    spare = Some(pass.take(seen).await?);
+                }
+            }
+            progress(pass.counts.read);
+            rows.recycle(batch);
+        }
+        if let Some(seen) = neighbours.finish() {
+            pass.take(seen).await?;
+        }
+        pass.finish().await
+    }
+}
+
+struct Pass<'a> {
+    planner: Planner<'a>,
+    overlay: Overlay,
+    held: Option<Held>,
+    writer: PlanWriter,
+    ownership: Option<OwnershipBuilder>,
+    counts: PassCounts,
+    invalid: Vec<InvalidRow>,
+    unusable_keys: u64,
+    local: Settles,
+    /// The record of every removal: fields to clear, or nothing.
+    cleared: Vec<u8>,
+}
+
+impl<'a> Pass<'a> {
+    async fn new(planner: Planner<'a>, mut overlay: Overlay) -> Result<Self, RunError> {
+        let held = overlay.next().await?;
+        Ok(Self {
+            writer: PlanWriter::new(planner.spool_dir),
+            ownership: planner.hasher.as_ref().map(|_| OwnershipBuilder::new(planner.spool_dir)),
+            cleared: cleared_record(&planner),
+            planner,
+            overlay,
+            held,
+            counts: PassCounts::default(),
+            invalid: Vec::new(),
+            unusable_keys: 0,
+            local: Settles::default(),
+        })
+    }
+
+    /// Encodes a row; false when it has no usable key, which settles what becomes of it.
+    fn load(&mut self, row: RowRef<'_>, pending: &mut PendingRow) -> bool {
+        self.counts.read += 1;
+        pending.clear();
+        let mapping = self.planner.mapping;
+        match encode_key(row, mapping.key_columns(), self.planner.key_kinds, &mut pending.key) {
+            Ok(()) => {
+                match mapping.encode(row, &mut pending.record) {
+                    Ok(()) => pending.fingerprint = Some(self.planner.fingerprinter.of(&pending.record)),
+                    Err(problem) => pending.problem = Some(problem),
+                }
+                true
+            }
+            Err(problem) => {
+                self.unusable_keys += 1;
+                self.invalid_row(None, key_code(problem), None, problem.to_string());
+                false
+            }
+        }
+    }
+
+    fn invalid_row(&mut self, key: Option<Key>, code: InvalidCode, field: Option<String>, detail: String) {
+        self.counts.invalid += 1;
+        if self.invalid.len() < MAX_LISTED {
+            self.invalid.push(InvalidRow { key, code, field, detail, others: Vec::new() });
+        }
+    }
+
+    /// Decides one row, after every held key before it. Gives the row's memory back.
+    async fn take(&mut self, seen: Seen<PendingRow>) -> Result<PendingRow, RunError> {
+        let (row, copy) = match seen {
+            Seen::Single(row) => (row, false),
+            Seen::Copy(row) => (row, true),
+        };
+        let mut held = None;
+        while let Some(next) = self.held.as_ref() {
+            match side(Some(&row.key), Some(next.key.as_bytes())) {
+                Some(Side::Held) => self.absent().await?,
+                Some(Side::Both) => {
+                    held = self.advance().await?;
+                    break;
+                }
+                Some(Side::Row) | None => break,
+            }
+        }
+        if copy {
+            let key = Key::from_encoded(&row.key);
+            self.note(&key, &Standing::Invalid)?;
+            let detail = "several rows have this key".to_owned();
+            self.invalid_row(Some(key), InvalidCode::DuplicateKey, None, detail);
+            return Ok(row);
+        }
+        self.present(&row, held.as_ref())?;
+        Ok(row)
+    }
+
+    /// Takes the present held key and moves to the next.
+    async fn advance(&mut self) -> Result<Option<Held>, RunError> {
+        let next = self.overlay.next().await?;
+        Ok(std::mem::replace(&mut self.held, next))
+    }
+
+    fn present(&mut self, row: &PendingRow, held: Option<&Held>) -> Result<(), RunError> {
+        let (Some(fingerprint), None) = (row.fingerprint, &row.problem) else {
+            let key = Key::from_encoded(&row.key);
+            self.note(&key, &Standing::Invalid)?;
+            if let Some(problem) = &row.problem {
+                self.invalid_row(Some(key), problem.code, Some(problem.field.clone()), problem.detail.clone());
+            }
+            return Ok(());
+        };
+        match diff::decide(Some(&Row { fingerprint, previous: None }), held, &self.planner.context) {
+            Decision::Unchanged | Decision::Rewrite => self.counts.unchanged += 1,
+            Decision::Waiting(_) => {
+                self.counts.waiting += 1;
+                self.note_waiting(row, held)?;
+            }
+            Decision::Upsert(planned) => self.upsert(row, held, planned)?,
+            Decision::Removal(_) | Decision::WaitingRemoval(_) | Decision::Forget { .. } | Decision::Nothing => {
+                return Err(RunError::Accounting("a present key was decided as absent".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn upsert(&mut self, row: &PendingRow, held: Option<&Held>, planned: Planned) -> Result<(), RunError> {
+        let key = Key::from_encoded(&row.key);
+        let record = RecordRef::new(&row.record);
+        if let Err(refused) = self.planner.destination.accepts(&self.planner.sync.object, record) {
+            self.note(&key, &Standing::Invalid)?;
+            self.invalid_row(Some(key), InvalidCode::Unencodable, Some(refused.field), refused.reason);
+            return Ok(());
+        }
+        let claims = self.claims(record);
+        let has_record = planned.record_id.is_some() && !planned.id_from_mark;
+        let standing = Standing::Planned { kind: planned.kind, claims: claims.clone(), has_record };
+        self.note(&key, &standing)?;
+        let plan_row = PlanRow {
+            key,
+            planned,
+            fingerprint: row.fingerprint,
+            claims,
+            record: row.record.clone(),
+            entry: held.and_then(|held| held.entry.clone()),
+            rejected_before: held.and_then(|held| held.rejected.as_ref()).map_or(0, |mark| mark.attempts),
+            ambiguous_at: held.and_then(latest_ambiguous),
+        };
+        Ok(self.writer.push(&plan_row)?)
+    }
+
+    fn claims(&self, record: RecordRef<'_>) -> Vec<u64> {
+        self.planner.hasher.as_ref().and_then(|hasher| hasher.of(record)).into_iter().collect()
+    }
+
+    fn note_waiting(&mut self, row: &PendingRow, held: Option<&Held>) -> Result<(), SpoolError> {
+        let claims = self.claims(RecordRef::new(&row.record));
+        let entry = held.and_then(|held| held.entry.as_ref());
+        let has_record = entry.is_some_and(|entry| entry.record_id.is_some());
+        self.note(&Key::from_encoded(&row.key), &Standing::Waiting { claims, has_record })
+    }
+
+    fn note(&mut self, key: &Key, standing: &Standing) -> Result<(), SpoolError> {
+        self.ownership.as_mut().map_or(Ok(()), |ownership| ownership.note(key, standing))
+    }
+
+    /// Decides the held key, which the result does not have, and moves on.
+    async fn absent(&mut self) -> Result<(), RunError> {
+        let Some(held) = self.advance().await? else { return Ok(()) };
+        let record_id = held.entry.as_ref().and_then(|entry| entry.record_id.clone());
+        match diff::decide(None, Some(&held), &self.planner.context) {
+            Decision::Removal(planned) => {
+                self.note(&held.key, &Standing::Removal { record_id: planned.record_id.clone() })?;
+                self.removal(held, planned)?;
+            }
+            Decision::WaitingRemoval(_) => {
+                self.counts.waiting_removals += 1;
+                self.note(&held.key, &Standing::WaitingRemoval)?;
+            }
+            Decision::Forget { loaded } => {
+                self.note(&held.key, &Standing::Absent { record_id })?;
+                self.local.forget(held.key, loaded, held.entry);
+            }
+            Decision::Nothing => self.note(&held.key, &Standing::Absent { record_id })?,
+            Decision::Unchanged | Decision::Rewrite | Decision::Waiting(_) | Decision::Upsert(_) => {
+                return Err(RunError::Accounting("an absent key was decided as present".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn removal(&mut self, held: Held, planned: Planned) -> Result<(), SpoolError> {
+        let ambiguous_at = latest_ambiguous(&held);
+        let rejected_before = held.rejected.as_ref().map_or(0, |mark| mark.attempts);
+        let record = self.cleared.clone();
+        let Held { key, entry, .. } = held;
+        let row = PlanRow {
+            key,
+            planned,
+            fingerprint: None,
+            claims: Vec::new(),
+            record,
+            entry,
+            rejected_before,
+            ambiguous_at,
+        };
+        self.writer.push(&row)
+    }
+
+    async fn finish(mut self) -> Result<Passed, RunError> {
+        while self.held.is_some() {
+            self.absent().await?;
+        }
+        Ok(Passed {
+            plan: self.writer.finish()?,
+            counts: self.counts,
+            ownership: self.ownership.map(OwnershipBuilder::finish).transpose()?,
+            invalid: self.invalid,
+            unusable_keys: self.unusable_keys,
+            local: self.local,
+        })
+    }
+}
+
+fn latest_ambiguous(held: &Held) -> Option<crate::model::Timestamp> {
+    held.dirty.iter().filter_map(|mark| mark.ambiguous_at).max()
+}
+
+fn key_code(problem: KeyProblem) -> InvalidCode {
+    match problem {
+        KeyProblem::Null { .. } => InvalidCode::NullKey,
+        KeyProblem::WrongKind { .. } => InvalidCode::UnencodableKey,
+        KeyProblem::TooLong => InvalidCode::TooLarge,
+    }
+}
+
+/// For `on_removed = "clear"`: every mapped field but those of the match, as null.
+fn cleared_record(planner: &Planner<'_>) -> Vec<u8> {
+    let mut record = Vec::new();
+    if planner.sync.on_removed == OnRemoved::Clear {
+        for name in planner.mapping.field_names().filter(|name| !planner.sync.match_fields.iter().any(|f| f == name)) {
+            // A null is always a valid value.
+            if crate::model::encode_field(name, crate::model::Value::Null, &mut record).is_err() {
+                record.clear();
+            }
+        }
+    }
+    record
+}

@@ -1,0 +1,168 @@
+//! What a plan needs before the first row is read: schema, mapping, key kinds, target.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    destination::Destination,
+    mapping::Mapping,
+    model::{
+        KeyKind, Schema,
+        spec::{DestinationSpec, KeyShape, ModelBodySpec, ModelSpec, OnRemoved, SyncSpec},
+    },
+    source::{ModelBody, ModelQuery, Source},
+    state::{MappingRecord, SyncRecord, Target},
+};
+
+use super::{Engine, RunError, keyed::KeyRecord};
+
+/// Beyond the request timeout: a request that was given up may still be applied within this time.
+const LATE_MARGIN: Duration = Duration::from_secs(60);
+
+/// A sync that is ready to be planned.
+pub(super) struct Prepared<'a> {
+    pub(super) sync: &'a SyncSpec,
+    pub(super) source: Arc<dyn Source>,
+    pub(super) query: ModelQuery,
+    pub(super) schema: Arc<Schema>,
+    pub(super) mapping: Mapping,
+    pub(super) key: KeyShape,
+    pub(super) destination: Arc<dyn Destination>,
+    pub(super) late_window: Duration,
+    pub(super) traits: Traits,
+    pub(super) key_record: KeyRecord,
+}
+
+/// What a sync keeps beside fingerprints.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Traits {
+    /// The snapshot keeps vendor record ids.
+    pub(super) keeps_ids: bool,
+    /// An owner index is kept, because the match is not made of the key alone.
+    pub(super) keeps_owners: bool,
+}
+
+impl Engine {
+    /// Describes the model, binds the mapping and checks both against what the sync's first run fixed.
+    ///
+    /// # Errors
+    /// When the source fails, or the model or the target does not fit (a refusal).
+    pub(super) async fn prepare<'a>(
+        &'a self,
+        sync: &'a SyncSpec,
+        known: Option<&SyncRecord>,
+    ) -> Result<Prepared<'a>, RunError> {
+        let model = self.model(sync)?;
+        let spec = self.destination(sync)?;
+        let destination = self.connector(spec, sync)?;
+        let source = self.source(&model.source).await?;
+        let timeout = self.source_spec(&model.source)?.statement_timeout;
+        let fixed = known.map(|record| record.target.key.clone());
+        if let Some(record) = known {
+            check_target(record, sync, spec, model)?;
+        }
+        let query = query(sync, model, fixed.map(|key| key.kinds), timeout);
+        let schema = source.describe(&query).await?;
+        let mapping = Mapping::compile(sync, &schema, &model.primary_key)
+            .map_err(|errors| RunError::mapping(errors, &sync.name))?;
+        let key = key_shape(&query, &schema)?;
+        let traits = traits(sync, &mapping, destination.as_ref());
+        let by_key = !destination.capabilities().record_ids;
+        let key_record = KeyRecord::new(&mapping, &sync.match_fields, by_key);
+        check_removals(sync, spec, traits, &key_record)?;
+        let late_window = sync.late_window.unwrap_or(spec.request_timeout + LATE_MARGIN);
+        Ok(Prepared { sync, source, query, schema, mapping, key, destination, late_window, traits, key_record })
+    }
+}
+
+impl Prepared<'_> {
+    /// What the sync writes to, for the state.
+    pub(super) fn target(&self, destination: &DestinationSpec) -> Target {
+        Target {
+            destination: destination.vendor.type_name().to_owned(),
+            account: None,
+            object: self.sync.object.clone(),
+            match_fields: self.sync.match_fields.clone(),
+            key: self.key.clone(),
+        }
+    }
+
+    /// The mapping as the state keeps it.
+    pub(super) fn mapping_record(&self, hasher: &crate::model::Fingerprinter) -> MappingRecord {
+        let text = self.mapping.fingerprint_text();
+        MappingRecord { hash: format!("{:?}", hasher.of(text.as_bytes())), text }
+    }
+}
+
+fn query(sync: &SyncSpec, model: &ModelSpec, key_kinds: Option<Vec<KeyKind>>, timeout: Duration) -> ModelQuery {
+    let body = match &model.body {
+        ModelBodySpec::Sql(sql) => ModelBody::Sql(sql.clone()),
+        ModelBodySpec::Table(table) => ModelBody::Table(table.clone()),
+    };
+    let primary_key = model.primary_key.clone();
+    ModelQuery { name: model.name.clone(), body, filter: sync.filter.clone(), primary_key, key_kinds, timeout }
+}
+
+/// The kinds of the key columns: those of the first run, else those of the schema.
+fn key_shape(query: &ModelQuery, schema: &Schema) -> Result<KeyShape, RunError> {
+    let of_schema = |column: &String| {
+        let found = schema.position(column).and_then(|position| schema.columns.get(position));
+        found.and_then(|column| column.key_kind).ok_or_else(|| RunError::unknown("key column", column))
+    };
+    let kinds = match &query.key_kinds {
+        Some(kinds) => kinds.clone(),
+        None => query.primary_key.iter().map(of_schema).collect::<Result<_, _>>()?,
+    };
+    Ok(KeyShape { columns: query.primary_key.clone(), kinds })
+}
+
+fn traits(sync: &SyncSpec, mapping: &Mapping, destination: &dyn Destination) -> Traits {
+    let exact = sync.match_fields.iter().all(|field| destination.match_is_exact(&sync.object, field));
+    let made_of_key = mapping.match_is_key() && exact;
+    let removes = sync.on_removed != OnRemoved::Keep;
+    let ids = destination.capabilities().record_ids;
+    Traits { keeps_ids: ids && (removes || !made_of_key), keeps_owners: !made_of_key }
+}
+
+/// A removed row is known only by its key, so its record must be found by an id or by the key.
+fn check_removals(
+    sync: &SyncSpec,
+    spec: &DestinationSpec,
+    traits: Traits,
+    key_record: &KeyRecord,
+) -> Result<(), RunError> {
+    if sync.on_removed == OnRemoved::Keep || traits.keeps_ids || key_record.can_address() {
+        return Ok(());
+    }
+    Err(RunError::Connector {
+        destination: spec.name.clone(),
+        reason: format!(
+            "sync `{}` removes records, but this destination answers without record ids and `match` is not made of \
+             the model's key columns, so a removed row could not be found",
+            sync.name
+        ),
+        hint: "match by the key columns, or set `on_removed = \"keep\"`".to_owned(),
+    })
+}
+
+/// A change of target is refused: the snapshot would lie about the new one.
+fn check_target(
+    record: &SyncRecord,
+    sync: &SyncSpec,
+    spec: &DestinationSpec,
+    model: &ModelSpec,
+) -> Result<(), RunError> {
+    let target = &record.target;
+    let changes = [
+        ("destination type", target.destination.as_str() != spec.vendor.type_name()),
+        ("object", target.object != sync.object),
+        ("match", target.match_fields != sync.match_fields),
+        ("primary key", target.key.columns != model.primary_key),
+    ];
+    match changes.into_iter().find(|(_, changed)| *changed) {
+        None => Ok(()),
+        Some((what, _)) => Err(RunError::Refused {
+            reason: format!("sync `{}`: its {what} is not the one of its first run", sync.name),
+            hint: "set it back, or give the changed sync a new name: then it starts with a first run".to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,374 @@
+//! One run, from begin to close.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{
+    delivery::{Claims, Context, Stop, StopReason, Tally},
+    diff,
+    model::{Counts, spec::SyncSpec},
+    state::{BegunRun, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
+    telemetry::{event, events},
+};
+
+use super::{
+    Connected, Engine, RunError, RunReport,
+    claims::MatchHasher,
+    close::Ended,
+    deliver::{Outgoing, settle_outside_plan},
+    guarded,
+    judge::{Basis, Judged},
+    planner::{Passed, Planner},
+    prepare::Prepared,
+    report::{Durations, millis},
+    resolve::resolve,
+};
+
+/// On SQLite the lock stands for the lease, so there is one epoch.
+const EPOCH: i64 = 1;
+
+/// What started a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// Its time had come.
+    Schedule,
+    /// A command.
+    Command,
+    /// A command beside a running daemon.
+    Request,
+}
+
+impl Trigger {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Command => "command",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// A run under way.
+pub(super) struct Run<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) sync: &'a SyncSpec,
+    pub(super) record: SyncRecord,
+    pub(super) begun: BegunRun,
+    pub(super) started: Instant,
+    /// The sync's run before this one was guarded.
+    pub(super) guarded_before: bool,
+}
+
+/// What a run came to before it is closed.
+pub(super) struct Outcome {
+    pub(super) counts: Counts,
+    pub(super) verdict: crate::plan::Verdict,
+    pub(super) withheld: bool,
+    pub(super) used_approval: bool,
+    pub(super) invalid: Vec<crate::model::InvalidRow>,
+    pub(super) stop: Option<StopReason>,
+    pub(super) durations: Durations,
+    pub(super) requests: super::Requests,
+    pub(super) unapproved_removals: u64,
+}
+
+impl Engine {
+    /// Runs a sync once. Never fails as a whole: what went wrong is in the report, the state and the log.
+    pub async fn run_sync(&self, name: &str, trigger: Trigger) -> RunReport {
+        self.run_sync_watched(name, trigger, &|_| {}).await
+    }
+
+    /// As [`Engine::run_sync`], telling how many rows have been read.
+    pub async fn run_sync_watched(
+        &self,
+        name: &str,
+        trigger: Trigger,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> RunReport {
+        let started = Instant::now();
+        let begun = match self.begin(name, trigger, started).await {
+            Ok((run, prepared)) => {
+                let ended = run.carry_out(&prepared, progress).await;
+                return run.close(ended).await;
+            }
+            Err(error) => error,
+        };
+        self.report_unbegun(name, &begun).await
+    }
+
+    /// Checks what can be checked, registers the sync at its first run, and begins the run.
+    async fn begin<'a>(
+        &'a self,
+        name: &str,
+        trigger: Trigger,
+        started: Instant,
+    ) -> Result<(Run<'a>, Prepared<'a>), RunError> {
+        let sync = self.sync(name).ok_or_else(|| RunError::unknown("sync", name))?;
+        let known = self.state().sync(name).await?;
+        let prepared = self.prepare(sync, known.as_ref()).await?;
+        let record = match known {
+            Some(record) => record,
+            None => self.register(&prepared).await?,
+        };
+        let before = self.state().runs(Some(record.id), 1).await?;
+        let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
+        let begun = self.state().begin_run(record.id, trigger.name()).await?;
+        event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name());
+        if begun.recovered.dirty_marks > 0 || begun.recovered.interrupted_runs > 0 {
+            event!(
+                events::STATE_RECOVERED,
+                sync = name,
+                run = %begun.run,
+                interrupted_runs = begun.recovered.interrupted_runs,
+                dirty = begun.recovered.dirty_marks
+            );
+        }
+        Ok((Run { engine: self, sync, record, begun, started, guarded_before }, prepared))
+    }
+
+    async fn register(&self, prepared: &Prepared<'_>) -> Result<SyncRecord, RunError> {
+        let spec = self.destination(prepared.sync)?;
+        let new = NewSync { name: prepared.sync.name.clone(), target: prepared.target(spec), mapping: None };
+        Ok(self.state().register_sync(new).await?)
+    }
+}
+
+impl Run<'_> {
+    async fn carry_out(
+        &self,
+        prepared: &Prepared<'_>,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Outcome, RunError> {
+        let mut durations = Durations::default();
+        let passed = self.pass(prepared, progress).await?;
+        durations.plan_ms = millis(self.started.elapsed());
+        let judging = Instant::now();
+        let (passed, local) = split_local(passed);
+        let judged = self.basis().judge(passed).await?;
+        let guarded = guarded::save(self.state(), self.record.id, self.begun.run, &judged).await?;
+        durations.judge_ms = millis(judging.elapsed());
+        self.log_plan(&judged, durations);
+        let counts = Counts { guarded, ..judged.counts };
+        let mut outcome = Outcome {
+            counts,
+            withheld: judged.withheld && judged.plan.has_removals(),
+            used_approval: judged.approved,
+            verdict: judged.verdict.clone(),
+            invalid: Vec::new(),
+            stop: None,
+            durations,
+            requests: super::Requests::default(),
+            unapproved_removals: 0,
+        };
+        let delivering = Instant::now();
+        let planned = counts.added + counts.changed + counts.removed;
+        settle_outside_plan(self.state(), self.record.id, EPOCH, local).await?;
+        if planned > guarded {
+            self.deliver(prepared, &judged, &mut outcome).await?;
+        }
+        outcome.durations.deliver_ms = millis(delivering.elapsed());
+        outcome.invalid = judged.invalid;
+        Ok(outcome)
+    }
+
+    async fn pass(&self, prepared: &Prepared<'_>, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<Passed, RunError> {
+        let rows = prepared.source.read(&prepared.query, &prepared.schema);
+        let planner = self.engine.planner(prepared, &self.record);
+        let shutdown = &self.engine.parts.shutdown;
+        planner.pass(rows, self.state().overlay(self.record.id), shutdown, progress).await
+    }
+
+    fn state(&self) -> &State {
+        self.engine.state()
+    }
+
+    fn basis(&self) -> Basis<'_> {
+        Basis {
+            sync: self.sync,
+            record: &self.record,
+            state: self.state(),
+            entries: self.begun.entries,
+            now: self.engine.parts.clock.now(),
+            spool_dir: &self.engine.parts.spool_dir,
+        }
+    }
+
+    fn log_plan(&self, judged: &Judged, durations: Durations) {
+        let counts = &judged.counts;
+        event!(
+            events::PLAN_MADE,
+            sync = self.sync.name,
+            run = %self.begun.run,
+            added = counts.added,
+            changed = counts.changed,
+            removed = counts.removed,
+            invalid = counts.invalid,
+            waiting = counts.waiting,
+            plan_ms = durations.plan_ms
+        );
+        for trip in &judged.verdict.tripped {
+            event!(
+                events::GUARD_TRIPPED,
+                sync = self.sync.name,
+                run = %self.begun.run,
+                rule = trip.rule.name(),
+                rows = trip.measured,
+                of = trip.snapshot_rows,
+                message = trip.message
+            );
+        }
+    }
+
+    async fn deliver(&self, prepared: &Prepared<'_>, judged: &Judged, outcome: &mut Outcome) -> Result<(), RunError> {
+        let spec = self.engine.destination(self.sync)?;
+        let connected = match self.engine.connect(spec, prepared.destination.as_ref()).await {
+            Err(RunError::Request { fault, .. }) => return Ok(outcome.nothing_sent(*fault)),
+            connected => connected?,
+        };
+        self.check_account(&connected).await?;
+        let before = connected.account.stats();
+        let context = self.context(prepared, &connected).await?;
+        let hasher = self.engine.match_hasher(prepared, &self.record);
+        let resolved = match resolve(&context, hasher.as_ref(), &judged.plan, &judged.to_find).await {
+            Err(RunError::Request { fault, .. }) => return Ok(outcome.nothing_sent(*fault)),
+            resolved => resolved?,
+        };
+        let outgoing = Outgoing {
+            context: &context,
+            plan: &judged.plan,
+            verdict: &judged.verdict,
+            withheld: judged.withheld,
+            resolved,
+            key_record: prepared.key_record.clone(),
+        };
+        let delivered = outgoing.deliver().await;
+        outcome.count(&context, &before);
+        outcome.stop = context.stop.take();
+        delivered
+    }
+
+    async fn context(&self, prepared: &Prepared<'_>, connected: &Connected) -> Result<Context, RunError> {
+        let parts = &self.engine.parts;
+        let claims = if prepared.traits.keeps_ids {
+            Claims::load(self.state(), self.record.id).await?
+        } else {
+            Claims::default()
+        };
+        Ok(Context {
+            destination: prepared.destination.clone(),
+            account: connected.account.clone(),
+            state: self.state().clone(),
+            sync: self.record.id,
+            run: self.begun.run,
+            epoch: EPOCH,
+            object: self.sync.object.clone(),
+            match_fields: self.sync.match_fields.clone(),
+            owner_hasher: self.state().owner_hasher(&self.record),
+            keeps_ids: prepared.traits.keeps_ids,
+            late_window: prepared.late_window,
+            workers: parts.scheduler.workers_per_run.max(1),
+            plan_expires: self.started + self.sync.max_plan_age,
+            clock: parts.clock.clone(),
+            shutdown: parts.shutdown.clone(),
+            claims,
+            ahead: connected.ahead.clone(),
+            given_up: Default::default(),
+            stop: Stop::default(),
+            tally: Tally::default(),
+            #[cfg(feature = "sabotage")]
+            sabotage: parts.sabotage,
+        })
+    }
+
+    /// The account must be the one of the first run; it is asked only when there is something to send.
+    async fn check_account(&self, connected: &Connected) -> Result<(), RunError> {
+        let target = &self.record.target;
+        match target.account.as_deref() {
+            Some(first) if first == connected.identity => Ok(()),
+            Some(first) => Err(RunError::Refused {
+                reason: format!(
+                    "sync `{}` belongs to account `{first}`, but the credential is of account `{}`",
+                    self.sync.name, connected.identity
+                ),
+                hint: "use the credential of the first run's account, or give the sync a new name".to_owned(),
+            }),
+            None => {
+                let target = crate::state::Target { account: Some(connected.identity.clone()), ..target.clone() };
+                let update = SyncUpdate { target: Some(target), ..SyncUpdate::default() };
+                Ok(self.state().update_sync(self.record.id, update).await?)
+            }
+        }
+    }
+
+    async fn close(&self, ended: Result<Outcome, RunError>) -> RunReport {
+        Ended { run: self }.close(ended).await
+    }
+}
+
+impl Engine {
+    pub(super) fn planner<'a>(&'a self, prepared: &'a Prepared<'a>, record: &SyncRecord) -> Planner<'a> {
+        Planner {
+            sync: prepared.sync,
+            mapping: &prepared.mapping,
+            key_kinds: &prepared.key.kinds,
+            destination: prepared.destination.as_ref(),
+            fingerprinter: self.state().fingerprinter(record),
+            hasher: self.match_hasher(prepared, record),
+            context: diff::Context {
+                now: self.parts.clock.now(),
+                late_window: prepared.late_window,
+                on_removed: prepared.sync.on_removed,
+                removals_allowed: true,
+                last_removal: record.last_removal_at,
+            },
+            spool_dir: &self.parts.spool_dir,
+        }
+    }
+
+    pub(super) fn match_hasher(&self, prepared: &Prepared<'_>, record: &SyncRecord) -> Option<MatchHasher> {
+        prepared.traits.keeps_owners.then(|| MatchHasher {
+            hasher: self.state().owner_hasher(record),
+            destination: Arc::clone(&prepared.destination),
+            object: prepared.sync.object.clone(),
+            fields: prepared.sync.match_fields.clone(),
+        })
+    }
+}
+
+impl Outcome {
+    /// The destination could not even be asked: everything that would have been sent is left over.
+    fn nothing_sent(&mut self, fault: crate::wire::Fault) {
+        self.counts.left_over = self.counts.added + self.counts.changed + self.counts.removed - self.counts.guarded;
+        self.stop = Some(StopReason::of_fault(fault));
+    }
+
+    fn count(&mut self, context: &Context, before: &crate::wire::AccountStats) {
+        let tally = context.tally.get();
+        self.counts.delivered = tally.delivered;
+        self.counts.rejected = tally.rejected;
+        self.counts.skipped = tally.skipped;
+        self.counts.unknown = tally.unknown;
+        self.counts.left_over = tally.left_over;
+        self.unapproved_removals = tally.unapproved_removals;
+        let after = context.account.stats();
+        self.requests = super::Requests {
+            sent: after.requests - before.requests,
+            batches: tally.batches,
+            retries: tally.retries,
+            throttled: after.throttled - before.throttled,
+            limiter_wait_ms: millis(after.limiter_wait.saturating_sub(before.limiter_wait)),
+        };
+    }
+}
+
+fn split_local(mut passed: Passed) -> (Passed, crate::delivery::Settles) {
+    let local = std::mem::take(&mut passed.local);
+    (passed, local)
+}
+
+/// Time since the run began.
+pub(super) fn elapsed(run: &Run<'_>) -> Duration {
+    run.started.elapsed()
+}

@@ -1,0 +1,108 @@
+//! Operator requests: commands beside a running daemon leave them in the state and wait for the answer.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{
+    model::RunId,
+    run::{Engine, RunReport},
+    state::{Request, State, StateError},
+    telemetry::{event, events},
+};
+
+/// How often a waiting command asks for the answer.
+const ANSWER_POLL: Duration = Duration::from_millis(200);
+
+/// What an operator asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestKind {
+    /// Run a sync now.
+    Sync {
+        /// The sync's name.
+        sync: String,
+    },
+    /// Let a guarded run's changes through.
+    Approve {
+        /// The run.
+        run: RunId,
+    },
+}
+
+/// Why a request was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The daemon refused it.
+    #[error("{0}")]
+    Refused(String),
+    /// The state failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Leaves a request for whoever runs syncs on this state; the answer is fetched with [`wait_for`].
+///
+/// # Errors
+/// When the state fails.
+pub async fn post(state: &State, kind: &RequestKind) -> Result<i64, StateError> {
+    match kind {
+        RequestKind::Sync { sync } => state.post_request("sync", None, json!({ "sync": sync })).await,
+        RequestKind::Approve { run } => state.post_request("approve", None, json!({ "run": run })).await,
+    }
+}
+
+/// Waits until a request is answered.
+///
+/// # Errors
+/// When it was refused, or the state fails.
+pub async fn wait_for(state: &State, id: i64) -> Result<Value, RequestError> {
+    loop {
+        if let Some(answer) = state.request(id).await?.and_then(|request| request.result) {
+            return match answer.get("error").and_then(Value::as_str) {
+                Some(error) => Err(RequestError::Refused(error.to_owned())),
+                None => Ok(answer),
+            };
+        }
+        tokio::time::sleep(ANSWER_POLL).await;
+    }
+}
+
+/// The sync that a request wants to run, if that is what it wants and the sync exists.
+pub(super) async fn read(engine: &Engine, request: &Request) -> Result<Option<String>, StateError> {
+    let name = request.args.get("sync").and_then(Value::as_str).filter(|_| request.kind == "sync");
+    if let Some(name) = name
+        && engine.sync(name).is_some()
+    {
+        event!(events::REQUEST_RECEIVED, request = request.id, kind = request.kind, sync = name);
+        return Ok(Some(name.to_owned()));
+    }
+    Ok(None)
+}
+
+/// Carries out a request that is not a run, or refuses it.
+pub(super) async fn execute(engine: &Engine, request: &Request) -> Result<(), StateError> {
+    event!(events::REQUEST_RECEIVED, request = request.id, kind = request.kind);
+    let result = match request.kind.as_str() {
+        "approve" => approve(engine, request).await,
+        "sync" => Err("the running daemon's configuration has no such sync".to_owned()),
+        _ => Err(format!("the running daemon does not know the request `{}`", request.kind)),
+    };
+    let answer = result.unwrap_or_else(|error| json!({ "error": error }));
+    engine.state().finish_request(request.id, answer).await?;
+    event!(events::REQUEST_DONE, request = request.id, kind = request.kind);
+    Ok(())
+}
+
+async fn approve(engine: &Engine, request: &Request) -> Result<Value, String> {
+    let run = request.args.get("run").and_then(Value::as_i64).ok_or("the request names no run")?;
+    engine.approve(RunId(run)).await.map_err(|error| error.to_string())?;
+    Ok(json!({ "approved": run }))
+}
+
+/// Answers a request for a run with the run's report.
+pub(super) async fn answer(engine: &Engine, request: i64, report: &RunReport) -> Result<(), StateError> {
+    let answer = serde_json::to_value(report).unwrap_or_else(|error| json!({ "error": error.to_string() }));
+    engine.state().finish_request(request, answer).await?;
+    event!(events::REQUEST_DONE, request = request, kind = "sync");
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! What can go wrong with a temporary file.
+
+use std::{io, path::PathBuf};
+
+/// A temporary file failed. The run cannot go on; nothing of the state is concerned.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The file cannot be made.
+    #[error("cannot create a temporary file in `{}`", dir.display())]
+    Create {
+        /// The data directory.
+        dir: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The disk or the quota is full.
+    #[error("no space left for a temporary file in `{}`", dir.display())]
+    Full {
+        /// The data directory.
+        dir: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another write error.
+    #[error("cannot write a temporary file in `{}`", dir.display())]
+    Write {
+        /// The data directory.
+        dir: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A read error.
+    #[error("cannot read a temporary file")]
+    Read {
+        /// Why.
+        source: io::Error,
+    },
+    /// What was read is not what was written.
+    #[error("a temporary file is damaged at byte {offset}")]
+    Damaged {
+        /// Position of the damaged block.
+        offset: u64,
+    },
+    /// A record is not in the form in which it was written.
+    #[error("a record of a temporary file cannot be decoded")]
+    Undecodable,
+}
+
+impl SpoolError {
+    pub(super) fn from_write(dir: &std::path::Path, source: io::Error) -> Self {
+        let dir = dir.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { dir, source },
+            _ => Self::Write { dir, source },
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What can go wrong with the state. Every storage error is fail-stop (promise P7).
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::model::RunId;
+
+/// An error of the state store. Cheap to clone: the writer hands its first error to every later caller.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StateError {
+    /// Another process runs syncs on this state.
+    #[error("another process runs syncs on this state (lock `{}`)", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// There is no state yet, and a reading command does not make one.
+    #[error("there is no state at `{}`", path.display())]
+    Missing {
+        /// The state file.
+        path: PathBuf,
+    },
+    /// The file is not a Syncline state.
+    #[error("`{}` is not a Syncline state: {reason}", path.display())]
+    Foreign {
+        /// The state file.
+        path: PathBuf,
+        /// What it is instead.
+        reason: String,
+    },
+    /// The state was written by a newer version.
+    #[error("the state has schema version {found}, this program knows up to {known}")]
+    Newer {
+        /// The file's version.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
+    /// Bytes in the state are damaged. Never treated as empty.
+    #[error("the state is damaged: {what}")]
+    Damaged {
+        /// Which part, without any value.
+        what: String,
+    },
+    /// The installation key is not the one that the state was made with.
+    #[error("the installation key is not the one that this state was made with")]
+    WrongKey,
+    /// The installation key cannot be read or is unusable.
+    #[error("the installation key `{}` cannot be used: {reason}", path.display())]
+    Key {
+        /// The key file, or the configuration's name for it.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The state belongs to another environment.
+    #[error("the state belongs to environment `{found}`, the configuration says `{expected}`")]
+    Environment {
+        /// The label in the state.
+        found: String,
+        /// The label of the configuration.
+        expected: String,
+    },
+    /// The SQLite library is too old to be safe.
+    #[error("SQLite {found} is too old, {needed} or newer is needed")]
+    SqliteVersion {
+        /// The library's version.
+        found: String,
+        /// The oldest safe version.
+        needed: &'static str,
+    },
+    /// The lease was lost: another instance took the sync over.
+    #[error("the lease of this sync was lost to a newer instance")]
+    Fenced,
+    /// A row that must be there is not (a run, a sync, an open intent).
+    #[error("the state has no {what}")]
+    NotFound {
+        /// What was looked for.
+        what: String,
+    },
+    /// A run has no guarded set to approve.
+    #[error("run {run} has nothing to approve")]
+    NothingToApprove {
+        /// The run.
+        run: RunId,
+    },
+    /// A caller broke the store's contract: a bug.
+    #[error("broken contract of the state: {0}")]
+    Contract(String),
+    /// The writer has stopped.
+    #[error("the state writer has stopped")]
+    Stopped,
+    /// A file operation failed.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// The database failed.
+    #[error("the state store failed: cannot {action}")]
+    Store {
+        /// What was tried.
+        action: &'static str,
+        /// The cause.
+        #[source]
+        source: Arc<sqlx::Error>,
+    },
+}
+
+impl StateError {
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into() }
+    }
+
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source: Arc::new(source) }
+    }
+
+    /// What an operator can do about it.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Locked { .. } => Some("stop the other `run` or `sync`, or let it finish"),
+            Self::Missing { .. } => Some("it is made by the first `sync` or `run`; check `[state] url`"),
+            Self::Foreign { .. } => Some("point `[state] url` at another file"),
+            Self::Newer { .. } => {
+                Some("run the newer version of the program, or restore the backup made before its upgrade")
+            }
+            Self::Damaged { .. } => Some("restore a backup; do not delete the state, that would send every row again"),
+            Self::WrongKey | Self::Key { .. } => Some("give the key file that was made beside this state"),
+            Self::Environment { .. } => Some("check that the configuration and the state file belong together"),
+            Self::NothingToApprove { .. } => {
+                Some("`runs` lists the runs; only a guarded run of the last days can be approved")
+            }
+            Self::Io { .. } | Self::Store { .. } => Some("check free space and permissions of the state's folder"),
+            Self::SqliteVersion { .. } | Self::Fenced | Self::NotFound { .. } | Self::Contract(_) | Self::Stopped => {
+                None
+            }
+        }
+    }
+}

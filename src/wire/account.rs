@@ -1,0 +1,238 @@
+//! One account of one external system: the only way to send anything to it.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::{
+    backoff::RetryBudget,
+    client::Client,
+    credential::Credential,
+    fault::{Fault, FaultKind, Sent},
+    hold::{HoldReason, HoldState},
+    limiter::{Ahead, Limiter, OutageNews},
+    request::{Request, Response},
+    stats::{AccountStats, Counts},
+    store::SavedGrants,
+};
+use crate::telemetry::{self, event, events};
+
+/// One account of one external system, cheap to clone. Limits, hold and budget are shared by everything that uses the
+/// account; credentials and address belong to the destination that it was opened for.
+#[derive(Clone)]
+pub struct Account {
+    pub(super) shared: Arc<Shared>,
+    pub(super) client: Arc<Client>,
+    /// No request begins later.
+    pub(super) deadline: Option<Instant>,
+}
+
+pub(super) struct Shared {
+    /// Unset while the vendor has not been asked yet.
+    pub(super) identity: OnceLock<String>,
+    pub(super) limiter: Arc<Limiter>,
+    pub(super) budget: RetryBudget,
+    pub(super) counts: Counts,
+}
+
+/// What the headers of an answer say about the limits.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// Per window that the vendor reports.
+    pub windows: Vec<ObservedWindow>,
+    /// Requests a day.
+    pub daily_limit: Option<u32>,
+    /// Requests left today.
+    pub daily_remaining: Option<u32>,
+}
+
+/// One window as the vendor reports it.
+#[derive(Debug, Clone, Copy)]
+pub struct ObservedWindow {
+    /// Its length; a window of the account is narrowed only if it has the same.
+    pub per: Duration,
+    /// Requests that it allows.
+    pub limit: Option<u32>,
+    /// Requests left in it when the vendor answered.
+    pub remaining: Option<u32>,
+}
+
+impl Account {
+    /// The account's name at the vendor, such as `hubspot:4242`; empty while it is provisional.
+    pub fn identity(&self) -> &str {
+        self.shared.identity.get().map_or("", String::as_str)
+    }
+
+    /// The same account for requests that must begin within `time`: one that is still waiting for its turn then is not
+    /// sent and ends in [`FaultKind::Expired`].
+    #[must_use]
+    pub fn within(&self, time: Duration) -> Self {
+        Self { deadline: Some(Instant::now() + time), ..self.clone() }
+    }
+
+    /// One logical attempt. Waits in order of arrival for hold, limits and concurrency; sends once, and once more after a
+    /// 401 if the secret has changed since. Any HTTP status is an `Ok`: what it means is for the connector to say.
+    ///
+    /// Cancel-safe: dropped before the request leaves, it uses nothing up.
+    ///
+    /// # Errors
+    /// A fault, which says whether the vendor can have seen the request.
+    pub async fn send(&self, request: Request) -> Result<Response, Fault> {
+        self.client.admit(&request.url)?;
+        let credential = self.client.credentials.get().await?;
+        let answer = self.attempt(&request, credential.as_ref(), 1).await?;
+        let Some(refused) = credential.filter(|_| answer.status == StatusCode::UNAUTHORIZED) else {
+            return Ok(answer);
+        };
+        match self.client.credentials.newer_than(&refused).await {
+            Ok(Some(newer)) => self.attempt(&request, Some(&newer), 2).await,
+            Ok(None) | Err(_) => Ok(answer),
+        }
+    }
+
+    /// Waits for its turn and sends once.
+    async fn attempt(
+        &self,
+        request: &Request,
+        credential: Option<&Credential>,
+        attempt: u8,
+    ) -> Result<Response, Fault> {
+        let asked = Instant::now();
+        let turn = self.shared.limiter.acquire(request.class, request.weight);
+        let acquired = match self.deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, turn)
+                .await
+                .unwrap_or_else(|_| Err(Fault::new(FaultKind::Expired, Sent::No))),
+            None => turn.await,
+        };
+        self.shared.counts.waited(asked.elapsed());
+        let mut ticket = acquired?;
+        self.shared.budget.deposit();
+        let (started, grant) = (Instant::now(), ticket.handed());
+        let result = self.client.transmit(request, credential, grant).await;
+        if matches!(&result, Err(fault) if fault.sent == Sent::No) {
+            ticket.unsent();
+        }
+        self.trace(request, &result, started.elapsed(), attempt);
+        self.shared.counts.ended(&result);
+        if let Some(failed) = vendor_failed(&result) {
+            self.report(ticket.ended(failed));
+        }
+        result
+    }
+
+    /// Never headers, bodies or whole URLs: they hold secrets and row values.
+    fn trace(&self, request: &Request, result: &Result<Response, Fault>, took: Duration, attempt: u8) {
+        event!(
+            events::REQUEST_ENDED,
+            account = self.identity(),
+            method = %request.method,
+            host = request.url.host_str(),
+            route = request.route,
+            status = result.as_ref().ok().map(|answer| answer.status.as_u16()),
+            fault = result.as_ref().err().map(|fault| telemetry::display(&fault.kind)),
+            request_id = result.as_ref().ok().and_then(|answer| answer.request_id.as_deref()),
+            total_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            attempt,
+        );
+    }
+
+    fn report(&self, news: Option<OutageNews>) {
+        match news {
+            Some(OutageNews::Begun) => self.log_opened(HoldReason::Outage),
+            Some(OutageNews::Over) => self.log_closed(),
+            None => {}
+        }
+    }
+
+    fn log_opened(&self, reason: HoldReason) {
+        let state = self.hold_state();
+        event!(events::HOLD_OPENED, account = self.identity(), %reason, %state);
+    }
+
+    fn log_closed(&self) {
+        event!(events::HOLD_CLOSED, account = self.identity());
+    }
+
+    /// Puts the account on hold for at least this long. Never shortens a hold.
+    pub fn hold_for(&self, duration: Duration, reason: HoldReason) {
+        if self.shared.limiter.hold.hold_for(duration, reason) {
+            self.log_opened(reason);
+        }
+        self.shared.limiter.wake();
+    }
+
+    /// Puts the account on hold until it is released.
+    pub fn shut(&self, reason: HoldReason) {
+        if self.shared.limiter.hold.shut(reason) {
+            self.log_opened(reason);
+        }
+        self.shared.limiter.wake();
+    }
+
+    /// Ends any hold.
+    pub fn release(&self) {
+        if self.shared.limiter.hold.release() {
+            self.log_closed();
+        }
+        self.shared.limiter.wake();
+    }
+
+    /// Whether the account may send.
+    pub fn hold_state(&self) -> HoldState {
+        self.shared.limiter.hold_state()
+    }
+
+    /// Takes over what an answer's headers say: limits are narrowed, and requests of others are counted.
+    pub fn observe(&self, observed: &Observed) {
+        self.shared.limiter.observe(observed);
+    }
+
+    /// What it has done so far.
+    pub fn stats(&self) -> AccountStats {
+        let (windows, day) = self.shared.limiter.usage();
+        let mut stats = self.shared.counts.stats();
+        stats.retries = self.shared.budget.spent();
+        (stats.windows, stats.day) = (windows, day);
+        stats
+    }
+
+    /// The retries that may still be made.
+    pub fn retry_budget(&self) -> &RetryBudget {
+        &self.shared.budget
+    }
+
+    /// The grants to save in one transaction with intents; `ahead` are the requests that these will make. After a crash
+    /// they count as made, so a restart never bursts.
+    pub fn snapshot(&self, ahead: &[Ahead]) -> SavedGrants {
+        self.shared.limiter.save(ahead)
+    }
+}
+
+/// Whether the vendor seems to be down; `None` when the attempt says nothing about that.
+fn vendor_failed(result: &Result<Response, Fault>) -> Option<bool> {
+    match result {
+        Ok(answer) => Some(answer.status.is_server_error()),
+        Err(fault) => match fault.kind {
+            FaultKind::Connect | FaultKind::TimedOut | FaultKind::Dropped | FaultKind::Server => Some(true),
+            FaultKind::Protocol => Some(false),
+            FaultKind::Tls
+            | FaultKind::Blocked
+            | FaultKind::Throttled
+            | FaultKind::QuotaSpent { .. }
+            | FaultKind::Credentials
+            | FaultKind::Forbidden
+            | FaultKind::NotFound
+            | FaultKind::BatchRefused
+            | FaultKind::TooLarge
+            | FaultKind::Held(_)
+            | FaultKind::Stopped
+            | FaultKind::Expired
+            | FaultKind::Settings => None,
+        },
+    }
+}

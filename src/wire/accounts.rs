@@ -1,0 +1,116 @@
+//! All accounts of this process, one per identity.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    num::NonZeroU32,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use crate::{clock::Clock, shutdown::Shutdown};
+
+use super::{
+    account::{Account, Shared},
+    backoff::RetryBudget,
+    client::Client,
+    limiter::Limiter,
+    limits::Limits,
+    locked,
+    settings::{ClientSettings, SettingsError},
+    stats::Counts,
+    store::{QuotaStore, StoreError},
+};
+
+/// All accounts of this process. Two destinations of one account get the same limiter and hold.
+pub struct Accounts {
+    clock: Clock,
+    store: Arc<dyn QuotaStore>,
+    shutdown: Shutdown,
+    known: Mutex<BTreeMap<String, Arc<Shared>>>,
+}
+
+/// An account whose identity is still to be asked of the vendor. It has its own limiter until it is adopted.
+pub struct ProvisionalAccount {
+    account: Account,
+    limits: Limits,
+    heaviest: NonZeroU32,
+}
+
+impl ProvisionalAccount {
+    /// To ask the vendor who this is. Not to be kept: once it is adopted, a clone may count for itself.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+}
+
+impl Accounts {
+    /// An empty registry. `shutdown` ends the waiting of requests that are not sent yet.
+    pub fn new(clock: Clock, store: Arc<dyn QuotaStore>, shutdown: Shutdown) -> Self {
+        Self { clock, store, shutdown, known: Mutex::default() }
+    }
+
+    /// An account for a destination whose identity is not known yet. `heaviest` is the weight of the connector's heaviest
+    /// request.
+    ///
+    /// # Errors
+    /// When the settings or limits cannot work.
+    pub fn provisional(
+        &self,
+        settings: ClientSettings,
+        limits: Limits,
+        heaviest: NonZeroU32,
+    ) -> Result<ProvisionalAccount, SettingsError> {
+        limits.validate(heaviest)?;
+        let client = Arc::new(Client::new(settings)?);
+        let limiter = Limiter::new(&limits, heaviest, self.clock.clone(), self.shutdown.clone());
+        let shared = Shared {
+            identity: OnceLock::new(),
+            limiter: Arc::new(limiter),
+            budget: RetryBudget::new(),
+            counts: Counts::default(),
+        };
+        Ok(ProvisionalAccount {
+            account: Account { shared: Arc::new(shared), client, deadline: None },
+            limits,
+            heaviest,
+        })
+    }
+
+    /// The account of this identity: the one that is known already, or this one, seeded with what was saved of it. Limits
+    /// of both hold, and what the provisional one has sent counts.
+    ///
+    /// Where the identity is expected (configured, or known from an earlier run), adopt first and ask the vendor then, so
+    /// that even that request counts with what was sent before a restart.
+    ///
+    /// # Errors
+    /// When the saved grants of the account cannot be loaded.
+    pub async fn adopt(&self, provisional: ProvisionalAccount, identity: &str) -> Result<Account, StoreError> {
+        let saved = self.store.load_grants(identity).await?;
+        let ProvisionalAccount { account, limits, heaviest } = provisional;
+        let shared = match locked(&self.known).entry(identity.to_owned()) {
+            Entry::Occupied(known) => {
+                let shared = known.get().clone();
+                shared.limiter.narrow(&limits, heaviest);
+                shared.limiter.seed(&account.snapshot(&[]));
+                shared
+            }
+            Entry::Vacant(vacant) => {
+                account.shared.identity.get_or_init(|| identity.to_owned());
+                account.shared.limiter.seed(&saved.unwrap_or_default());
+                vacant.insert(account.shared).clone()
+            }
+        };
+        Ok(Account { shared, client: account.client, deadline: None })
+    }
+
+    /// Saves the grants of every account, as when the daemon stops.
+    ///
+    /// # Errors
+    /// The first that could not be saved.
+    pub async fn save(&self) -> Result<(), StoreError> {
+        let known: Vec<_> = locked(&self.known).iter().map(|(name, shared)| (name.clone(), shared.clone())).collect();
+        for (identity, shared) in known {
+            self.store.save_grants(&identity, &shared.limiter.save(&[])).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! The HTTP client of one destination, with every guard of its own.
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::{ClientBuilder, redirect, retry, tls};
+use url::Url;
+
+use super::{
+    address::{Policy, Refused},
+    credential::{Credential, Credentials},
+    fault::{Fault, FaultKind, Sent},
+    limiter::Grant,
+    request::{Request, Response},
+    resolver::{GuardedResolver, Lookup, SystemLookup},
+    settings::{ClientSettings, SettingsError},
+    stack::{Stack, StampedBody, call, stack},
+};
+
+const USER_AGENT: &str = concat!("syncline/", env!("CARGO_PKG_VERSION"));
+
+/// The HTTP client of one destination.
+pub(super) struct Client {
+    stack: Stack,
+    policy: Policy,
+    base_url: Url,
+    pub(super) credentials: Credentials,
+}
+
+impl Client {
+    pub(super) fn new(settings: ClientSettings) -> Result<Self, SettingsError> {
+        Self::with_lookup(settings, Arc::new(SystemLookup))
+    }
+
+    pub(super) fn with_lookup(settings: ClientSettings, lookup: Arc<dyn Lookup>) -> Result<Self, SettingsError> {
+        let policy = settings.policy()?;
+        let resolver = GuardedResolver { policy: policy.clone(), lookup };
+        let mut http = builder(&settings).dns_resolver(resolver);
+        if settings.base_url.scheme() == "http" {
+            http = http.tls_backend_preconfigured(trusts_nobody());
+        }
+        let http = http.build().map_err(SettingsError::Client)?;
+        Ok(Self {
+            stack: stack(http, settings.request_timeout, settings.max_body),
+            policy,
+            base_url: settings.base_url,
+            credentials: Credentials::new(settings.auth),
+        })
+    }
+
+    /// Whether requests to this URL are allowed, as far as it shows by itself.
+    pub(super) fn admit(&self, url: &Url) -> Result<(), Fault> {
+        let same = url.origin() == self.base_url.origin();
+        let origin = if same { Ok(()) } else { Err(Refused::Origin) };
+        origin
+            .and_then(|()| self.policy.check_url(url))
+            .map_err(|why| Fault::new(FaultKind::Blocked, Sent::No).because(why))
+    }
+
+    /// Sends once.
+    pub(super) async fn transmit(
+        &self,
+        request: &Request,
+        credential: Option<&Credential>,
+        grant: Grant,
+    ) -> Result<Response, Fault> {
+        let mut outbound = reqwest::Request::new(request.method.clone(), request.url.clone());
+        outbound.headers_mut().clone_from(&request.headers);
+        if let Some(Credential { name, value }) = credential {
+            outbound.headers_mut().insert(name, value.clone());
+        }
+        if !request.body.is_empty() {
+            let body = StampedBody::new(request.body.clone(), grant);
+            *outbound.body_mut() = Some(reqwest::Body::wrap(body));
+        }
+        call(&self.stack, outbound).await
+    }
+}
+
+/// A client that goes where it is told and nowhere else: no redirects, no proxies of the environment, which would resolve
+/// names behind the guard's back, and no retries of its own, which nobody would count.
+fn builder(settings: &ClientSettings) -> ClientBuilder {
+    install_crypto();
+    reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .retry(retry::never())
+        .referer(false)
+        .tls_version_min(tls::Version::TLS_1_2)
+        .connect_timeout(settings.connect_timeout)
+        .pool_idle_timeout(Duration::from_secs(60))
+        .tcp_keepalive(Duration::from_secs(30))
+}
+
+/// For clients that never use TLS: the default would load the machine's root certificates and fail where there are none,
+/// as in a small container.
+fn trusts_nobody() -> rustls::ClientConfig {
+    rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+}
+
+/// Makes ring the process's provider, which `reqwest` needs before it builds a client.
+fn install_crypto() {
+    // An error only says that a provider is installed already.
+    let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
+}

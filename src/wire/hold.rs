@@ -1,0 +1,150 @@
+//! A pause of an account, seen by every sync that uses it.
+
+use std::{fmt, sync::Mutex, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{clock::Clock, model::Timestamp};
+
+use super::locked;
+
+/// Why an account is on hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldReason {
+    /// The vendor asked to wait.
+    RetryAfter,
+    /// The vendor does not answer or answers with errors.
+    Outage,
+    /// The day's quota is used up.
+    Quota,
+    /// The credentials are refused.
+    Credentials,
+    /// An operator said so.
+    Operator,
+}
+
+impl fmt::Display for HoldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RetryAfter => "the vendor asked to wait",
+            Self::Outage => "outage",
+            Self::Quota => "quota spent",
+            Self::Credentials => "credentials refused",
+            Self::Operator => "operator",
+        })
+    }
+}
+
+/// Whether an account may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldState {
+    /// It may.
+    Open,
+    /// Not before this time.
+    Until {
+        /// When the hold ends.
+        at: Timestamp,
+        /// Why it began.
+        reason: HoldReason,
+    },
+    /// Not before somebody releases it.
+    Shut(HoldReason),
+}
+
+impl HoldState {
+    /// When the hold ends, if that is known.
+    pub const fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Until { at, .. } => Some(*at),
+            Self::Open | Self::Shut(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for HoldState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open => f.write_str("open"),
+            Self::Until { at, reason } => write!(f, "{reason}, until {at}"),
+            Self::Shut(reason) => write!(f, "{reason}, until released"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    Open,
+    Until(Instant, HoldReason),
+    Shut(HoldReason),
+}
+
+/// Longest hold; longer ones are shut holds in disguise.
+const MAX_HOLD: Duration = Duration::from_secs(366 * 86_400);
+
+/// The hold of one account. Times are tokio's; the wall clock is only for display.
+#[derive(Debug)]
+pub(super) struct Hold {
+    gate: Mutex<Gate>,
+}
+
+impl Hold {
+    pub(super) fn new() -> Self {
+        Self { gate: Mutex::new(Gate::Open) }
+    }
+
+    /// Holds for at least `duration`; never shortens a hold and never opens a shut one. Whether it was open before.
+    pub(super) fn hold_for(&self, duration: Duration, reason: HoldReason) -> bool {
+        let now = Instant::now();
+        let until = now + duration.min(MAX_HOLD);
+        let mut gate = locked(&self.gate);
+        let (opened, longer) = match *gate {
+            Gate::Open => (true, true),
+            Gate::Until(at, _) => (at <= now, at < until),
+            Gate::Shut(_) => (false, false),
+        };
+        if longer {
+            *gate = Gate::Until(until, reason);
+        }
+        opened
+    }
+
+    /// Whether it was not shut before.
+    pub(super) fn shut(&self, reason: HoldReason) -> bool {
+        let before = std::mem::replace(&mut *locked(&self.gate), Gate::Shut(reason));
+        !matches!(before, Gate::Shut(_))
+    }
+
+    /// Whether there was a hold.
+    pub(super) fn release(&self) -> bool {
+        std::mem::replace(&mut *locked(&self.gate), Gate::Open) != Gate::Open
+    }
+
+    /// Ends a hold of this reason, if it has an end. Whether there was one.
+    pub(super) fn release_timed(&self, reason: HoldReason) -> bool {
+        let mut gate = locked(&self.gate);
+        let there = matches!(*gate, Gate::Until(_, of) if of == reason);
+        if there {
+            *gate = Gate::Open;
+        }
+        there
+    }
+
+    /// The gate, where a hold that is over counts as open.
+    pub(super) fn gate(&self) -> Gate {
+        match *locked(&self.gate) {
+            Gate::Until(at, _) if at <= Instant::now() => Gate::Open,
+            gate => gate,
+        }
+    }
+
+    pub(super) fn state(&self, clock: &Clock) -> HoldState {
+        match self.gate() {
+            Gate::Open => HoldState::Open,
+            Gate::Until(at, reason) => {
+                HoldState::Until { at: clock.now() + at.saturating_duration_since(Instant::now()), reason }
+            }
+            Gate::Shut(reason) => HoldState::Shut(reason),
+        }
+    }
+}

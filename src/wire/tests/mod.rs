@@ -1,0 +1,7 @@
+//! The module as a whole against scripted servers on loopback.
+
+mod account;
+mod address;
+mod client;
+mod parts;
+mod server;
