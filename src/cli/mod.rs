@@ -1,6 +1,9 @@
 //! The command line: one file for each command, with its arguments and its printing; no logic.
+//!
+//! `docs/commands.md` documents every command, its JSON and the exit codes.
 
 mod approve;
+mod beside;
 mod check;
 mod context;
 mod demo;
@@ -9,6 +12,7 @@ mod output;
 mod plan;
 mod progress;
 mod rejected;
+mod reports;
 mod run;
 mod runs;
 pub mod simulate;
@@ -20,7 +24,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-pub use exit::Exit;
+pub use exit::{Exit, report};
 
 use crate::shutdown::Shutdown;
 
@@ -34,6 +38,10 @@ pub struct Cli {
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     output: Format,
+    /// Break one rule on purpose, to show that the tests notice.
+    #[cfg(feature = "sabotage")]
+    #[arg(long, global = true, hide = true, value_parser = sabotage)]
+    sabotage: Option<crate::model::Sabotage>,
     #[command(subcommand)]
     command: Command,
 }
@@ -45,6 +53,11 @@ pub enum Format {
     Text,
     /// One JSON document.
     Json,
+}
+
+#[cfg(feature = "sabotage")]
+fn sabotage(name: &str) -> Result<crate::model::Sabotage, String> {
+    crate::model::Sabotage::named(name).ok_or_else(|| "expected `no-intents`".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -76,9 +89,9 @@ enum Command {
 /// Runs one command.
 ///
 /// # Errors
-/// What stopped it; [`exit::of_error`] gives the exit code.
+/// What stopped it; [`report`] prints it and gives the exit code.
 pub async fn execute(cli: Cli, shutdown: Shutdown) -> anyhow::Result<Exit> {
-    let context = context::Context::new(cli.config, cli.output, shutdown);
+    let context = cli.context(shutdown);
     match cli.command {
         Command::Validate => validate::execute(&context),
         Command::Check(args) => check::execute(&context, args).await,
@@ -89,14 +102,24 @@ pub async fn execute(cli: Cli, shutdown: Shutdown) -> anyhow::Result<Exit> {
         Command::Runs(args) => runs::execute(&context, args).await,
         Command::Rejected(args) => rejected::execute(&context, args).await,
         Command::Approve(args) => approve::execute(&context, args).await,
-        Command::Simulate(args) => simulate::execute(&context, args).await,
+        Command::Simulate(args) => simulate::run(args, context.shutdown).await.map(|()| Exit::Ok),
         Command::Demo(args) => demo::execute(&context, args).await,
     }
 }
 
 impl Cli {
-    /// Whether errors are printed as JSON.
-    pub fn json(&self) -> bool {
-        self.output == Format::Json
+    /// How results, and errors, are printed.
+    pub fn format(&self) -> Format {
+        self.output
+    }
+
+    fn context(&self, shutdown: Shutdown) -> context::Context {
+        context::Context {
+            folders: self.config.clone(),
+            format: self.output,
+            shutdown,
+            #[cfg(feature = "sabotage")]
+            sabotage: self.sabotage.unwrap_or_default(),
+        }
     }
 }

@@ -127,7 +127,7 @@ fn pages_keep_their_budget() {
         encoding: 1,
         run: RunId(1_000_000),
         tombstone: false,
-        match_hash: Some(number),
+        match_hash: None,
         record_id: None,
     };
     let bytes_per_row = |keys: std::collections::BTreeSet<Key>| {
