@@ -80,7 +80,7 @@ async fn a_changed_blob_of_any_table_is_noticed() {
         "update dirty set position = position + 1",
         "delete from pages where space = 0",
         "delete from extents",
-        "delete from guarded_sets",
+        "pragma foreign_keys = off; delete from guarded_sets",
     ];
     for sql in tables {
         let home = Home::new();
@@ -130,6 +130,20 @@ async fn random_byte_flips_never_empty_the_snapshot() {
         }
         state.close().await.unwrap_or(());
     }
+}
+
+#[tokio::test]
+async fn a_storage_error_stops_the_writer() {
+    let home = Home::new();
+    let state = home.runner().await;
+    let id = sync(&state, "one").await;
+    let run = begin(&state, id).await;
+    with_sql(&home, "drop table accounts").await;
+    assert!(matches!(state.writer().save_grants("a", vec![]).wait().await, Err(StateError::Store { .. })));
+    let after = state.writer().intend(run.intent(vec![super::support::member(key(1))])).await;
+    assert!(matches!(after, Err(StateError::Store { .. })), "nothing may be sent after it");
+    assert!(matches!(state.close().await, Err(StateError::Store { .. })));
+    assert!(home.runner().await.store().intents(id).await.unwrap().is_empty());
 }
 
 #[tokio::test]
