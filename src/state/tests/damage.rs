@@ -147,6 +147,34 @@ async fn a_storage_error_stops_the_writer() {
 }
 
 #[tokio::test]
+async fn a_compaction_that_was_cut_off_is_repeated_harmlessly() {
+    let home = Home::new();
+    let state = home.runner().await;
+    let id = sync(&state, "one").await;
+    let run = begin(&state, id).await;
+    let remove = || End::Remove { owners: vec![own(OwnerSpace::Match, 3, false)], quiet_until: None };
+    let add =
+        |value| End::Put { entry: entry(value), owners: vec![own(OwnerSpace::Match, 3, true)], quiet_until: None };
+    for (number, end) in [(1, add(1)), (2, add(1)), (2, remove()), (3, put(3)), (1, add(2))] {
+        run.end(&state, key(number), vec![], end).await;
+    }
+    let before = overlay(&state, id).await.unwrap();
+    with_sql(&home, "create table kept as select * from journal").await;
+    compact::compact(state.store(), id).await.unwrap();
+    // The pages are written, the journal is back: as after a crash before its deletion.
+    with_sql(&home, "insert into journal select * from kept").await;
+    assert_eq!(overlay(&state, id).await.unwrap(), before);
+    run.end(&state, key(3), vec![], put(4)).await;
+    let newest = overlay(&state, id).await.unwrap();
+    compact::compact(state.store(), id).await.unwrap();
+    state.writer().bump_generation();
+    assert_eq!(overlay(&state, id).await.unwrap(), newest);
+    assert_eq!(state.owners_of(id, OwnerSpace::Match, &[3]).await.unwrap(), vec![vec![key(1)]]);
+    let standing = state.standing(id).await.unwrap();
+    assert_eq!((standing.entries, state.store().journal_size(id).await.unwrap()), (2, (0, 0)));
+}
+
+#[tokio::test]
 async fn foreign_and_newer_files_are_refused() {
     let home = Home::new();
     std::fs::write(home.path(), b"").unwrap();
