@@ -175,6 +175,32 @@ async fn a_compaction_that_was_cut_off_is_repeated_harmlessly() {
 }
 
 #[tokio::test]
+async fn a_scan_beside_a_compaction_says_so() {
+    let home = Home::new();
+    let state = home.runner().await;
+    let id = sync(&state, "one").await;
+    let run = begin(&state, id).await;
+    let all: Vec<_> = (0..20_000).map(key).collect();
+    let batch = run.intend(&state, &all).await;
+    settle(&state, batch, all.iter().map(|_| (vec![], put(1))).collect()).wait().await.unwrap();
+    compact::compact(state.store(), id).await.unwrap();
+    let mut scan = state.overlay(id);
+    assert_eq!(scan.next().await.unwrap().unwrap().key, key(0));
+    let remove = || End::Remove { owners: vec![], quiet_until: None };
+    let batch = run.intend(&state, &all).await;
+    settle(&state, batch, all.iter().map(|_| (vec![], remove())).collect()).wait().await.unwrap();
+    compact::compact(state.store(), id).await.unwrap();
+    let ended = loop {
+        match scan.next().await {
+            Ok(Some(_)) => {}
+            ended => break ended,
+        }
+    };
+    assert!(matches!(ended, Err(StateError::Changed)), "{ended:?}");
+    assert!(overlay(&state, id).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn foreign_and_newer_files_are_refused() {
     let home = Home::new();
     std::fs::write(home.path(), b"").unwrap();
