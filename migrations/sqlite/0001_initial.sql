@@ -22,6 +22,7 @@ create table syncs (
   first_run_closed integer not null default 0,
   created_at integer not null,
   last_ok_at integer,
+  last_removal_at integer,
   invalid integer not null default 0,
   paused integer not null default 0
 ) strict;
@@ -126,6 +127,7 @@ create table guarded_sets (
   run integer primary key references runs (id),
   sync integer not null references syncs (id),
   first_run integer not null,
+  of_invalid integer not null,
   entries integer not null,
   created_at integer not null
 ) strict;

@@ -223,8 +223,8 @@ impl<'a> Pass<'a> {
             return Ok(());
         }
         let claims = self.claims(record);
-        let standing =
-            Standing::Planned { kind: planned.kind, claims: claims.clone(), has_record: planned.record_id.is_some() };
+        let has_record = planned.record_id.is_some() && !planned.id_from_mark;
+        let standing = Standing::Planned { kind: planned.kind, claims: claims.clone(), has_record };
         self.note(&key, &standing)?;
         let plan_row = PlanRow {
             key,

@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use super::{
     BegunRun, Recovered, RunStatus, State, StateError,
     codec::{pack_dirty, unpack_intent},
-    compact::{self, JournalMap, Part},
-    overlay,
+    compact, count, overlay,
     store::{IntentRow, RunFilter, Space, StateStore, Write},
     writer,
 };
-use crate::model::{DirtyMark, Entry, IntentId, Key, SyncId, Timestamp};
+use crate::model::{DirtyMark, IntentId, RunId, SyncId, Timestamp};
 
 /// A key with more dirty marks than this gets equal ones joined.
 const CROWD: u32 = 3;
@@ -39,11 +38,11 @@ pub(super) async fn begin_run(state: &State, sync: SyncId, trigger: &str) -> Res
     let ids = state.writer().write(writes).await?;
     state.writer().forget_open(sync);
     let (run, epoch) = match ids.as_slice() {
-        [_, run, epoch, ..] => (crate::model::RunId(*run), *epoch),
+        [_, run, epoch, ..] => (RunId(*run), *epoch),
         [] | [_] | [_, _] => return Err(StateError::Contract("the store answered too few ids".to_owned())),
     };
     compact_if_large(state, sync).await?;
-    let (entries, tombstones) = count(store, sync).await?;
+    let (entries, tombstones) = count::count(store, sync).await?;
     state.write_mark().await?;
     let recovered = Recovered { interrupted_runs: interrupted.len() as u64, dirty_marks };
     Ok(BegunRun { run, epoch, recovered, entries, tombstones })
@@ -121,55 +120,4 @@ async fn compact_if_large(state: &State, sync: SyncId) -> Result<(), StateError>
         result?;
     }
     Ok(())
-}
-
-/// Live entries and tombstones: the pages' sums, corrected by the journal. Refuses pages that do not add up.
-pub(super) async fn count(store: &dyn StateStore, sync: SyncId) -> Result<(u64, u64), StateError> {
-    for space in Space::ALL {
-        let (found, expected) = store.extent(sync, space).await?;
-        if found != expected {
-            return Err(StateError::damaged("pages of the snapshot are missing"));
-        }
-    }
-    let (_, pages) = store.extent(sync, Space::Entries).await?;
-    let (mut live, mut tombstones) = (pages.live, pages.entries - pages.live);
-    let mut map = JournalMap::default();
-    map.read(store, sync, u64::MAX, Part::Entries).await?;
-    let mut page: Option<(Option<Vec<u8>>, HashMap<Key, bool>)> = None;
-    for (key, newer) in map.entries {
-        let covered =
-            page.as_ref().is_some_and(|(next, _)| next.as_ref().is_none_or(|next| key.as_bytes() < next.as_slice()));
-        if !covered {
-            page = Some(load(store, sync, &key).await?);
-        }
-        let older = page.as_ref().and_then(|(_, items)| items.get(&key).copied());
-        let add = |count: &mut i64, by: i64| *count += by;
-        match older {
-            Some(true) => add(&mut live, -1),
-            Some(false) => add(&mut tombstones, -1),
-            None => {}
-        }
-        match newer.map(|entry| entry.tombstone) {
-            Some(false) => add(&mut live, 1),
-            Some(true) => add(&mut tombstones, 1),
-            None => {}
-        }
-    }
-    let unsigned =
-        |count: i64| u64::try_from(count).map_err(|_| StateError::damaged("the snapshot's counts are negative"));
-    Ok((unsigned(live)?, unsigned(tombstones)?))
-}
-
-/// The page around a key: where the next one begins, and which keys are live.
-async fn load(
-    store: &dyn StateStore,
-    sync: SyncId,
-    key: &Key,
-) -> Result<(Option<Vec<u8>>, HashMap<Key, bool>), StateError> {
-    let Some(page) = store.page_at(sync, Space::Entries, key.as_bytes()).await? else {
-        return Ok((None, HashMap::new()));
-    };
-    let items = super::codec::unpack::<Entry>(sync, Space::Entries, &page.data)?;
-    let next = store.pages_after(sync, Space::Entries, Some(&page.first), 1).await?.pop().map(|next| next.first);
-    Ok((next, items.into_iter().map(|(key, entry)| (key, !entry.tombstone)).collect()))
 }

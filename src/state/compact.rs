@@ -115,7 +115,6 @@ pub(super) async fn compact(store: &dyn StateStore, sync: SyncId) -> Result<(), 
 }
 
 /// The pages of one transaction.
-#[derive(Debug)]
 struct Range {
     remove: Vec<i64>,
     put: Vec<super::codec::PackedPage>,

@@ -13,6 +13,7 @@ use super::{
     Access, Approval, ApprovedScan, BegunRun, NewSync, OpenOptions, Overlay, OwnerScan, OwnerSpace, Request, RunClose,
     RunRow, Standing, StateError, SyncRecord, SyncUpdate, Writer, begin,
     codec::{split_owner_key, unpack_invalid, unpack_rejected},
+    count,
     keyring::Keyring,
     open::{self, Mark},
     overlay,
@@ -258,7 +259,7 @@ impl State {
     /// What stands for a sync, for `status`.
     pub async fn standing(&self, sync: SyncId) -> Result<Standing, StateError> {
         let store = self.inner.store.as_ref();
-        let (entries, tombstones) = begin::count(store, sync).await?;
+        let (entries, tombstones) = count::count(store, sync).await?;
         let totals = store.totals(sync).await?;
         let invalid = self.syncs().await?.iter().find(|record| record.id == sync).map_or(0, |record| record.invalid);
         let (dirty, oldest_dirty, rejected) = (totals.dirty, totals.oldest, totals.rejected);
@@ -303,7 +304,7 @@ impl State {
         let standing = row.filter(|row| row.expires_at > self.inner.clock.now());
         Ok(standing.map(|row| Approval {
             run: row.run,
-            first_run: row.first_run,
+            set: row.set,
             rows: row.rows,
             expires_at: row.expires_at,
             scan: ApprovedScan::new(Arc::clone(&self.inner.store), row.run),

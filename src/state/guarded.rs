@@ -17,16 +17,23 @@ const CHUNKS: u32 = 4;
 pub struct Approval {
     /// The guarded run that was approved.
     pub run: RunId,
-    /// A first run: `added` of every key is approved, whatever the set holds.
-    pub first_run: bool,
-    /// The run was held for its invalid rows: these are approved too.
-    pub of_invalid: bool,
+    /// What an approval of the set means beyond its rows.
+    pub set: GuardedSet,
     /// Rows in the set.
     pub rows: u64,
     /// When it ends by itself (24 h after the approval).
     pub expires_at: Timestamp,
     /// The set, in key order.
     pub scan: ApprovedScan,
+}
+
+/// What an approval of a guarded set means beyond its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GuardedSet {
+    /// A first run: `added` of every key is approved, whatever the set holds.
+    pub first_run: bool,
+    /// The run was held for its invalid rows: these are approved too.
+    pub of_invalid: bool,
 }
 
 /// A guarded set in key order, read in chunks.

@@ -7,6 +7,7 @@
 mod begin;
 mod codec;
 mod compact;
+mod count;
 mod error;
 mod facade;
 mod guarded;
@@ -24,7 +25,7 @@ mod writer;
 
 pub use error::StateError;
 pub use facade::State;
-pub use guarded::{Approval, ApprovedScan};
+pub use guarded::{Approval, ApprovedScan, GuardedSet};
 pub use open::{Access, OpenOptions};
 pub use overlay::Overlay;
 pub use owners::OwnerScan;

@@ -107,7 +107,7 @@ impl OwnerCache {
 }
 
 /// Finds owners in the pages; hashes asked in order share the pages they fall into.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct PageLookup {
     page: Option<(PageRow, Vec<(Key, ())>)>,
     /// Where the following page begins; `None` when there is none.

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 
 use super::{
-    NewSync, OwnerSpace, Request, RunClose, RunRow, RunStatus, StateError, SyncRecord, SyncUpdate, codec::PackedPage,
+    GuardedSet, NewSync, OwnerSpace, Request, RunClose, RunRow, RunStatus, StateError, SyncRecord, SyncUpdate,
+    codec::PackedPage,
 };
 use crate::model::{IntentId, Key, RunId, SyncId, Timestamp};
 
@@ -48,7 +49,7 @@ pub(crate) enum Keyed {
 }
 
 /// A row of such a table; `intent` is all zero where the table has none.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct KeyedRow {
     pub(crate) key: Key,
     pub(crate) intent: IntentId,
@@ -58,21 +59,21 @@ pub(crate) struct KeyedRow {
 /// Where a scan of such a table goes on: after this key and intent.
 pub(crate) type KeyedAfter = (Key, IntentId);
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct PageRow {
     pub(crate) id: i64,
     pub(crate) first: Vec<u8>,
     pub(crate) data: Vec<u8>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct JournalBlob {
     pub(crate) seq: i64,
     pub(crate) entries: u64,
     pub(crate) data: Vec<u8>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct IntentRow {
     pub(crate) batch: i64,
     pub(crate) send_before: Timestamp,
@@ -99,7 +100,7 @@ pub(crate) struct DirtyTotals {
 #[derive(Debug, Clone)]
 pub(crate) struct ApprovalRow {
     pub(crate) run: RunId,
-    pub(crate) first_run: bool,
+    pub(crate) set: GuardedSet,
     pub(crate) rows: u64,
     pub(crate) expires_at: Timestamp,
 }
@@ -113,7 +114,7 @@ pub(crate) enum RunFilter {
 }
 
 /// A write. Those of one commit happen together or not at all.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Write {
     PutMeta {
         name: &'static str,
@@ -231,7 +232,7 @@ pub(crate) enum Write {
     AddGuarded {
         run: RunId,
         sync: SyncId,
-        first_run: bool,
+        set: GuardedSet,
         rows: u64,
         at: Timestamp,
         chunks: Vec<Vec<u8>>,
@@ -273,6 +274,13 @@ pub(crate) enum Write {
         at: Timestamp,
         prune_before: Timestamp,
     },
+}
+
+impl std::fmt::Debug for Write {
+    /// Writes hold keys and ids of rows.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Write(..)")
+    }
 }
 
 /// A store of the state.

@@ -3,5 +3,6 @@
 mod borders;
 mod cli;
 mod config;
+mod destinations;
 mod sources;
 mod support;

@@ -12,6 +12,7 @@ use crate::{
 const WHAT: &str = "pages";
 const TOMBSTONE: u8 = 1;
 const HAS_ID: u8 = 2;
+const HAS_MATCH: u8 = 4;
 
 /// What a page holds for a key: an [`Entry`], or nothing in the owner indexes.
 pub(crate) trait PageValue: Sized + Clone + Send {
@@ -33,10 +34,14 @@ impl PageValue for () {
 impl PageValue for Entry {
     fn put(&self, out: &mut Vec<u8>) {
         let tombstone = if self.tombstone { TOMBSTONE } else { 0 };
-        out.push(tombstone | if self.record_id.is_some() { HAS_ID } else { 0 });
+        let has_match = if self.match_hash.is_some() { HAS_MATCH } else { 0 };
+        out.push(tombstone | has_match | if self.record_id.is_some() { HAS_ID } else { 0 });
         out.push(self.encoding);
         out.extend_from_slice(&self.fingerprint.to_bytes());
         put_varint(usize::try_from(self.run.0).unwrap_or(0), out);
+        if let Some(hash) = self.match_hash {
+            out.extend_from_slice(&hash.to_le_bytes());
+        }
         if let Some(id) = &self.record_id {
             put_bytes(id.as_bytes(), out);
         }
@@ -47,9 +52,10 @@ impl PageValue for Entry {
         let encoding = take_u8(bytes)?;
         let fingerprint = Fingerprint::from_bytes(take_array(bytes)?);
         let run = RunId(i64::try_from(take_varint(bytes)?).ok()?);
+        let match_hash = if flags & HAS_MATCH == 0 { None } else { Some(u64::from_le_bytes(take_array(bytes)?)) };
         let record_id =
             if flags & HAS_ID == 0 { None } else { Some(std::str::from_utf8(take_bytes(bytes)?).ok()?.into()) };
-        Some(Self { fingerprint, encoding, run, tombstone: flags & TOMBSTONE != 0, record_id })
+        Some(Self { fingerprint, encoding, run, tombstone: flags & TOMBSTONE != 0, match_hash, record_id })
     }
 
     fn is_live(&self) -> bool {
@@ -58,7 +64,7 @@ impl PageValue for Entry {
 }
 
 /// A page ready to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PackedPage {
     pub(crate) first: Vec<u8>,
     pub(crate) entries: u64,

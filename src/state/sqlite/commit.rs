@@ -127,11 +127,12 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
             let sql = "delete from quiet where sync = ? and until <= ?";
             some(c, sqlx::query(sql).bind(sync.0).bind(before.as_micros())).await
         }
-        Write::AddGuarded { run, sync, first_run, rows, at, chunks } => {
-            let sql = "insert into guarded_sets (run, sync, first_run, entries, created_at) values (?, ?, ?, ?, ?)
+        Write::AddGuarded { run, sync, set, rows, at, chunks } => {
+            let sql = "insert into guarded_sets (run, sync, first_run, of_invalid, entries, created_at)
+                       values (?, ?, ?, ?, ?, ?)
                        on conflict do update set entries = entries + excluded.entries";
-            let sql = sqlx::query(sql).bind(run.0).bind(sync.0).bind(first_run).bind(signed(rows));
-            some(c, sql.bind(at.as_micros())).await?;
+            let sql = sqlx::query(sql).bind(run.0).bind(sync.0).bind(set.first_run).bind(set.of_invalid);
+            some(c, sql.bind(signed(rows)).bind(at.as_micros())).await?;
             for chunk in chunks {
                 let sql = "insert into guarded (run, data) values (?, ?)";
                 some(c, sqlx::query(sql).bind(run.0).bind(chunk)).await?;
@@ -202,7 +203,8 @@ async fn update_sync(c: &mut SqliteConnection, id: SyncId, update: &SyncUpdate) 
                  mapping = coalesce(?4, mapping),
                  first_run_closed = coalesce(?5, first_run_closed),
                  last_ok_at = coalesce(?6, last_ok_at),
-                 paused = coalesce(?7, paused)
+                 paused = coalesce(?7, paused),
+                 last_removal_at = coalesce(?8, last_removal_at)
                where id = ?1";
     let sql = sqlx::query(sql)
         .bind(id.0)
@@ -211,7 +213,8 @@ async fn update_sync(c: &mut SqliteConnection, id: SyncId, update: &SyncUpdate) 
         .bind(update.mapping.as_ref().map(json).transpose()?)
         .bind(update.first_run_closed)
         .bind(update.last_ok_at.map(Timestamp::as_micros))
-        .bind(update.paused);
+        .bind(update.paused)
+        .bind(update.last_removal_at.map(Timestamp::as_micros));
     one(c, "sync of that id", sql).await
 }
 

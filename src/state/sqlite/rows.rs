@@ -12,7 +12,8 @@ const READ: &str = "read the state";
 
 pub(super) async fn syncs(c: &mut SqliteConnection) -> Result<Vec<SyncRecord>, StateError> {
     let rows = sqlx::query(
-        "select id, name, uuid, target, mapping, previous_mapping, first_run_closed, created_at, last_ok_at, invalid, paused
+        "select id, name, uuid, target, mapping, previous_mapping, first_run_closed, created_at, last_ok_at, invalid, paused,
+                last_removal_at
            from syncs order by name",
     )
     .fetch_all(c)
@@ -38,6 +39,7 @@ fn sync(row: &SqliteRow) -> Result<SyncRecord, sqlx::Error> {
         last_ok_at: row.try_get::<Option<i64>, _>(8)?.map(Timestamp::from_micros),
         invalid: unsigned(row, 9)?,
         paused: row.try_get(10)?,
+        last_removal_at: row.try_get::<Option<i64>, _>(11)?.map(Timestamp::from_micros),
     })
 }
 

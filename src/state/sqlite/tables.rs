@@ -6,7 +6,7 @@ use super::{failed, read::unsigned};
 use crate::{
     model::{IntentId, Key, RunId, SyncId, Timestamp},
     state::{
-        StateError,
+        GuardedSet, StateError,
         store::{ApprovalRow, DirtyTotals, Keyed, KeyedAfter, KeyedRow},
     },
 };
@@ -138,7 +138,7 @@ pub(super) async fn guarded(
 
 pub(super) async fn approval(c: &mut SqliteConnection, sync: SyncId) -> Result<Option<ApprovalRow>, StateError> {
     let row = sqlx::query(
-        "select a.run, g.first_run, g.entries, a.expires_at
+        "select a.run, g.first_run, g.of_invalid, g.entries, a.expires_at
            from approvals a join guarded_sets g on g.run = a.run where a.sync = ?",
     )
     .bind(sync.0)
@@ -148,9 +148,9 @@ pub(super) async fn approval(c: &mut SqliteConnection, sync: SyncId) -> Result<O
     let approval = |row: &SqliteRow| -> Result<ApprovalRow, sqlx::Error> {
         Ok(ApprovalRow {
             run: RunId(row.try_get(0)?),
-            first_run: row.try_get(1)?,
-            rows: unsigned(row, 2)?,
-            expires_at: Timestamp::from_micros(row.try_get(3)?),
+            set: GuardedSet { first_run: row.try_get(1)?, of_invalid: row.try_get(2)? },
+            rows: unsigned(row, 3)?,
+            expires_at: Timestamp::from_micros(row.try_get(4)?),
         })
     };
     row.as_ref().map(approval).transpose().map_err(failed(READ))

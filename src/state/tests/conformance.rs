@@ -6,8 +6,8 @@ use super::support::{Home, Run, at, begin, entry, key, member, overlay, own, put
 use crate::{
     model::{ChangeKind, Counts, Fingerprint, IntentId, InvalidCode, InvalidRow, Key, Operation},
     state::{
-        Access, End, LocalSettle, MappingRecord, MarkDirty, OwnerSpace, RunClose, RunStatus, State, StateError,
-        SyncUpdate,
+        Access, End, GuardedSet, LocalSettle, MappingRecord, MarkDirty, OwnerSpace, RunClose, RunStatus, State,
+        StateError, SyncUpdate,
     },
 };
 
@@ -286,17 +286,17 @@ async fn guarded_sets_are_approved_for_a_day() {
         .map(|number| (key(number), ChangeKind::Removed, (number % 2 == 0).then(|| Fingerprint::from_bytes([1; 16]))))
         .collect();
     for chunk in rows.chunks(1_700) {
-        state.writer().save_guarded(run.run, run.sync, false, chunk.to_vec()).await.unwrap();
+        state.writer().save_guarded(run.run, run.sync, GuardedSet::default(), chunk.to_vec()).await.unwrap();
     }
     assert!(state.approved(run.sync).await.unwrap().is_none());
     state.approve(run.run).await.unwrap();
     // Later guarded runs of the sync do not push the approved set out.
     for _ in 0..5 {
         let later = begin(&state, run.sync).await;
-        state.writer().save_guarded(later.run, run.sync, false, rows[..1].to_vec()).await.unwrap();
+        state.writer().save_guarded(later.run, run.sync, GuardedSet::default(), rows[..1].to_vec()).await.unwrap();
     }
     let mut approval = state.approved(run.sync).await.unwrap().unwrap();
-    assert_eq!((approval.run, approval.rows, approval.first_run), (run.run, 2_500, false));
+    assert_eq!((approval.run, approval.rows, approval.set), (run.run, 2_500, GuardedSet::default()));
     let mut found = Vec::new();
     while let Some(row) = approval.scan.next().await.unwrap() {
         found.push(row);
@@ -314,9 +314,18 @@ async fn an_approval_expires() {
     let state = State::open(options).await.unwrap();
     let id = sync(&state, "one").await;
     let run = begin(&state, id).await;
-    state.writer().save_guarded(run.run, id, true, vec![(key(1), ChangeKind::Added, None)]).await.unwrap();
+    state
+        .writer()
+        .save_guarded(
+            run.run,
+            id,
+            GuardedSet { first_run: true, of_invalid: false },
+            vec![(key(1), ChangeKind::Added, None)],
+        )
+        .await
+        .unwrap();
     state.approve(run.run).await.unwrap();
-    assert!(state.approved(id).await.unwrap().is_some_and(|approval| approval.first_run));
+    assert!(state.approved(id).await.unwrap().is_some_and(|approval| approval.set.first_run));
     tokio::time::advance(Duration::from_secs(24 * 3600)).await;
     assert!(state.approved(id).await.unwrap().is_none());
 }

@@ -75,6 +75,7 @@ pub(super) fn entry(value: u8) -> Entry {
         run: RunId(1),
         tombstone: false,
         record_id: None,
+        match_hash: None,
     }
 }
 

@@ -21,7 +21,7 @@ use self::{
     writes::{OpenBatch, Settled},
 };
 use super::{
-    IntentMember, LocalSettle, MarkDirty, NewIntent, OwnerSpace, Settle, StateError,
+    GuardedSet, IntentMember, LocalSettle, MarkDirty, NewIntent, OwnerSpace, Settle, StateError,
     codec::{pack_guarded, pack_intent, pack_invalid},
     store::{StateStore, Write},
 };
@@ -197,7 +197,8 @@ impl Writer {
         self.submit(vec![Write::SetInvalid { sync, run, rows, total }], 0).wait().await
     }
 
-    /// Appends changes, in key order, to the guarded set of a run. `first_run`: approval means all `added` keys.
+    /// Appends changes, in key order, to the guarded set of a run; with no change at all the set still stands for an
+    /// approval.
     ///
     /// # Errors
     /// The writer's first error.
@@ -205,12 +206,12 @@ impl Writer {
         &self,
         run: RunId,
         sync: SyncId,
-        first_run: bool,
+        set: GuardedSet,
         rows: Vec<(Key, ChangeKind, Option<Fingerprint>)>,
     ) -> Result<(), StateError> {
         let chunks = rows.chunks(GUARDED_CHUNK).map(|chunk| pack_guarded(run, chunk)).collect();
         let (rows, at) = (rows.len() as u64, self.clock.now());
-        self.submit(vec![Write::AddGuarded { run, sync, first_run, rows, at, chunks }], 0).wait().await
+        self.submit(vec![Write::AddGuarded { run, sync, set, rows, at, chunks }], 0).wait().await
     }
 
     /// Saves the limiter's recent grants and quota counters of an account, in the limiter's own bytes.

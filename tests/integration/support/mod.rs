@@ -1,5 +1,7 @@
 //! What tests need from outside the crate: database servers, files, and the binary in a workspace of its own.
 
+#![allow(clippy::expect_used, clippy::panic)] // helpers outside of `#[test]` functions fail the test that calls them
+
 mod process;
 mod servers;
 mod sim;
