@@ -1,102 +1,46 @@
 //! The command line: one file for each command, with its arguments and its printing; no logic.
 
-mod approve;
-mod check;
-mod context;
 mod demo;
 mod exit;
 mod output;
-mod plan;
-mod progress;
-mod rejected;
-mod run;
-mod runs;
 pub mod simulate;
-mod status;
-mod sync;
-mod validate;
 
-use std::path::PathBuf;
-
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::Parser;
 
 pub use exit::Exit;
 
 use crate::shutdown::Shutdown;
 
-/// Reverse ETL that accounts for every row: warehouse models to CRM and marketing APIs.
+/// Minimal until the cli branch lands.
 #[derive(Debug, Parser)]
-#[command(name = "syncline", version, max_term_width = 110)]
+#[command(name = "syncline")]
 pub struct Cli {
-    /// Folder of configuration files; may be repeated, a later folder overrides keys of an earlier one.
-    #[arg(long = "config", global = true, value_name = "DIR", default_value = "config")]
-    config: Vec<PathBuf>,
-    /// How results are printed.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
-    output: Format,
+    /// JSON
+    #[arg(long, global = true)]
+    output: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
 
-/// How results are printed on stdout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Tables and sentences.
-    Text,
-    /// One JSON document.
-    Json,
-}
-
-#[derive(Debug, Subcommand)]
+#[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Check the configuration without any network.
-    Validate,
-    /// Connect: sources, models, credentials, accounts, fields.
-    Check(check::CheckArgs),
-    /// Show what a run would do, without doing it.
-    Plan(plan::PlanArgs),
-    /// Run syncs now and wait.
-    Sync(sync::SyncArgs),
-    /// Run the daemon.
-    Run,
-    /// How every sync stands.
-    Status,
-    /// The latest runs.
-    Runs(runs::RunsArgs),
-    /// Rejected and invalid rows, and why.
-    Rejected(rejected::RejectedArgs),
-    /// Let a guarded run's changes through.
-    Approve(approve::ApproveArgs),
-    /// Serve a stand-in for a vendor's API.
-    Simulate(simulate::SimulateArgs),
-    /// The whole loop on embedded defaults, with nothing installed.
+    /// Demo
     Demo(demo::DemoArgs),
 }
 
 /// Runs one command.
 ///
 /// # Errors
-/// What stopped it; [`exit::of_error`] gives the exit code.
+/// What stopped it.
 pub async fn execute(cli: Cli, shutdown: Shutdown) -> anyhow::Result<Exit> {
-    let context = context::Context::new(cli.config, cli.output, shutdown);
     match cli.command {
-        Command::Validate => validate::execute(&context),
-        Command::Check(args) => check::execute(&context, args).await,
-        Command::Plan(args) => plan::execute(&context, args).await,
-        Command::Sync(args) => sync::execute(&context, args).await,
-        Command::Run => run::execute(&context).await,
-        Command::Status => status::execute(&context).await,
-        Command::Runs(args) => runs::execute(&context, args).await,
-        Command::Rejected(args) => rejected::execute(&context, args).await,
-        Command::Approve(args) => approve::execute(&context, args).await,
-        Command::Simulate(args) => simulate::execute(&context, args).await,
-        Command::Demo(args) => demo::execute(&context, args).await,
+        Command::Demo(args) => demo::run(args, cli.output.as_deref() == Some("json"), shutdown).await,
     }
 }
 
-impl Cli {
-    /// Whether errors are printed as JSON.
-    pub fn json(&self) -> bool {
-        self.output == Format::Json
-    }
+/// Prints an error.
+pub fn report(error: &anyhow::Error) -> std::process::ExitCode {
+    use std::io::Write as _;
+    std::io::stderr().write_all(exit::render(error).as_bytes()).ok();
+    exit::of_error(error).into()
 }
