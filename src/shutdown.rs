@@ -2,6 +2,8 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::telemetry::{event, events};
+
 /// Cancelled when the process is asked to stop. Cheap to clone.
 pub type Shutdown = tokio_util::sync::CancellationToken;
 
@@ -14,7 +16,7 @@ pub fn on_signals(shutdown: &Shutdown) {
     let shutdown = shutdown.clone();
     tokio::spawn(async move {
         let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-            tracing::error!("cannot listen for signals; only kill -9 stops this process");
+            event!(events::SIGNALS_FAILED);
             return;
         };
         for signals in 0.. {

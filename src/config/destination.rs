@@ -54,7 +54,7 @@ pub(super) fn destination(name: &str, entry: &Entry, sink: &Sink) -> Option<Dest
         Vendor::Http => {
             reader.require(&["base_url"], "\"https://api.example.com\"");
             let auth = if reader.has("token") { token(&reader) } else { Some(AuthSpec::None) };
-            (vendor::http(&reader).map(VendorSpec::Http), auth)
+            (vendor::http(&reader).map(|spec| VendorSpec::Http(Box::new(spec))), auth)
         }
     };
     let allow_private = allow_private(&reader);

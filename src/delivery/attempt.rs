@@ -1,6 +1,6 @@
 //! The one retry loop: it knows rows, waits holding nothing, and never calls an ambiguous send failed.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use crate::{
     destination::{Batch, BatchRow, Delivery, Outcome, Rejection},
@@ -14,6 +14,8 @@ use super::{batcher::part_key, context::Context, item::Item, stop::StopReason};
 const MAX_ATTEMPTS: u32 = 3;
 /// Answers "too many requests" that one request takes in one run.
 const MAX_THROTTLED: u32 = 20;
+/// Requests in a row that got no answer in all their attempts end the run.
+const MAX_GIVEN_UP: u32 = 3;
 /// First and longest wait between attempts.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(20));
 /// How long a batch in flight may still take once the daemon is asked to stop; then its rows stay dirty.
@@ -147,7 +149,10 @@ async fn sort_outcomes(
     for &row in &part.rows {
         // A row that the connector left out is a row that the answer did not name.
         match outcomes.next().unwrap_or(Outcome::Unknown) {
-            Outcome::Delivered { record_id } => end(ends, row, Fate::Delivered { record_id }),
+            Outcome::Delivered { record_id } => {
+                context.given_up.store(0, Ordering::Relaxed);
+                end(ends, row, Fate::Delivered { record_id });
+            }
             Outcome::Gone => end(ends, row, Fate::Gone),
             Outcome::Rejected(rejection) => end(ends, row, Fate::Rejected { rejection, attempts: part.attempts }),
             Outcome::Retry(rejection) => {
@@ -218,10 +223,12 @@ fn mark_ambiguous(context: &Context, ends: &mut [RowEnd], rows: &[usize]) {
 
 /// Queues another attempt after a backoff, unless attempts or the account's retry budget are spent.
 async fn try_again(context: &Context, part: Part, fault: Option<Fault>, parts: &mut Vec<Part>) {
-    if part.attempts >= MAX_ATTEMPTS || !context.account.retry_budget().withdraw() {
-        if let Some(fault) = fault {
-            context.stop.request(StopReason::of_fault(fault));
-        }
+    if part.attempts >= MAX_ATTEMPTS {
+        return give_up(context, fault);
+    }
+    if !context.account.retry_budget().withdraw() {
+        // The whole account has spent its retries: whatever is wrong, more requests do not mend it.
+        fault.into_iter().for_each(|fault| context.stop.request(StopReason::of_fault(fault)));
         return;
     }
     context.tally.add(|tally| tally.retries += 1);
@@ -235,6 +242,14 @@ async fn try_again(context: &Context, part: Part, fault: Option<Fault>, parts: &
         () = tokio::time::sleep(wait) => parts.push(part),
         () = context.shutdown.cancelled() => context.stop.request(StopReason::Shutdown),
         () = context.stop.token().cancelled() => {}
+    }
+}
+
+/// One batch without an answer may be the batch's own trouble; several in a row are the vendor's.
+fn give_up(context: &Context, fault: Option<Fault>) {
+    let in_a_row = context.given_up.fetch_add(1, Ordering::Relaxed) + 1;
+    if let Some(fault) = fault.filter(|_| in_a_row >= MAX_GIVEN_UP) {
+        context.stop.request(StopReason::of_fault(fault));
     }
 }
 

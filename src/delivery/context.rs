@@ -55,6 +55,8 @@ pub struct Context {
     pub claims: Claims,
     /// Batches of this account, of all runs, with durable intents that have not ended.
     pub ahead: Arc<AtomicU32>,
+    /// Requests in a row that got no answer in all their attempts.
+    pub given_up: AtomicU32,
     /// Why no further batch is begun.
     pub stop: Stop,
     /// What happened so far.
@@ -102,6 +104,19 @@ impl Tally {
 }
 
 impl Context {
+    /// True only in the proof harness's broken variant without intents.
+    #[cfg(feature = "sabotage")]
+    pub(super) const fn skips_intents(&self) -> bool {
+        self.sabotage.no_intents
+    }
+
+    /// Intents are never skipped.
+    #[cfg(not(feature = "sabotage"))]
+    #[allow(clippy::unused_self, reason = "the broken variant looks at itself")]
+    pub(super) const fn skips_intents(&self) -> bool {
+        false
+    }
+
     /// The account's grants to save with a batch's intents. The requests of batches that are written ahead count as made:
     /// after a crash nobody knows which of them were.
     pub(super) fn saved_grants(&self, send_before: Timestamp) -> Vec<(String, Vec<u8>)> {

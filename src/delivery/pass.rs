@@ -27,6 +27,8 @@ use super::{
 /// Intents are good for this long: a batch not begun by then gets new ones, so that after a crash the time of the last
 /// possible attempt is known.
 const INTENT_LIFE: Duration = Duration::from_secs(60);
+/// Names a batch whose intents were left out on purpose ([`Context::skips_intents`]).
+pub(super) const NO_INTENT: i64 = -1;
 /// Rows that clashed and are tried once more at the end; further ones are rejected at once.
 const MAX_CLASHED: usize = 10_000;
 
@@ -170,7 +172,7 @@ async fn intend(context: &Context, formed: Formed) -> Result<Intended, StateErro
             .collect::<Result<_, _>>()?,
         grants: context.saved_grants(send_before),
     };
-    let batch = context.state.writer().intend(intent).await?;
+    let batch = if context.skips_intents() { NO_INTENT } else { context.state.writer().intend(intent).await? };
     Ok(Intended { batch, items: formed.items, idempotency, send_before })
 }
 

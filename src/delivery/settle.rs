@@ -14,6 +14,7 @@ use super::{
     context::Context,
     item::Item,
     mask::mask,
+    pass::NO_INTENT,
     stop::StopReason,
 };
 
@@ -41,16 +42,31 @@ pub(super) async fn settle(
 ) -> Result<Aftermath, StateError> {
     let mut aftermath = Aftermath::default();
     let mut rows = Vec::with_capacity(items.len());
+    let keys: Vec<Key> =
+        if batch == NO_INTENT { items.iter().map(|item| item.key.clone()).collect() } else { Vec::new() };
     for (position, (item, row_end)) in items.into_iter().zip(ends).enumerate() {
         let intent = IntentId { batch, position: u32::try_from(position).unwrap_or(u32::MAX) };
         let loaded = item.loaded.clone();
         let end = end_of(context, item, row_end, intent, last_try, &mut aftermath).await?;
         rows.push(SettleRow { position: intent.position, loaded, end });
     }
+    if batch == NO_INTENT {
+        settle_unnoted(context, keys, rows);
+        return Ok(aftermath);
+    }
     // Not awaited: the writer records it with the next group, and a failure stops the next intent.
     drop(context.state.writer().settle(Settle { batch, rows }));
     judge_rejects(context);
     Ok(aftermath)
+}
+
+/// The proof harness's broken variant: without intents only acknowledged rows leave a trace.
+fn settle_unnoted(context: &Context, keys: Vec<Key>, rows: Vec<SettleRow>) {
+    let settled = keys.into_iter().zip(rows).filter_map(|(key, SettleRow { loaded, end, .. })| match end {
+        End::Put { .. } | End::Remove { .. } => Some(LocalSettle { key, loaded, end }),
+        End::Rejected { .. } | End::Undelivered { .. } | End::Unsent => None,
+    });
+    drop(context.state.writer().settle_local(context.sync, context.epoch, settled.collect()));
 }
 
 async fn end_of(

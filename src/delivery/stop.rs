@@ -41,7 +41,7 @@ pub enum StopReason {
 
 impl StopReason {
     /// What a fault that ends the run means.
-    pub(super) fn of_fault(fault: Fault) -> Self {
+    pub fn of_fault(fault: Fault) -> Self {
         match fault.kind {
             FaultKind::QuotaSpent { until } => Self::Quota { until },
             FaultKind::Held(state) => Self::Hold(state),

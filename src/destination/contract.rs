@@ -51,7 +51,7 @@ pub trait Destination: Send + Sync {
     /// A [`Fault`] of a request.
     async fn lookup(&self, account: &Account, query: &Lookup) -> Result<Vec<Found>, Fault>;
 
-    /// One logical attempt to write a batch that respects [`Capabilities::limits`].
+    /// One logical attempt to write a batch that respects [`Capabilities::max_rows`] and [`Capabilities::max_bytes`].
     ///
     /// # Errors
     /// A [`Fault`] that concerns the batch as a whole.

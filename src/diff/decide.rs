@@ -46,7 +46,8 @@ fn decide_present(row: &Row, held: &Held, context: &Context) -> Decision {
         resend,
         counts_for_guard: !(resend || refused || acknowledged),
         loaded: loaded(held),
-        find_first: find_first(held, record_id, agrees),
+        id_from_mark: id_from_mark(held),
+        find_first: find_first(held, agrees),
         reform: reform(held, |mark| {
             agrees(mark) && mark.operation == operation && mark.record_id.as_deref() == record_id
         }),
@@ -83,8 +84,9 @@ fn decide_absent(held: &Held, context: &Context) -> Decision {
         resend: held.dirty.iter().any(agrees),
         counts_for_guard: true,
         loaded: loaded(held),
-        find_first: if operation.is_some() { find_first(held, record_id, |_| false) } else { Vec::new() },
+        find_first: if operation.is_some() { find_first(held, |_| false) } else { Vec::new() },
         reform: reform(held, |mark| agrees(mark) && mark.record_id.as_deref() == record_id),
+        id_from_mark: id_from_mark(held),
         record_id: record_id.map(Into::into),
     })
 }
@@ -98,6 +100,7 @@ impl Planned {
             counts_for_guard: true,
             loaded: Vec::new(),
             record_id: None,
+            id_from_mark: false,
             find_first: Vec::new(),
             reform: None,
         }
@@ -117,8 +120,15 @@ fn may_stand(held: &Held) -> bool {
 
 /// The vendor's record id: the entry's, else that of the newest mark that has one.
 fn known_id(held: &Held) -> Option<&str> {
-    let entry = held.entry.as_ref().and_then(|entry| entry.record_id.as_deref());
-    entry.or_else(|| newest_first(held).into_iter().find_map(|mark| mark.record_id.as_deref()))
+    entry_id(held).or_else(|| newest_first(held).into_iter().find_map(|mark| mark.record_id.as_deref()))
+}
+
+fn entry_id(held: &Held) -> Option<&str> {
+    held.entry.as_ref().and_then(|entry| entry.record_id.as_deref())
+}
+
+fn id_from_mark(held: &Held) -> bool {
+    entry_id(held).is_none() && known_id(held).is_some()
 }
 
 fn loaded(held: &Held) -> Vec<IntentId> {
@@ -160,8 +170,8 @@ fn late_until(
 }
 
 /// Sealed match values of unanswered operations that sent something else than what is to be sent now.
-fn find_first(held: &Held, record_id: Option<&str>, agrees: impl Fn(&DirtyMark) -> bool) -> Vec<Box<[u8]>> {
-    if record_id.is_some() {
+fn find_first(held: &Held, agrees: impl Fn(&DirtyMark) -> bool) -> Vec<Box<[u8]>> {
+    if entry_id(held).is_some() {
         return Vec::new();
     }
     let unanswered = newest_first(held).into_iter().filter(|mark| mark.ambiguous_at.is_some() && !agrees(mark));

@@ -109,7 +109,10 @@ pub struct Planned {
     pub loaded: Vec<IntentId>,
     /// The vendor's record id: then it is the address.
     pub record_id: Option<Box<str>>,
-    /// Sealed match values of unanswered operations whose record id is not known, newest first. Where such a value is
+    /// The id is that of an unanswered operation, not of the entry. The record may be another key's (an interrupted
+    /// takeover whose owner is back), so it is an address only if the owner index gives it to no other key.
+    pub id_from_mark: bool,
+    /// Sealed match values of unanswered operations of a key whose entry has no record id, newest first. Where such a value is
     /// not the record's present one, the record is to be found by it before anything is sent.
     pub find_first: Vec<Box<[u8]>>,
     /// The batch to form again, with the same idempotency key, if all its members still want the same.
@@ -134,6 +137,7 @@ impl fmt::Debug for Planned {
             .field("counts_for_guard", &self.counts_for_guard)
             .field("loaded", &self.loaded)
             .field("has_id", &self.record_id.is_some())
+            .field("id_from_mark", &self.id_from_mark)
             .field("find_first", &self.find_first.len())
             .field("reform", &self.reform)
             .finish()

@@ -14,14 +14,15 @@ pub enum Standing {
         kind: ChangeKind,
         /// The keyed hashes of what it claims.
         claims: Vec<u64>,
-        /// Its own record's id is known, so it is addressed by id.
+        /// Its entry has a record id: it has a record of its own. An id that only a dirty mark names does not count, for
+        /// it may be that of the record which is to be taken over.
         has_record: bool,
     },
     /// A row that waits; it claims too.
     Waiting {
         /// The keyed hashes of what it claims.
         claims: Vec<u64>,
-        /// Its own record's id is known.
+        /// Its entry has a record id.
         has_record: bool,
     },
     /// An invalid row. Its key is present and keeps what it owns.
@@ -97,7 +98,7 @@ pub struct Claim {
     pub key: Key,
     /// How it is counted so far.
     pub was: Was,
-    /// Its own record's id is known.
+    /// Its entry has a record id.
     pub has_record: bool,
 }
 

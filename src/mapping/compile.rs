@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{MappingError, cast};
 use crate::model::{
-    FieldPath, Schema, Value, encode_field, nearest,
+    FieldPath, Schema, Value, encode_field, nearest, put_bytes,
     spec::{Cast, Constant, FieldSource, StarSpec, SyncSpec, WhenNull},
 };
 
@@ -24,7 +24,17 @@ pub struct Mapping {
 #[derive(Debug, Clone)]
 pub(super) struct Bound {
     pub(super) name: String,
+    /// The name as it begins each field of a record.
+    pub(super) head: Vec<u8>,
     pub(super) source: BoundSource,
+}
+
+impl Bound {
+    fn new(name: &str, source: BoundSource) -> Self {
+        let mut head = Vec::new();
+        put_bytes(name.as_bytes(), &mut head);
+        Self { name: name.to_owned(), head, source }
+    }
 }
 
 /// Where a bound field's value comes from.
@@ -155,7 +165,7 @@ impl Compiler<'_> {
                 FieldSource::Column { column, cast } => self.column(&field.name, column, *cast, field.when_null),
             };
             if let Some(source) = source {
-                self.fields.insert(field.name.clone(), Bound { name: field.name.clone(), source });
+                self.fields.insert(field.name.clone(), Bound::new(&field.name, source));
             }
         }
     }
@@ -205,7 +215,8 @@ impl Compiler<'_> {
                 continue;
             }
             if let Some(source) = self.column(&name, &column.name, None, star.when_null) {
-                self.fields.insert(name.clone(), Bound { name, source });
+                let bound = Bound::new(&name, source);
+                self.fields.insert(name, bound);
             }
         }
     }

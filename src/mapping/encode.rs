@@ -5,7 +5,7 @@ use super::{
     compile::{Bound, BoundSource},
 };
 use crate::model::{
-    InvalidCode, MAX_RECORD_BYTES, RowRef, Unrepresentable, Value, ValueProblem, encode_field,
+    InvalidCode, MAX_RECORD_BYTES, RowRef, Unrepresentable, Value, ValueProblem, encode_value,
     spec::{Cast, WhenNull},
 };
 
@@ -83,7 +83,8 @@ impl Bound {
         if is_match && is_empty(value) {
             return Err(self.invalid(InvalidCode::NullMatch, "the match value is empty"));
         }
-        encode_field(&self.name, value, out).map_err(|problem| self.invalid(problem_code(problem), problem.to_string()))
+        out.extend_from_slice(&self.head);
+        encode_value(value, out).map_err(|problem| self.invalid(problem_code(problem), problem.to_string()))
     }
 
     #[cold]

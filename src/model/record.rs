@@ -89,23 +89,32 @@ fn tagged(tag: u8, payload: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Writes a decimal without leading zeros, trailing fraction zeros or a negative zero: `-007.50` becomes `-7.5`.
+/// Works on bytes: a mapping writes tens of millions of these a run.
 fn encode_decimal(text: &str, out: &mut Vec<u8>) {
-    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
-    let whole = if whole.is_empty() { "0" } else { whole };
-    let negative = negative && !(whole == "0" && fraction.is_empty());
-    let dot = usize::from(!fraction.is_empty());
+    let (mut negative, mut digits) = match text.as_bytes() {
+        [b'-', rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    if digits.contains(&b'.') {
+        while let [rest @ .., b'0'] = digits {
+            digits = rest;
+        }
+        if let [rest @ .., b'.'] = digits {
+            digits = rest;
+        }
+    }
+    while let [b'0', rest @ ..] = digits {
+        digits = rest;
+    }
+    let zero: &[u8] = if matches!(digits, [] | [b'.', ..]) { b"0" } else { b"" };
+    negative &= !digits.is_empty();
     out.push(NUMBER);
-    put_varint(usize::from(negative) + whole.len() + dot + fraction.len(), out);
+    put_varint(usize::from(negative) + zero.len() + digits.len(), out);
     if negative {
         out.push(b'-');
     }
-    out.extend_from_slice(whole.as_bytes());
-    if dot == 1 {
-        out.push(b'.');
-        out.extend_from_slice(fraction.as_bytes());
-    }
+    out.extend_from_slice(zero);
+    out.extend_from_slice(digits);
 }
 
 /// Appends a length-prefixed byte string.

@@ -11,6 +11,7 @@ use crate::{
 
 const RESEND: u8 = 1;
 const COUNTS: u8 = 2;
+const ID_FROM_MARK: u8 = 4;
 const NO_OPERATION: u8 = u8::MAX;
 
 pub(super) fn put_row(row: &PlanRow, out: &mut Vec<u8>) {
@@ -64,7 +65,12 @@ fn take_entry(bytes: &mut &[u8]) -> Option<Entry> {
 fn put_planned(planned: &Planned, out: &mut Vec<u8>) {
     out.push(planned.kind.code());
     out.push(planned.operation.map_or(NO_OPERATION, Operation::code));
-    out.push(if planned.resend { RESEND } else { 0 } | if planned.counts_for_guard { COUNTS } else { 0 });
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    out.push(
+        flag(planned.resend, RESEND)
+            | flag(planned.counts_for_guard, COUNTS)
+            | flag(planned.id_from_mark, ID_FROM_MARK),
+    );
     put_varint(planned.loaded.len(), out);
     for intent in &planned.loaded {
         put_intent(*intent, out);
@@ -93,6 +99,7 @@ fn take_planned(bytes: &mut &[u8]) -> Option<Planned> {
         operation,
         resend: flags & RESEND != 0,
         counts_for_guard: flags & COUNTS != 0,
+        id_from_mark: flags & ID_FROM_MARK != 0,
         loaded: take_list(bytes, take_intent)?,
         record_id: take_id(bytes)?,
         find_first: take_list(bytes, |bytes| take_bytes(bytes).map(Into::into))?,

@@ -75,15 +75,15 @@ impl Rule {
         }
     }
 
-    const fn holds(self) -> Held {
-        let none = Held { added: false, changed: false, removed: false };
+    const fn holds(self) -> HeldKinds {
+        let none = HeldKinds { added: false, changed: false, removed: false };
         match self {
             Self::FirstRun | Self::Empty | Self::MaxInvalid | Self::MaxInvalidRows => {
-                Held { added: true, changed: true, removed: true }
+                HeldKinds { added: true, changed: true, removed: true }
             }
-            Self::MaxRemoved | Self::MaxRemovedDay | Self::MaxRemovedRows => Held { removed: true, ..none },
-            Self::MaxChanged | Self::MaxChangedRows => Held { changed: true, ..none },
-            Self::MaxAdded | Self::MaxAddedRows => Held { added: true, ..none },
+            Self::MaxRemoved | Self::MaxRemovedDay | Self::MaxRemovedRows => HeldKinds { removed: true, ..none },
+            Self::MaxChanged | Self::MaxChangedRows => HeldKinds { changed: true, ..none },
+            Self::MaxAdded | Self::MaxAddedRows => HeldKinds { added: true, ..none },
         }
     }
 }
@@ -118,7 +118,7 @@ pub struct Trip {
 
 /// The kinds of change that are held. Approved changes are never held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Held {
+pub struct HeldKinds {
     /// Additions.
     pub added: bool,
     /// Changes.
@@ -127,7 +127,7 @@ pub struct Held {
     pub removed: bool,
 }
 
-impl Held {
+impl HeldKinds {
     /// Whether changes of this kind are held.
     pub const fn holds(self, kind: ChangeKind) -> bool {
         match kind {
@@ -152,7 +152,7 @@ pub struct Verdict {
     /// The rules that tripped, in the order of [`Rule`].
     pub tripped: Vec<Trip>,
     /// The kinds that are held.
-    pub held: Held,
+    pub held: HeldKinds,
 }
 
 const APPROVE: &str = "look at the model; if this is meant, `syncline approve` the run";
@@ -164,7 +164,7 @@ pub fn judge(spec: &GuardSpec, first_run: FirstRun, measured: &Measured) -> Verd
     tripped.extend(empty(spec, measured));
     tripped.extend(shares(spec, measured));
     tripped.extend(caps(spec, measured));
-    let held = tripped.iter().fold(Held::default(), |held, trip: &Trip| held.and(trip.rule.holds()));
+    let held = tripped.iter().fold(HeldKinds::default(), |held, trip: &Trip| held.and(trip.rule.holds()));
     Verdict { tripped, held }
 }
 

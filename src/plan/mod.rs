@@ -10,9 +10,9 @@ mod row;
 
 pub use annotations::{AnnotationReader, Annotations};
 pub use approvals::{Approved, ApprovedWriter};
-pub use guard::{Held, Limit, Measured, Rule, Trip, Verdict, judge};
+pub use guard::{HeldKinds, Limit, Measured, Rule, Trip, Verdict, judge};
 pub use ownership::{OwnershipBuilder, OwnershipResolver};
-pub use reader::{Judged, Plan, PlanItem, PlanReader, PlanWriter};
+pub use reader::{Plan, PlanItem, PlanReader, PlanWriter};
 pub use row::PlanRow;
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Plan {
 
     /// Whether the diff pass planned removals.
     pub fn has_removals(&self) -> bool {
-        self.removals.len() > 0
+        !self.removals.is_empty()
     }
 
     /// What ownership found, in key order.
@@ -98,20 +98,6 @@ impl Plan {
     /// The planned removals in key order.
     pub fn removals(&self) -> PlanReader {
         self.reader(&self.removals)
-    }
-
-    /// Counts what the guard judges, by reading the plan once.
-    ///
-    /// # Errors
-    /// [`SpoolError`] when a file cannot be read.
-    pub fn judged(&self) -> Result<Judged, SpoolError> {
-        let mut judged = Judged::default();
-        for mut reader in [self.upserts(), self.removals()] {
-            while let Some(item) = reader.next()? {
-                judged.count(&item);
-            }
-        }
-        Ok(judged)
     }
 
     fn reader(&self, spool: &Spool) -> PlanReader {
@@ -178,61 +164,6 @@ impl PlanReader {
                 Some((next, _)) if next < key => self.ahead = None,
                 Some((next, _)) if next == key => return Ok(self.ahead.take().map(|(_, annotation)| annotation)),
                 Some(_) | None => return Ok(None),
-            }
-        }
-    }
-}
-
-/// Planned changes by kind, and those of them that the guard judges.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Judged {
-    /// Planned additions (P6).
-    pub added: u64,
-    /// Planned changes (P6).
-    pub changed: u64,
-    /// Planned removals (P6).
-    pub removed: u64,
-    /// Additions that the guard judges.
-    pub judged_added: u64,
-    /// Changes that the guard judges.
-    pub judged_changed: u64,
-    /// Removals that the guard judges.
-    pub judged_removed: u64,
-    /// Planned removals that are approved.
-    pub approved_removed: u64,
-    /// Planned upserts that ownership found to be invalid.
-    pub invalid: u64,
-    /// Planned upserts that ownership makes wait.
-    pub waiting: u64,
-    /// Planned removals that ownership makes wait.
-    pub waiting_removals: u64,
-}
-
-impl Judged {
-    /// Counts one row of the plan; those that ownership took out are not planned.
-    pub const fn count(&mut self, item: &PlanItem) {
-        if !item.is_planned() {
-            match (&item.annotation, item.row.planned.kind) {
-                (Some(Annotation::Waits { .. }), ChangeKind::Removed) => self.waiting_removals += 1,
-                (Some(Annotation::Waits { .. }), _) => self.waiting += 1,
-                (_, _) => self.invalid += 1,
-            }
-            return;
-        }
-        let judged = item.row.planned.counts_for_guard && !item.approved;
-        match item.row.planned.kind {
-            ChangeKind::Added => {
-                self.added += 1;
-                self.judged_added += judged as u64;
-            }
-            ChangeKind::Changed => {
-                self.changed += 1;
-                self.judged_changed += judged as u64;
-            }
-            ChangeKind::Removed => {
-                self.removed += 1;
-                self.judged_removed += judged as u64;
-                self.approved_removed += item.approved as u64;
             }
         }
     }

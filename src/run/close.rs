@@ -70,6 +70,7 @@ impl Ended<'_, '_> {
         let update = SyncUpdate {
             first_run_closed: (whole && outcome.verdict.tripped.is_empty()).then_some(true),
             last_ok_at: ended_well.then_some(now),
+            mapping: Some(self.run.mapping.clone()),
             last_removal_at: (counts.removed > 0 && counts.delivered + counts.skipped > 0).then_some(now),
             ..SyncUpdate::default()
         };
@@ -201,7 +202,13 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn failed_report(name: &str, error: &RunError) -> RunReport {
-    let status = if error.is_refusal() { RunStatus::Refused } else { RunStatus::Failed };
+    let status = if matches!(error, RunError::Stopped) {
+        RunStatus::Interrupted
+    } else if error.is_refusal() {
+        RunStatus::Refused
+    } else {
+        RunStatus::Failed
+    };
     RunReport::new(name, None, status).because(chain(error), error.hint())
 }
 

@@ -62,7 +62,7 @@ impl Engine {
         destination::check_sync(spec, sync).map_err(|problem| RunError::Connector {
             destination: spec.name.clone(),
             reason: format!("sync `{}`: {problem}", sync.name),
-            hint: problem.hint.clone(),
+            hint: problem.hint,
         })?;
         Ok(Arc::from(destination::open(spec).map_err(|error| unusable(spec, &error))?))
     }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use crate::{
     delivery::{self, Context, Item, Settles},
     diff::Annotation,
-    model::{ChangeKind, Entry, Fingerprint, Key, Operation, RecordRef, SyncId},
-    plan::{Plan, PlanItem, Verdict},
+    model::{Entry, Key, Operation, RecordRef, SyncId},
+    plan::{Plan, PlanItem, PlanRow, Verdict},
     spool::SpoolError,
     state::{LocalSettle, OwnerSpace, State},
 };
@@ -33,9 +33,6 @@ pub(super) struct Outgoing<'a> {
     /// Makes the match fields of a removed key, for connectors without record ids.
     pub(super) key_record: KeyRecord,
 }
-
-/// What was held back by the guard, for the guarded set.
-pub(super) type Guarded = Vec<(Key, ChangeKind, Option<Fingerprint>)>;
 
 impl Outgoing<'_> {
     /// Delivers upserts, waits until they are settled, then delivers removals.
@@ -70,9 +67,14 @@ impl Outgoing<'_> {
         place(item, self.withheld) == Place::Planned && !held(self.verdict, item)
     }
 
+    /// The record's id: what was found out about it, else what the plan says.
+    fn address(&self, row: &PlanRow) -> Option<Box<str>> {
+        self.resolved.get(&row.key).cloned().unwrap_or_else(|| row.planned.record_id.clone())
+    }
+
     fn upsert(&self, plan_item: PlanItem) -> Item {
         let PlanItem { row, annotation, .. } = plan_item;
-        let found = self.resolved.get(&row.key).cloned().flatten();
+        let known = self.address(&row);
         let (takes_over, taken_id) = match annotation {
             Some(Annotation::TakesOver { from, record_id }) => (Some(from), record_id),
             Some(
@@ -83,7 +85,7 @@ impl Outgoing<'_> {
             )
             | None => (None, None),
         };
-        let record_id = row.planned.record_id.or(found).or(taken_id);
+        let record_id = known.or(taken_id);
         let operation = if record_id.is_some() { Operation::Update } else { Operation::Upsert };
         Item {
             size: self.context.destination.encoded_len(&self.context.object, RecordRef::new(&row.record)),
@@ -155,14 +157,14 @@ impl Outgoing<'_> {
 
     fn removal(&self, plan_item: PlanItem) -> Item {
         let row = plan_item.row;
-        let found = self.resolved.get(&row.key).cloned().flatten();
+        let record_id = self.address(&row);
         let record = self.key_record.join(&row.key, row.record);
         Item {
             size: self.context.destination.encoded_len(&self.context.object, RecordRef::new(&record)),
             operation: row.planned.operation.unwrap_or(Operation::Delete),
             fingerprint: None,
             record: Bytes::from(record),
-            record_id: row.planned.record_id.or(found),
+            record_id,
             match_hash: None,
             loaded: row.planned.loaded,
             batch_key: row.planned.reform.map(|reform| reform.key),

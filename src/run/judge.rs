@@ -33,6 +33,8 @@ pub(super) struct ToFind {
     pub(super) key: Key,
     pub(super) removal: bool,
     pub(super) sealed: Vec<Box<[u8]>>,
+    /// A record id that only an unanswered operation names: its record may be another key's.
+    pub(super) unproven_id: Option<Box<str>>,
 }
 
 /// What the guard needs to know of the sync and its snapshot.
@@ -59,7 +61,7 @@ impl Basis<'_> {
                 feed_owners(self.state, self.record.id, &mut resolver).await?;
             }
             let annotations = resolver.finish()?;
-            tally.owned(annotations.invalid_unchanged(), annotations.invalid_waiting());
+            tally.owned(annotations.invalid_unchanged(), annotations.invalid_waiting())?;
             list_conflicts(&annotations, &mut invalid)?;
             plan.annotate(annotations);
         }
@@ -82,8 +84,8 @@ impl Basis<'_> {
         while let Some((key, kind, _)) = approved.scan.next().await? {
             writer.push(&key, kind)?;
         }
-        plan.approve(writer.finish(approved.first_run)?);
-        Ok(Approval { standing: true, first_run: approved.first_run, of_invalid: approved.of_invalid })
+        plan.approve(writer.finish(approved.set.first_run)?);
+        Ok(Approval { standing: true, first_run: approved.set.first_run, of_invalid: approved.set.of_invalid })
     }
 
     async fn measured(&self, tally: &Tally, approval: Approval) -> Result<Measured, RunError> {
@@ -136,11 +138,13 @@ fn list_conflicts(annotations: &crate::plan::Annotations, invalid: &mut Vec<Inva
 }
 
 fn needs_finding(item: PlanItem) -> Option<ToFind> {
-    let wanted = item.is_planned() && !item.row.planned.find_first.is_empty();
+    let planned = &item.row.planned;
+    let wanted = item.is_planned() && (planned.id_from_mark || !planned.find_first.is_empty());
     wanted.then(|| ToFind {
         removal: item.row.planned.kind == ChangeKind::Removed,
         key: item.row.key,
         sealed: item.row.planned.find_first,
+        unproven_id: item.row.planned.record_id.filter(|_| item.row.planned.id_from_mark),
     })
 }
 
@@ -167,10 +171,12 @@ impl Tally {
     }
 
     /// Keys outside the plan that turned out to be part of a colliding group.
-    fn owned(&mut self, unchanged: u64, waiting: u64) {
-        self.counts.unchanged -= unchanged;
-        self.counts.waiting -= waiting;
+    fn owned(&mut self, unchanged: u64, waiting: u64) -> Result<(), RunError> {
+        let rest = self.counts.unchanged.checked_sub(unchanged).zip(self.counts.waiting.checked_sub(waiting));
+        let broken = || RunError::Accounting("the owner index names keys that no row has".to_owned());
+        (self.counts.unchanged, self.counts.waiting) = rest.ok_or_else(broken)?;
         self.counts.invalid += unchanged + waiting;
+        Ok(())
     }
 
     fn count(&mut self, item: &PlanItem) {

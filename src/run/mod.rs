@@ -6,6 +6,7 @@ mod connection;
 mod deliver;
 mod engine;
 mod error;
+mod guarded;
 mod judge;
 mod keyed;
 mod pending;

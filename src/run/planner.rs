@@ -12,6 +12,7 @@ use crate::{
         spec::{OnRemoved, SyncSpec},
     },
     plan::{OwnershipBuilder, OwnershipResolver, Plan, PlanRow, PlanWriter},
+    shutdown::Shutdown,
     source::RowStream,
     spool::SpoolError,
     state::Overlay,
@@ -65,12 +66,18 @@ impl Planner<'_> {
         self,
         mut rows: RowStream,
         overlay: Overlay,
+        shutdown: &Shutdown,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Passed, RunError> {
         let mut pass = Pass::new(self, overlay).await?;
         let mut neighbours = Neighbours::new();
         let mut spare = Some(PendingRow::default());
-        while let Some(batch) = rows.next().await? {
+        loop {
+            let batch = tokio::select! {
+                batch = rows.next() => batch?,
+                () = shutdown.cancelled() => return Err(RunError::Stopped),
+            };
+            let Some(batch) = batch else { break };
             for row in batch.rows() {
                 let mut pending = spare.take().unwrap_or_default();
                 if !pass.load(row, &mut pending) {
@@ -216,8 +223,8 @@ impl<'a> Pass<'a> {
             return Ok(());
         }
         let claims = self.claims(record);
-        let standing =
-            Standing::Planned { kind: planned.kind, claims: claims.clone(), has_record: planned.record_id.is_some() };
+        let has_record = planned.record_id.is_some() && !planned.id_from_mark;
+        let standing = Standing::Planned { kind: planned.kind, claims: claims.clone(), has_record };
         self.note(&key, &standing)?;
         let plan_row = PlanRow {
             key,

@@ -70,7 +70,7 @@ impl Engine {
         let record = known.unwrap_or_else(|| stranger(sync, prepared.target(spec)));
         let rows = prepared.source.read(&prepared.query, &prepared.schema);
         let overlay = self.state().overlay(record.id);
-        let passed = self.planner(&prepared, &record).pass(rows, overlay, progress).await?;
+        let passed = self.planner(&prepared, &record).pass(rows, overlay, &self.parts.shutdown, progress).await?;
         let entries = if first_run { 0 } else { self.state().standing(record.id).await?.entries };
         let basis = Basis {
             sync,

@@ -35,6 +35,13 @@ pub(super) async fn resolve(
     to_find: &[ToFind],
 ) -> Result<Resolved, RunError> {
     let mut resolved: Resolved = to_find.iter().map(|find| (find.key.clone(), None)).collect();
+    for find in to_find {
+        if let Some(id) = &find.unproven_id
+            && !owned_by_another(context, &find.key, id).await?
+        {
+            resolved.insert(find.key.clone(), Some(id.clone()));
+        }
+    }
     if to_find.is_empty() || context.destination.capabilities().lookup == LookupKind::None {
         return Ok(resolved);
     }

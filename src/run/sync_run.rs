@@ -8,8 +8,7 @@ use crate::{
     delivery::{Claims, Context, Stop, StopReason, Tally},
     diff,
     model::{Counts, spec::SyncSpec},
-    plan::PlanItem,
-    state::{BegunRun, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
+    state::{BegunRun, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
 };
 
@@ -17,8 +16,9 @@ use super::{
     Connected, Engine, RunError, RunReport,
     claims::MatchHasher,
     close::Ended,
-    deliver::{Guarded, Outgoing, held, settle_outside_plan},
-    judge::{Basis, Judged, Place, place},
+    deliver::{Outgoing, settle_outside_plan},
+    guarded,
+    judge::{Basis, Judged},
     planner::{Passed, Planner},
     prepare::Prepared,
     report::{Durations, millis},
@@ -27,8 +27,6 @@ use super::{
 
 /// On SQLite the lock stands for the lease, so there is one epoch.
 const EPOCH: i64 = 1;
-/// Guarded changes in one write.
-const CHUNK: usize = 1_000;
 
 /// What started a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +59,8 @@ pub(super) struct Run<'a> {
     pub(super) started: Instant,
     /// The sync's run before this one was guarded.
     pub(super) guarded_before: bool,
+    /// The mapping of this run.
+    pub(super) mapping: MappingRecord,
 }
 
 /// What a run came to before it is closed.
@@ -116,6 +116,7 @@ impl Engine {
         };
         let before = self.state().runs(Some(record.id), 1).await?;
         let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
+        let mapping = prepared.mapping_record(&self.state().installation_hasher());
         let begun = self.state().begin_run(record.id, trigger.name()).await?;
         event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name());
         if begun.recovered.dirty_marks > 0 || begun.recovered.interrupted_runs > 0 {
@@ -127,7 +128,7 @@ impl Engine {
                 dirty = begun.recovered.dirty_marks
             );
         }
-        Ok((Run { engine: self, sync, record, begun, started, guarded_before }, prepared))
+        Ok((Run { engine: self, sync, record, begun, started, guarded_before, mapping }, prepared))
     }
 
     async fn register(&self, prepared: &Prepared<'_>) -> Result<SyncRecord, RunError> {
@@ -149,7 +150,7 @@ impl Run<'_> {
         let judging = Instant::now();
         let (passed, local) = split_local(passed);
         let judged = self.basis().judge(passed).await?;
-        let guarded = self.save_guarded(&judged).await?;
+        let guarded = guarded::save(self.state(), self.record.id, self.begun.run, &judged).await?;
         durations.judge_ms = millis(judging.elapsed());
         self.log_plan(&judged, durations);
         let counts = Counts { guarded, ..judged.counts };
@@ -178,7 +179,8 @@ impl Run<'_> {
     async fn pass(&self, prepared: &Prepared<'_>, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<Passed, RunError> {
         let rows = prepared.source.read(&prepared.query, &prepared.schema);
         let planner = self.engine.planner(prepared, &self.record);
-        planner.pass(rows, self.state().overlay(self.record.id), progress).await
+        let shutdown = &self.engine.parts.shutdown;
+        planner.pass(rows, self.state().overlay(self.record.id), shutdown, progress).await
     }
 
     fn state(&self) -> &State {
@@ -194,36 +196,6 @@ impl Run<'_> {
             now: self.engine.parts.clock.now(),
             spool_dir: &self.engine.parts.spool_dir,
         }
-    }
-
-    /// Keeps the changes that the guard holds, for an approval, and counts them.
-    async fn save_guarded(&self, judged: &Judged) -> Result<u64, RunError> {
-        if judged.verdict.tripped.is_empty() {
-            return Ok(0);
-        }
-        let first_run = judged.verdict.tripped.iter().any(|trip| trip.rule == crate::plan::Rule::FirstRun);
-        let (mut rows, mut total): (Guarded, u64) = (Vec::new(), 0);
-        for mut reader in [judged.plan.upserts(), judged.plan.removals()] {
-            while let Some(item) = reader.next()? {
-                let PlanItem { row, .. } = &item;
-                if place(&item, judged.withheld) == Place::Planned && held(&judged.verdict, &item) {
-                    rows.push((row.key.clone(), row.planned.kind, row.fingerprint));
-                    total += 1;
-                }
-                if rows.len() >= CHUNK {
-                    self.write_guarded(first_run, std::mem::take(&mut rows)).await?;
-                }
-            }
-            self.write_guarded(first_run, std::mem::take(&mut rows)).await?;
-        }
-        Ok(total)
-    }
-
-    async fn write_guarded(&self, first_run: bool, rows: Guarded) -> Result<(), RunError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        Ok(self.state().writer().save_guarded(self.begun.run, self.record.id, first_run, rows).await?)
     }
 
     fn log_plan(&self, judged: &Judged, durations: Durations) {
@@ -254,12 +226,24 @@ impl Run<'_> {
 
     async fn deliver(&self, prepared: &Prepared<'_>, judged: &Judged, outcome: &mut Outcome) -> Result<(), RunError> {
         let spec = self.engine.destination(self.sync)?;
-        let connected = self.engine.connect(spec, prepared.destination.as_ref()).await?;
+        let connected = match self.engine.connect(spec, prepared.destination.as_ref()).await {
+            Err(RunError::Request { fault, .. }) => {
+                outcome.nothing_sent(*fault);
+                return Ok(());
+            }
+            connected => connected?,
+        };
         self.check_account(&connected).await?;
         let before = connected.account.stats();
         let context = self.context(prepared, &connected).await?;
         let hasher = self.engine.match_hasher(prepared, &self.record);
-        let resolved = resolve(&context, hasher.as_ref(), &judged.plan, &judged.to_find).await?;
+        let resolved = match resolve(&context, hasher.as_ref(), &judged.plan, &judged.to_find).await {
+            Err(RunError::Request { fault, .. }) => {
+                outcome.nothing_sent(*fault);
+                return Ok(());
+            }
+            resolved => resolved?,
+        };
         let outgoing = Outgoing {
             context: &context,
             plan: &judged.plan,
@@ -299,6 +283,7 @@ impl Run<'_> {
             shutdown: parts.shutdown.clone(),
             claims,
             ahead: connected.ahead.clone(),
+            given_up: Default::default(),
             stop: Stop::default(),
             tally: Tally::default(),
             #[cfg(feature = "sabotage")]
@@ -362,6 +347,12 @@ impl Engine {
 }
 
 impl Outcome {
+    /// The destination could not even be asked: everything that would have been sent is left over.
+    fn nothing_sent(&mut self, fault: crate::wire::Fault) {
+        self.counts.left_over = self.counts.added + self.counts.changed + self.counts.removed - self.counts.guarded;
+        self.stop = Some(StopReason::of_fault(fault));
+    }
+
     fn count(&mut self, context: &Context, before: &crate::wire::AccountStats) {
         let tally = context.tally.get();
         self.counts.delivered = tally.delivered;

@@ -180,7 +180,7 @@ impl Scheduler {
             if self.plans.values().any(|plan| plan.waiting.iter().any(|waiting| waiting.request == request.id)) {
                 continue;
             }
-            match requests::read(&self.engine, &request).await? {
+            match requests::read(&self.engine, &request) {
                 Some(name) => self.enqueue(name, request.id),
                 None => requests::execute(&self.engine, &request).await?,
             }

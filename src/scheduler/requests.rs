@@ -68,15 +68,15 @@ pub async fn wait_for(state: &State, id: i64) -> Result<Value, RequestError> {
 }
 
 /// The sync that a request wants to run, if that is what it wants and the sync exists.
-pub(super) async fn read(engine: &Engine, request: &Request) -> Result<Option<String>, StateError> {
+pub(super) fn read(engine: &Engine, request: &Request) -> Option<String> {
     let name = request.args.get("sync").and_then(Value::as_str).filter(|_| request.kind == "sync");
     if let Some(name) = name
         && engine.sync(name).is_some()
     {
         event!(events::REQUEST_RECEIVED, request = request.id, kind = request.kind, sync = name);
-        return Ok(Some(name.to_owned()));
+        return Some(name.to_owned());
     }
-    Ok(None)
+    None
 }
 
 /// Carries out a request that is not a run, or refuses it.

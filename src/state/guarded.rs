@@ -1,17 +1,24 @@
 //! Guarded sets and their approval.
 
-use super::StateError;
+use std::{fmt, sync::Arc};
+
+use super::{
+    StateError,
+    codec::{GuardedRow, unpack_guarded},
+    store::StateStore,
+};
 use crate::model::{ChangeKind, Fingerprint, Key, RunId, Timestamp};
+
+/// Chunks of a set read at once.
+const CHUNKS: u32 = 4;
 
 /// A standing approval of a sync.
 #[derive(Debug)]
 pub struct Approval {
     /// The guarded run that was approved.
     pub run: RunId,
-    /// A first run: `added` of every key is approved, whatever the set holds.
-    pub first_run: bool,
-    /// The run was held for its invalid rows: these are approved too.
-    pub of_invalid: bool,
+    /// What an approval of the set means beyond its rows.
+    pub set: GuardedSet,
     /// Rows in the set.
     pub rows: u64,
     /// When it ends by itself (24 h after the approval).
@@ -20,17 +27,65 @@ pub struct Approval {
     pub scan: ApprovedScan,
 }
 
+/// What an approval of a guarded set means beyond its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GuardedSet {
+    /// A first run: `added` of every key is approved, whatever the set holds.
+    pub first_run: bool,
+    /// The run was held for its invalid rows: these are approved too.
+    pub of_invalid: bool,
+}
+
 /// A guarded set in key order, read in chunks.
-#[derive(Debug)]
-pub struct ApprovedScan {}
+pub struct ApprovedScan {
+    store: Arc<dyn StateStore>,
+    run: RunId,
+    after: i64,
+    ended: bool,
+    rows: std::vec::IntoIter<GuardedRow>,
+    last: Option<Key>,
+}
+
+impl fmt::Debug for ApprovedScan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApprovedScan").field("run", &self.run).finish_non_exhaustive()
+    }
+}
 
 impl ApprovedScan {
+    pub(super) fn new(store: Arc<dyn StateStore>, run: RunId) -> Self {
+        Self { store, run, after: 0, ended: false, rows: Vec::new().into_iter(), last: None }
+    }
+
     /// The next change; `None` at the end.
     ///
     /// # Errors
     /// When the store fails or bytes are damaged.
-    #[allow(clippy::unused_async, reason = "signature first")]
     pub async fn next(&mut self) -> Result<Option<(Key, ChangeKind, Option<Fingerprint>)>, StateError> {
-        Err(StateError::Stopped)
+        loop {
+            if let Some(row) = self.rows.next() {
+                if self.last.as_ref().is_some_and(|last| *last >= row.0) {
+                    return Err(StateError::damaged("a guarded set is out of order"));
+                }
+                self.last = Some(row.0.clone());
+                return Ok(Some(row));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            self.read().await?;
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), StateError> {
+        let chunks = self.store.guarded(self.run, self.after, CHUNKS).await?;
+        self.ended = chunks.len() < CHUNKS as usize;
+        let mut rows = Vec::new();
+        for (id, data) in chunks {
+            self.after = id;
+            rows.extend(unpack_guarded(self.run, &data)?);
+        }
+        self.rows = rows.into_iter();
+        Ok(())
     }
 }

@@ -4,19 +4,28 @@
 //! [`State`] is independent of the store: pages and their codec, the journal, the [`Overlay`], the owner index, sealing,
 //! and the [`Writer`], the one task through which everything is written (group commit, fail-stop).
 
+mod begin;
+mod codec;
+mod compact;
+mod count;
 mod error;
 mod facade;
 mod guarded;
+mod keyring;
 mod open;
 mod overlay;
 mod owners;
 mod records;
 mod settle;
+mod sqlite;
+mod store;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use error::StateError;
 pub use facade::State;
-pub use guarded::{Approval, ApprovedScan};
+pub use guarded::{Approval, ApprovedScan, GuardedSet};
 pub use open::{Access, OpenOptions};
 pub use overlay::Overlay;
 pub use owners::OwnerScan;

@@ -1,9 +1,19 @@
-//! Opening the state.
+//! Opening the state: lock, files, key and labels.
 
-use std::path::PathBuf;
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use secrecy::SecretString;
 
+use super::{
+    StateError,
+    keyring::{self, Keyring},
+    sqlite,
+    store::{StateStore, Write},
+};
 use crate::clock::Clock;
 
 /// How the state is opened.
@@ -11,7 +21,7 @@ use crate::clock::Clock;
 pub struct OpenOptions {
     /// The SQLite file.
     pub path: PathBuf,
-    /// The installation key; `None`: the file `<path>.key`, made (0600) with the state.
+    /// The installation key, at least 32 characters; `None`: the file `<path>.key`, made (0600) with the state.
     pub key: Option<SecretString>,
     /// The configuration's environment label; `None` asks for no particular one.
     pub environment: Option<String>,
@@ -28,4 +38,175 @@ pub enum Access {
     Runner,
     /// Reads, and posts operator requests, beside a daemon.
     Reader,
+}
+
+const ENVIRONMENT: &str = "environment";
+const KEY_CHECK: &str = "key_check";
+const IDENTITY: &str = "state_id";
+
+/// An opened store and what belongs to it.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn StateStore>,
+    pub(super) keyring: Keyring,
+    pub(super) mark: Mark,
+    pub(super) suspect: bool,
+    /// Held while the process runs syncs.
+    pub(super) lock: Option<File>,
+}
+
+pub(super) async fn open(options: &OpenOptions) -> Result<Opened, StateError> {
+    let lock = match options.access {
+        Access::Runner => Some(take_lock(&options.path)?),
+        Access::Reader => None,
+    };
+    let fresh = prepare_file(options)?;
+    let key = keyring::load(options.key.as_ref(), &options.path, fresh)?;
+    let keyring = Keyring::new(&key)?;
+    let store: Arc<dyn StateStore> = Arc::new(sqlite::open(&options.path, options.access).await?);
+    let identity = check_labels(store.as_ref(), &keyring, options).await?;
+    let mark = Mark { path: beside(&options.path, ".mark"), identity };
+    let suspect = mark.is_ahead_of(store.commit_count().await?)?;
+    Ok(Opened { store, keyring, mark, suspect, lock })
+}
+
+/// The OS drops the lock with the process, however it ends.
+fn take_lock(state: &Path) -> Result<File, StateError> {
+    let path = beside(state, ".lock");
+    if let Some(folder) = state.parent() {
+        std::fs::create_dir_all(folder).map_err(StateError::io("make the folder", folder))?;
+    }
+    let file =
+        private().create(true).truncate(false).open(&path).map_err(StateError::io("open the lock file", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StateError::Locked { path }),
+        Err(TryLockError::Error(error)) => Err(StateError::io("lock", path)(error)),
+    }
+}
+
+/// Makes a missing file. True when the state is new. The file is never opened here once SQLite may have it open:
+/// closing a second handle drops SQLite's locks (<https://sqlite.org/howtocorrupt.html> 2.2).
+fn prepare_file(options: &OpenOptions) -> Result<bool, StateError> {
+    let path = &options.path;
+    let bytes = match std::fs::metadata(path) {
+        Ok(metadata) => Some(metadata.len()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(StateError::io("look at", path)(error)),
+    };
+    let fresh = bytes.unwrap_or(0) == 0;
+    if fresh && options.access == Access::Reader {
+        return Err(StateError::Missing { path: path.clone() });
+    }
+    let mark = beside(path, ".mark");
+    if fresh && mark.exists() {
+        return Err(StateError::damaged(format!(
+            "`{}` is missing or empty, though `{}` says that there was one; remove that file too to begin anew",
+            path.display(),
+            mark.display()
+        )));
+    }
+    if bytes.is_none() {
+        create_private(path).map_err(StateError::io("make the state file", path))?;
+    }
+    Ok(fresh)
+}
+
+/// Compares key and labels with the store, or writes them into a new one. Answers the state's own id.
+async fn check_labels(store: &dyn StateStore, keyring: &Keyring, options: &OpenOptions) -> Result<Vec<u8>, StateError> {
+    let mut writes = Vec::new();
+    let check = keyring.check()?;
+    match store.meta(KEY_CHECK).await? {
+        Some(found) if found == check => {}
+        Some(_) => return Err(StateError::WrongKey),
+        None => writes.push(Write::PutMeta { name: KEY_CHECK, value: check }),
+    }
+    let found = store.meta(ENVIRONMENT).await?.map(|label| String::from_utf8_lossy(&label).into_owned());
+    match (found, &options.environment) {
+        (Some(found), Some(expected)) if found != *expected => {
+            return Err(StateError::Environment { found, expected: expected.clone() });
+        }
+        (None, Some(label)) => writes.push(Write::PutMeta { name: ENVIRONMENT, value: label.clone().into_bytes() }),
+        (Some(_) | None, _) => {}
+    }
+    let identity = match store.meta(IDENTITY).await? {
+        Some(identity) => identity,
+        None => {
+            let identity = random()?.to_vec();
+            writes.push(Write::PutMeta { name: IDENTITY, value: identity.clone() });
+            identity
+        }
+    };
+    if options.access == Access::Runner && !writes.is_empty() {
+        store.commit(writes).await?;
+    }
+    Ok(identity)
+}
+
+/// 128 random bits.
+pub(super) fn random() -> Result<[u8; 16], StateError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| StateError::Contract("the system gives no randomness".to_owned()))?;
+    Ok(bytes)
+}
+
+/// The high-water mark: a side file with the number of commits that the store once had.
+#[derive(Debug)]
+pub(super) struct Mark {
+    path: PathBuf,
+    identity: Vec<u8>,
+}
+
+impl Mark {
+    fn text(&self, commits: i64) -> String {
+        let identity: String = self.identity.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{identity} {commits}\n")
+    }
+
+    /// True when the store has fewer commits than its mark, or is another one.
+    fn is_ahead_of(&self, commits: i64) -> Result<bool, StateError> {
+        match std::fs::read_to_string(&self.path) {
+            Ok(text) => {
+                let (own, theirs) = (self.text(commits), text);
+                let count = |text: &str| text.split_whitespace().nth(1).and_then(|count| count.parse::<i64>().ok());
+                let same = own.split_whitespace().next() == theirs.split_whitespace().next();
+                Ok(!same || count(&theirs).is_none_or(|mark| mark > commits))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(StateError::io("read the high-water mark", &self.path)(error)),
+        }
+    }
+
+    /// Writes the mark. It may lag behind the store, never be ahead of it.
+    pub(super) fn write(&self, commits: i64) -> Result<(), StateError> {
+        use std::io::Write as _;
+        let fresh = beside(&self.path, ".new");
+        let failed = || StateError::io("write the high-water mark", &self.path);
+        let mut file = private().create(true).truncate(true).open(&fresh).map_err(failed())?;
+        file.write_all(self.text(commits).as_bytes()).map_err(failed())?;
+        std::fs::rename(&fresh, &self.path).map_err(failed())
+    }
+}
+
+/// `path` with something appended to its name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Makes a file that only the owner can read, whatever the umask.
+pub(super) fn create_private(path: &Path) -> std::io::Result<File> {
+    private().create_new(true).open(path)
+}
+
+fn private() -> std::fs::OpenOptions {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options
 }

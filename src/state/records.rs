@@ -188,6 +188,8 @@ pub struct RunClose {
 pub struct BegunRun {
     /// The run.
     pub run: RunId,
+    /// The lease's epoch: intents and settles of the run carry it.
+    pub epoch: i64,
     /// What an earlier run left behind.
     pub recovered: Recovered,
     /// Live entries, tombstones not counted: the base of the guard's shares.

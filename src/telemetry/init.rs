@@ -16,7 +16,7 @@ const TARGET: &str = "syncline";
 #[derive(Debug, Error)]
 pub enum LogError {
     /// `[log] level` is not a known level.
-    #[error("log level is `{got}`, expected `error`, `warn`, `info`, `debug`, `trace` or `off`")]
+    #[error("log level is `{got}`, expected `error`, `warn`, `info`, `debug` or `trace`")]
     Level {
         /// What the configuration says.
         got: String,
@@ -73,7 +73,6 @@ where
 
 fn level(text: &str) -> Result<LevelFilter, LogError> {
     match text {
-        "off" => Ok(LevelFilter::OFF),
         "error" => Ok(LevelFilter::ERROR),
         "warn" => Ok(LevelFilter::WARN),
         "info" => Ok(LevelFilter::INFO),

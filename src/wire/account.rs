@@ -19,6 +19,7 @@ use super::{
     stats::{AccountStats, Counts},
     store::SavedGrants,
 };
+use crate::telemetry::{self, event, events};
 
 /// One account of one external system, cheap to clone. Limits, hold and budget are shared by everything that uses the
 /// account; credentials and address belong to the destination that it was opened for.
@@ -126,17 +127,17 @@ impl Account {
 
     /// Never headers, bodies or whole URLs: they hold secrets and row values.
     fn trace(&self, request: &Request, result: &Result<Response, Fault>, took: Duration, attempt: u8) {
-        tracing::debug!(
+        event!(
+            events::REQUEST_ENDED,
             account = self.identity(),
             method = %request.method,
             host = request.url.host_str(),
             route = request.route,
             status = result.as_ref().ok().map(|answer| answer.status.as_u16()),
-            fault = result.as_ref().err().map(|fault| tracing::field::display(&fault.kind)),
+            fault = result.as_ref().err().map(|fault| telemetry::display(&fault.kind)),
             request_id = result.as_ref().ok().and_then(|answer| answer.request_id.as_deref()),
-            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            total_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             attempt,
-            "request ended"
         );
     }
 
@@ -150,11 +151,11 @@ impl Account {
 
     fn log_opened(&self, reason: HoldReason) {
         let state = self.hold_state();
-        tracing::warn!(event = "hold.opened", account = self.identity(), %reason, %state, "account on hold");
+        event!(events::HOLD_OPENED, account = self.identity(), %reason, %state);
     }
 
     fn log_closed(&self) {
-        tracing::info!(event = "hold.closed", account = self.identity(), "account released");
+        event!(events::HOLD_CLOSED, account = self.identity());
     }
 
     /// Puts the account on hold for at least this long. Never shortens a hold.

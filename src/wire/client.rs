@@ -100,7 +100,6 @@ fn trusts_nobody() -> rustls::ClientConfig {
 
 /// Makes ring the process's provider, which `reqwest` needs before it builds a client.
 fn install_crypto() {
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        tracing::trace!("a crypto provider is installed already");
-    }
+    // An error only says that a provider is installed already.
+    let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
 }

@@ -2,5 +2,6 @@
 
 mod borders;
 mod config;
+mod destinations;
 mod sources;
 mod support;

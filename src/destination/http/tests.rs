@@ -75,7 +75,8 @@ fn body_of(spec: &HttpSpec, batch: &Batch) -> (String, String) {
 
 #[test]
 fn settings_that_cannot_work_are_refused() {
-    let wrong: [(&str, fn(&mut HttpSpec)); 10] = [
+    type Change = fn(&mut HttpSpec);
+    let wrong: [(&str, Change); 10] = [
         ("method", |spec| spec.method = "GET".into()),
         ("batch_size", |spec| spec.batch_size = 0),
         ("path", |spec| spec.path = "people".into()),
@@ -85,7 +86,7 @@ fn settings_that_cannot_work_are_refused() {
         ("idempotency_header", |spec| spec.idempotency_header = "not a header".into()),
         ("results.rows", |spec| spec.results = Some(HttpResultsSpec { rows: "results".into(), ..results(None) })),
         ("results.success", |spec| {
-            spec.results = Some(HttpResultsSpec { success: vec!["ok".into()], ..results(None) })
+            spec.results = Some(HttpResultsSpec { success: vec!["ok".into()], ..results(None) });
         }),
         ("results.success", |spec| spec.results = Some(HttpResultsSpec { success: vec![], ..results(None) })),
     ];

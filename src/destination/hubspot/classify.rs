@@ -221,15 +221,18 @@ impl Question<'_> {
     fn refusal(&self, row: &SentRow<'_>, problem: Problem<'_>) -> Outcome {
         let rejection = || problem.rejection(row.record);
         match (problem.category(), self.operation) {
-            (OBJECT_NOT_FOUND, Operation::Update) => Outcome::Gone,
-            // There is nothing left to clear or to delete.
-            (OBJECT_NOT_FOUND, Operation::Clear | Operation::Delete) => Outcome::Delivered { record_id: None },
+            (OBJECT_NOT_FOUND, Operation::Update | Operation::Clear | Operation::Delete) => missing(self.operation),
             ("RATE_LIMITS" | "RATE_LIMIT" | "OBJECT_LOCKED", _) => Outcome::Retry(rejection()),
             // An error of HubSpot's own says nothing about what was written.
             ("INTERNAL_ERROR" | "SERVER_ERROR", _) => Outcome::Unknown,
             (_, _) => Outcome::Rejected(rejection()),
         }
     }
+}
+
+/// What it means that nothing stands at a known record id: there is nothing left to clear or to delete.
+pub(super) fn missing(operation: Operation) -> Outcome {
+    if operation.is_removal() { Outcome::Delivered { record_id: None } } else { Outcome::Gone }
 }
 
 /// How entries of an answer name rows.

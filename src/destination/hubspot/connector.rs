@@ -1,5 +1,7 @@
 //! The connector: requests out, answers to the pure parts.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use http::Method;
 use url::Url;
@@ -7,12 +9,13 @@ use url::Url;
 use super::{
     classify::{self, Question, classify},
     config::{self, CAPABILITIES, MAX_ROWS},
-    encode::{Encoded, encode, row_len},
+    encode::{Encoded, SentRow, encode, row_len},
     read::{self, Asked},
 };
 use crate::{
     destination::{
-        Batch, Capabilities, Delivery, Destination, Field, Found, Identity, Job, JobState, Lookup, Unacceptable,
+        Batch, Capabilities, Delivery, Destination, Field, Found, Identity, Job, JobState, Lookup, LookupBy, Outcome,
+        Unacceptable,
         answer::{Answer, AnswerProblem, in_order, join},
     },
     model::{Operation, RecordRef},
@@ -62,6 +65,52 @@ impl HubSpot {
     }
 }
 
+impl HubSpot {
+    /// An update of ids that lead nowhere may be answered with a 207 that names neither results nor errors
+    /// (<https://community.hubspot.com>, "Batch API 207 with empty results"). Sent again it would be answered so for ever:
+    /// a batch read does name missing ids, and settles those rows. What it does not name stays as it was.
+    async fn find_missing(
+        &self,
+        account: &Account,
+        batch: &Batch,
+        sent: &[SentRow<'_>],
+        outcomes: Result<Vec<Outcome>, Fault>,
+    ) -> Result<Vec<Outcome>, Fault> {
+        let by_id = matches!(batch.operation, Operation::Update | Operation::Clear);
+        let open = |at: usize| match &outcomes {
+            Ok(outcomes) => matches!(outcomes.get(at), Some(Outcome::Unknown)),
+            Err(fault) => fault.kind == FaultKind::Protocol,
+        };
+        let ids: Vec<String> = sent
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| by_id && open(*at))
+            .map(|(_, row)| row.address.to_string())
+            .collect();
+        if ids.is_empty() {
+            return outcomes;
+        }
+        let Ok(missing) = self.not_found(account, &batch.object, ids).await else { return outcomes };
+        let is_missing = |at: usize, row: &SentRow<'_>| open(at) && missing.contains(row.address.as_ref());
+        let settled: Vec<bool> = sent.iter().enumerate().map(|(at, row)| is_missing(at, row)).collect();
+        if !settled.contains(&true) {
+            return outcomes;
+        }
+        let known = outcomes.unwrap_or_else(|_| sent.iter().map(|_| Outcome::Unknown).collect());
+        let settle = |(known, missing)| if missing { classify::missing(batch.operation) } else { known };
+        Ok(known.into_iter().zip(settled).map(settle).collect())
+    }
+
+    async fn not_found(&self, account: &Account, object: &str, ids: Vec<String>) -> Result<HashSet<String>, Fault> {
+        let lookup = Lookup { object: object.to_owned(), by: LookupBy::RecordIds(ids.clone()), fields: Vec::new() };
+        let body = Asked::new(&lookup, 0, &ids).body();
+        let request = Request::new(Method::POST, self.batch_url(object, "read")?, Class::Read, READ_ROUTE);
+        self.read(account, request.json(body), read::not_found).await
+    }
+}
+
+const READ_ROUTE: &str = "{objects}/{object}/batch/read";
+
 /// Object names go into paths: nothing else than a name may stand there.
 fn object_name(object: &str) -> Result<&str, Fault> {
     let refused = || {
@@ -104,7 +153,7 @@ impl Destination for HubSpot {
             if asked.is_empty() {
                 continue;
             }
-            let request = Request::new(Method::POST, url.clone(), Class::Read, "{objects}/{object}/batch/read");
+            let request = Request::new(Method::POST, url.clone(), Class::Read, READ_ROUTE);
             found.extend(self.read(account, request.json(asked.body()), |answer| asked.found(answer)).await?);
         }
         Ok(found)
@@ -125,7 +174,8 @@ impl Destination for HubSpot {
             id_property: batch.match_fields.first().map_or("", String::as_str),
             rows: &sent,
         };
-        let outcomes = classify(&question, &Answer::of(&response))?;
+        let outcomes = classify(&question, &Answer::of(&response));
+        let outcomes = self.find_missing(account, batch, &sent, outcomes).await?;
         let positions = sent.iter().map(|row| row.position);
         Ok(Delivery::Rows(in_order(batch.rows.len(), refused, positions.zip(outcomes))))
     }

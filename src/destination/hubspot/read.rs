@@ -1,6 +1,9 @@
 //! What is read from HubSpot: records, properties, the account, the limits.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -9,6 +12,7 @@ use serde_json::Value;
 use super::{
     classify::text_of,
     config::{is_email, normalise},
+    problem::{OBJECT_NOT_FOUND, Problem},
 };
 use crate::{
     destination::{
@@ -136,6 +140,16 @@ impl<'a> Asked<'a> {
     fn normal(&self, name: &str) -> String {
         self.id_property().map_or_else(|| name.to_owned(), |field| normalise(&self.lookup.object, field, name))
     }
+}
+
+/// The ids that a batch read says lead nowhere: `OBJECT_NOT_FOUND` with `context.ids`.
+///
+/// # Errors
+/// A protocol fault when the answer cannot be read.
+pub(super) fn not_found(answer: &Answer<'_>) -> Result<HashSet<String>, Fault> {
+    let body: Value = answer.json()?;
+    let missing = Problem(&body).inner().filter(|problem| problem.category() == OBJECT_NOT_FOUND);
+    Ok(missing.flat_map(|problem| problem.context("ids")).map(str::to_owned).collect())
 }
 
 #[derive(Deserialize)]

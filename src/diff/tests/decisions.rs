@@ -202,7 +202,9 @@ fn the_newest_known_id_is_the_address() {
     let held = Held { dirty, ..nothing_held() };
     let planned = upsert(decide(Some(&row(1)), Some(&held), &context(OnRemoved::Keep, 0)));
     assert_eq!((planned.record_id.as_deref(), planned.reform.unwrap().intent.batch), (Some("6"), 2));
+    assert!(planned.id_from_mark);
     let owned = Held { entry: Some(entry(9, Some("4"))), ..held };
     let planned = upsert(decide(Some(&row(1)), Some(&owned), &context(OnRemoved::Keep, 0)));
     assert_eq!((planned.record_id.as_deref(), planned.reform), (Some("4"), None));
+    assert!(!planned.id_from_mark);
 }

@@ -43,8 +43,8 @@ fn entry(value: u8, id: Option<&str>) -> Entry {
         encoding: 1,
         run: RunId(1),
         tombstone: false,
-        match_hash: None,
         record_id: id.map(Into::into),
+        match_hash: None,
     }
 }
 

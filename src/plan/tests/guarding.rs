@@ -5,10 +5,10 @@ use crate::{
         ChangeKind,
         spec::{FirstRun, GuardSpec},
     },
-    plan::{Held, Limit, Measured, Rule, Verdict, judge},
+    plan::{HeldKinds, Limit, Measured, Rule, Verdict, judge},
 };
 
-const ALL: Held = Held { added: true, changed: true, removed: true };
+const ALL: HeldKinds = HeldKinds { added: true, changed: true, removed: true };
 
 fn usual() -> Measured {
     Measured { snapshot_rows: 10_000, result_rows: 10_000, first_run_complete: true, ..Measured::default() }
@@ -39,9 +39,9 @@ fn at_the_limit_passes_and_one_more_row_trips() {
 #[test]
 fn a_rule_holds_only_its_own_kind_but_invalid_and_empty_hold_all() {
     let held = |measured| verdict(measured).held;
-    assert_eq!(held(Measured { removed: 9_999, ..usual() }), Held { removed: true, ..Held::default() });
-    assert_eq!(held(Measured { changed: 9_999, ..usual() }), Held { changed: true, ..Held::default() });
-    assert_eq!(held(Measured { added: 9_999, ..usual() }), Held { added: true, ..Held::default() });
+    assert_eq!(held(Measured { removed: 9_999, ..usual() }), HeldKinds { removed: true, ..HeldKinds::default() });
+    assert_eq!(held(Measured { changed: 9_999, ..usual() }), HeldKinds { changed: true, ..HeldKinds::default() });
+    assert_eq!(held(Measured { added: 9_999, ..usual() }), HeldKinds { added: true, ..HeldKinds::default() });
     assert_eq!(held(Measured { invalid: 9_999, ..usual() }), ALL);
     assert_eq!(held(Measured { result_rows: 0, removed: 1, ..usual() }), ALL);
     assert!(held(Measured { removed: 9_999, ..usual() }).holds(ChangeKind::Removed));
@@ -146,7 +146,7 @@ proptest! {
             snapshot_rows, result_rows: kept + added, added, changed, removed, first_run_complete: true, ..Measured::default()
         };
         let empty = kept + added == 0 && snapshot_rows > 0;
-        let expected = Held {
+        let expected = HeldKinds {
             removed: empty || over(removed, snapshot_rows, limits.0, min_rows),
             changed: empty || over(changed, snapshot_rows, limits.1, min_rows),
             added: empty || over(added, snapshot_rows, limits.2, min_rows),

@@ -24,6 +24,7 @@ fn plan_row(key: Key, kind: ChangeKind, counts: bool) -> PlanRow {
             counts_for_guard: counts,
             loaded: Vec::new(),
             record_id: None,
+            id_from_mark: false,
             find_first: Vec::new(),
             reform: None,
         },

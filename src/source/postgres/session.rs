@@ -10,7 +10,10 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::errors;
-use crate::source::{PostgresConnection, PostgresSettings, PostgresTls, PostgresTlsMode, SourceError, SourceReport};
+use crate::{
+    source::{PostgresConnection, PostgresSettings, PostgresTls, PostgresTlsMode, SourceError, SourceReport},
+    telemetry::{event, events},
+};
 
 /// How long cancelling or closing politely may take before the socket is simply dropped.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -67,9 +70,7 @@ impl Connector {
             asked.map_err(|error| errors::connect(&error))
         };
         if !matches!(timeout(FAREWELL, ask).await, Ok(Ok(_))) {
-            tracing::debug!(
-                "a statement could not be cancelled; it ends when the server notices the closed connection"
-            );
+            event!(events::SOURCE_LINGERS);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Keeps the borders between modules: who may use whom, which library stands where, how long a file may be.
 
+#![allow(clippy::unwrap_used, reason = "a file that cannot be read fails the test")]
+
 mod docs;
 mod events;
 mod rules;
@@ -136,8 +138,7 @@ fn test_modules(file: &File) -> Vec<String> {
         .strip_suffix("mod.rs")
         .map_or_else(|| file.path.trim_end_matches(".rs").to_owned() + "/", |folder| folder.to_owned());
     let blanked = scan::blank(&file.text);
-    let items = blanked.split("#[cfg(test)]").skip(1);
-    let declared = items.filter_map(|item| item.split_once(';')?.0.rsplit_once("mod "));
+    let declared = scan::test_items(&blanked).filter_map(|(_, item)| item.split_once(';')?.0.rsplit_once("mod "));
     declared.filter(|(before, _)| !before.contains('{')).map(|(_, name)| format!("{folder}{}", name.trim())).collect()
 }
 

@@ -70,16 +70,28 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Blanks every item under `#[cfg(test)]` of blanked code.
+/// Blanks every item that only tests hold, in blanked code.
 pub(super) fn without_tests(code: &str) -> String {
-    const MARK: &str = "#[cfg(test)]";
-    let mut out = code.to_owned();
-    while let Some(start) = out.find(MARK) {
-        let end = start + MARK.len() + item_end(&out[start + MARK.len()..]);
-        let blanked: String = out[start..end].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
-        out.replace_range(start..end, &blanked);
+    let (mut out, mut read) = (String::with_capacity(code.len()), 0);
+    for (start, item) in test_items(code) {
+        if start < read {
+            continue; // Within an item that is left out already.
+        }
+        let end = code.len() - item.len() + item_end(item);
+        out.push_str(&code[read..start]);
+        out.extend(code[start..end].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+        read = end;
     }
-    out
+    out + &code[read..]
+}
+
+/// Where each `#[cfg(test)]` or `#[cfg(all(test, …))]` of blanked code stands, and the code after it.
+pub(super) fn test_items(code: &str) -> impl Iterator<Item = (usize, &str)> {
+    code.match_indices("#[cfg(").filter_map(|(start, _)| {
+        let (condition, item) = code[start..].split_once(']')?;
+        let condition = condition["#[cfg(".len()..].trim_start_matches("all(");
+        (words(condition).first()?.text == "test").then_some((start, item))
+    })
 }
 
 /// The length of the item that `code` begins with: to its `;`, or to the `}` of its first brace.

@@ -42,6 +42,7 @@ fn allowed_arrows_and_mere_mentions_pass() {
         "const R: &str = r#\"crate::state\"# ; fn r#type<'a>(_: &'a str) {}",
         "#[cfg(test)]\nmod tests {\n    use crate::state::Store;\n    fn f() { { } }\n}",
         "#[cfg(test)]\nuse crate::state::Store;",
+        "#[cfg(all(test, unix))]\nmod tests {\n    use crate::state::Store;\n}",
     ] {
         assert_eq!(arrows("destination/hubspot.rs", text), [""; 0], "{text}");
     }
@@ -51,6 +52,8 @@ fn allowed_arrows_and_mere_mentions_pass() {
 fn code_after_tests_is_still_read() {
     let text = "#[cfg(test)]\nmod tests { fn f() {} }\nuse crate::state::Store;";
     assert_eq!(arrows("wire/client.rs", text), ["src/wire/client.rs:3: `wire` may not use `state`"]);
+    assert_eq!(arrows("wire/client.rs", "#[cfg(any(test, unix))]\nuse crate::state::Store;").len(), 1);
+    assert_eq!(arrows("wire/client.rs", "#[cfg(not(test))]\nuse crate::state::Store;").len(), 1);
 }
 
 #[test]

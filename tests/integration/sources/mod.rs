@@ -1,5 +1,7 @@
 //! Sources against real databases: types, key order, traps.
 
+#![allow(clippy::expect_used, clippy::panic)] // helpers outside of `#[test]` functions fail the test that calls them
+
 mod harness;
 mod postgres_keys;
 mod postgres_traps;

@@ -1,5 +1,7 @@
 //! What tests need from outside the crate: database servers and files.
 
+#![allow(clippy::expect_used, clippy::panic)] // helpers outside of `#[test]` functions fail the test that calls them
+
 mod servers;
 mod sqlite;
 

@@ -279,7 +279,7 @@ fn nothing_printable_holds_a_value() {
         ),
         (403, json!({ "category": "MISSING_SCOPES", "message": CANARY })),
         (429, json!({ "policyName": CANARY, "message": CANARY })),
-        (500, json!({ "message": CANARY })),
+        (500, json!({ "message": CANARY, "category": CANARY })),
         (200, json!({ "results": CANARY })),
     ];
     for (status, body) in bodies {

@@ -1,0 +1,134 @@
+//! Where records go: destinations, limits, vendors.
+
+use std::time::Duration;
+
+use super::SecretSpec;
+
+/// One account of one external system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DestinationSpec {
+    /// Its name.
+    pub name: String,
+    /// The vendor and its own settings.
+    pub vendor: VendorSpec,
+    /// Where requests go; the vendor's own address when absent.
+    pub base_url: Option<String>,
+    /// Private address ranges that requests may reach (CIDR).
+    pub allow_private: Vec<String>,
+    /// The account that the vendor must name before the first send.
+    pub account: Option<String>,
+    /// The credential.
+    pub auth: AuthSpec,
+    /// Limits that replace the vendor's defaults; empty for the defaults.
+    pub limits: LimitsSpec,
+    /// A whole request may take this long.
+    pub request_timeout: Duration,
+}
+
+/// How requests are authenticated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuthSpec {
+    /// No authentication (generic `http` only).
+    None,
+    /// `Authorization: Bearer …`.
+    Bearer(SecretSpec),
+}
+
+/// Request limits of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LimitsSpec {
+    /// `requests` per `per`; several may hold at once.
+    pub windows: Vec<WindowSpec>,
+    /// Requests in flight at once.
+    pub concurrent: Option<u32>,
+    /// Requests per day.
+    pub daily: Option<u64>,
+    /// Share of the daily limit that is left to others, in percent.
+    pub reserve_percent: Option<u8>,
+}
+
+/// At most `requests` within any stretch of `per`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowSpec {
+    /// Number of requests.
+    pub requests: u32,
+    /// Length of the window.
+    pub per: Duration,
+    /// Spread evenly instead of in bursts, for an account that people share.
+    pub smooth: bool,
+}
+
+/// The vendors and their own settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VendorSpec {
+    /// HubSpot CRM.
+    HubSpot(HubSpotSpec),
+    /// Any JSON API.
+    Http(Box<HttpSpec>),
+}
+
+impl VendorSpec {
+    /// The name that `type = …` has in the configuration.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::HubSpot(_) => "hubspot",
+            Self::Http(_) => "http",
+        }
+    }
+}
+
+/// HubSpot's own settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubSpotSpec {
+    /// Path of the object endpoints: `/crm/v3/objects` (default) or a dated `/crm/objects/2026-09`.
+    pub objects_path: String,
+}
+
+/// The generic `http` destination's own settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSpec {
+    /// Path that upserts are sent to, below `base_url`; `{object}` stands for the sync's object.
+    pub path: String,
+    /// `POST`, `PUT` or `PATCH` for upserts.
+    pub method: String,
+    /// Path that removals are sent to, with `DELETE`; `None` refuses syncs that delete.
+    pub delete_path: Option<String>,
+    /// Records per request: 1 sends a JSON object, more send an array.
+    pub batch_size: u32,
+    /// Wraps the array under this name; `None` sends the bare array.
+    pub envelope: Option<String>,
+    /// Header that carries the idempotency key.
+    pub idempotency_header: String,
+    /// Where an answer's per-row results stand; `None` when the API answers for the whole request only.
+    pub results: Option<HttpResultsSpec>,
+    /// JSON pointer to the account's name in the answer of `GET identity_path`.
+    pub identity: Option<HttpIdentitySpec>,
+}
+
+/// Where an `http` answer's per-row results stand. All are JSON pointers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpResultsSpec {
+    /// The array of results in the answer.
+    pub rows: String,
+    /// In a result: the row's match value; `None` matches results by position.
+    pub key: Option<String>,
+    /// In a result: the row's success flag or status.
+    pub status: String,
+    /// Values of `status` that mean success, as JSON texts (`"ok"`, `true`, `200`).
+    pub success: Vec<String>,
+    /// In a result: the vendor's record id.
+    pub record_id: Option<String>,
+    /// In a result: the error's code.
+    pub error_code: Option<String>,
+    /// In a result: the error's message.
+    pub error_message: Option<String>,
+}
+
+/// How an `http` destination tells its account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpIdentitySpec {
+    /// Path below `base_url` for a `GET`.
+    pub path: String,
+    /// JSON pointer to the account's name.
+    pub pointer: String,
+}

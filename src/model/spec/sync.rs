@@ -1,0 +1,245 @@
+//! What is done with a model: syncs, fields, guard.
+
+use std::time::Duration;
+
+use crate::model::KeyKind;
+
+/// A sync: model to object of a destination.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SyncSpec {
+    /// Its name.
+    pub name: String,
+    /// The model's name.
+    pub model: String,
+    /// The destination's name.
+    pub destination: String,
+    /// The destination's object, as the vendor names it (`contacts`).
+    pub object: String,
+    /// What is done with the model's rows.
+    pub mode: Mode,
+    /// Destination fields that identify a record there; exactly one in this version.
+    pub match_fields: Vec<String>,
+    /// What is done with keys that left the model.
+    pub on_removed: OnRemoved,
+    /// What happens at the first run.
+    pub first_run: FirstRun,
+    /// When it runs.
+    pub schedule: Schedule,
+    /// The rules that stop a plan.
+    pub guard: GuardSpec,
+    /// A SQL condition on the model's columns.
+    pub filter: Option<String>,
+    /// The explicit fields.
+    pub fields: Vec<FieldSpec>,
+    /// `"*"`: the remaining columns by name.
+    pub star: Option<StarSpec>,
+    /// Switched off when false.
+    pub enabled: bool,
+    /// After an ambiguous send, other changes of the key wait this long; default: request timeout + 60 s.
+    pub late_window: Option<Duration>,
+    /// Delivery of a plan older than this stops at a batch border.
+    pub max_plan_age: Duration,
+}
+
+/// What is done with the model's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Create or update; removed keys are kept unless `on_removed` says otherwise.
+    Upsert,
+    /// Create, update and remove: `on_removed` is `delete` unless it says `clear`.
+    Mirror,
+}
+
+impl Mode {
+    /// The name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Upsert => "upsert",
+            Self::Mirror => "mirror",
+        }
+    }
+}
+
+/// What is done with keys that left the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRemoved {
+    /// The record stays; the key leaves a tombstone.
+    Keep,
+    /// The mapped fields, except those of the match, are cleared.
+    Clear,
+    /// The record is deleted (archived).
+    Delete,
+}
+
+impl OnRemoved {
+    /// The name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Clear => "clear",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// What happens at the first run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstRun {
+    /// The first plan waits for approval.
+    Ask,
+    /// Everything is sent.
+    Backfill,
+}
+
+/// When a sync runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Schedule {
+    /// Only when asked.
+    Manual,
+    /// Every so often, with jitter at start.
+    Every(Duration),
+}
+
+/// A destination field and where it comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldSpec {
+    /// The destination field. Dots nest; a literal dot is written `\.`.
+    pub name: String,
+    /// Where the value comes from.
+    pub source: FieldSource,
+    /// What a null does.
+    pub when_null: WhenNull,
+}
+
+/// Where a field's value comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FieldSource {
+    /// A column, cast if asked.
+    Column {
+        /// The column's name.
+        column: String,
+        /// The cast.
+        cast: Option<Cast>,
+    },
+    /// A constant.
+    Constant(Constant),
+}
+
+/// A constant of the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Constant {
+    /// Text.
+    Text(String),
+    /// Integer.
+    Int(i64),
+    /// Float.
+    Float(f64),
+    /// Boolean.
+    Bool(bool),
+}
+
+/// `as = …` of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cast {
+    /// Text, in one documented form for each kind.
+    Text,
+    /// A 64-bit integer; a fraction or other text makes the row invalid.
+    Integer,
+    /// A decimal, rounded half away from zero to `scale` places when given.
+    Decimal {
+        /// Places after the point.
+        scale: Option<u8>,
+    },
+    /// A float.
+    Float,
+    /// `true`/`false`, also from `t/f`, `yes/no`, `1/0`.
+    Boolean,
+    /// A date, also from a timestamp (UTC) or ISO text.
+    Date,
+    /// An instant, also from ISO text with a zone.
+    Timestamp,
+    /// JSON, from JSON or text that parses.
+    Json,
+}
+
+/// What a null does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenNull {
+    /// The field is left out: what stands at the destination stays.
+    Skip,
+    /// The field is cleared at the destination.
+    Clear,
+    /// The row is invalid.
+    Error,
+}
+
+impl WhenNull {
+    /// The name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Clear => "clear",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// `"*"`: the remaining columns by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StarSpec {
+    /// Columns to leave out.
+    pub except: Vec<String>,
+    /// What a null does.
+    pub when_null: WhenNull,
+}
+
+/// The guard's rules. Shares are in percent; 100 switches a rule off.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GuardSpec {
+    /// Stop when the result is empty and the snapshot is not.
+    pub stop_on_empty: bool,
+    /// Largest share of removed keys.
+    pub max_removed: f64,
+    /// Largest share of changed keys.
+    pub max_changed: f64,
+    /// Largest share of added keys, once a first run has closed complete.
+    pub max_added: f64,
+    /// Largest share of invalid rows.
+    pub max_invalid: f64,
+    /// Shares count only above this many rows.
+    pub min_rows: u64,
+    /// Absolute cap on removed keys.
+    pub max_removed_rows: Option<u64>,
+    /// Absolute cap on changed keys.
+    pub max_changed_rows: Option<u64>,
+    /// Absolute cap on added keys.
+    pub max_added_rows: Option<u64>,
+    /// Absolute cap on invalid rows.
+    pub max_invalid_rows: Option<u64>,
+}
+
+impl Default for GuardSpec {
+    fn default() -> Self {
+        Self {
+            stop_on_empty: true,
+            max_removed: 10.0,
+            max_changed: 50.0,
+            max_added: 50.0,
+            max_invalid: 2.0,
+            min_rows: 100,
+            max_removed_rows: None,
+            max_changed_rows: None,
+            max_added_rows: None,
+            max_invalid_rows: None,
+        }
+    }
+}
+
+/// Key columns and their kinds, as fixed at a sync's first run.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KeyShape {
+    /// Column names, in order.
+    pub columns: Vec<String>,
+    /// Their kinds.
+    pub kinds: Vec<KeyKind>,
+}

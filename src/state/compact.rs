@@ -1,0 +1,217 @@
+//! Compaction: the oldest journal rows are merged into the pages they concern.
+//!
+//! Safe to stop anywhere: pages are replaced in transactions of their own, the journal rows are deleted after the last of
+//! them, and journal rows are absolute, so that merging them once more changes nothing.
+
+use std::collections::BTreeMap;
+
+use super::{
+    OwnerSpace, StateError,
+    codec::{PageValue, owner_key, pack, unpack, unpack_journal},
+    store::{Extent, PageRow, Space, StateStore, Write},
+};
+use crate::model::{Entry, Key, SyncId};
+
+/// Journal entries of a sync that are kept at most, and thus read into memory at once.
+pub(super) const JOURNAL_BOUND: u64 = 32_768;
+/// Journal rows read at once.
+pub(super) const JOURNAL_CHUNK: u32 = 256;
+
+/// Entries of a full page, and the sizes at which pages are split and joined.
+const PAGE: usize = 1_000;
+const SPLIT: usize = 1_500;
+const JOIN: usize = 300;
+/// Pages replaced in one transaction.
+const RANGE: usize = 64;
+
+/// Which part of journal rows to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    All,
+    Entries,
+    Owners,
+}
+
+/// What a stretch of the journal says, the last word for each key.
+#[derive(Debug, Default)]
+pub(super) struct JournalMap {
+    pub(super) entries: BTreeMap<Key, Option<Entry>>,
+    pub(super) by_match: BTreeMap<Key, Option<()>>,
+    pub(super) by_id: BTreeMap<Key, Option<()>>,
+    /// The last row taken in.
+    pub(super) through: i64,
+}
+
+impl JournalMap {
+    /// Takes in rows after `through`, at most about `bound` entries. True when that was all of them.
+    pub(super) async fn read(
+        &mut self,
+        store: &dyn StateStore,
+        sync: SyncId,
+        bound: u64,
+        part: Part,
+    ) -> Result<bool, StateError> {
+        let mut taken = 0;
+        loop {
+            let rows = store.journal(sync, self.through, JOURNAL_CHUNK).await?;
+            let last = rows.len() < JOURNAL_CHUNK as usize;
+            for row in rows {
+                if taken >= bound {
+                    return Ok(false);
+                }
+                taken += row.entries;
+                self.take(sync, &row.data, part)?;
+                self.through = row.seq;
+            }
+            if last {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn take(&mut self, sync: SyncId, data: &[u8], part: Part) -> Result<(), StateError> {
+        let row = unpack_journal(sync, data)?;
+        if part != Part::Owners {
+            self.entries.extend(row.entries);
+        }
+        if part == Part::Entries {
+            return Ok(());
+        }
+        for (key, change) in row.owners {
+            let map = match change.space {
+                OwnerSpace::Match => &mut self.by_match,
+                OwnerSpace::RecordId => &mut self.by_id,
+            };
+            map.insert(owner_key(change.hash, &key), change.present.then_some(()));
+        }
+        Ok(())
+    }
+
+    pub(super) const fn owners(&self, space: OwnerSpace) -> &BTreeMap<Key, Option<()>> {
+        match space {
+            OwnerSpace::Match => &self.by_match,
+            OwnerSpace::RecordId => &self.by_id,
+        }
+    }
+}
+
+/// Merges the whole journal of a sync into its pages.
+pub(super) async fn compact(store: &dyn StateStore, sync: SyncId) -> Result<(), StateError> {
+    loop {
+        let mut map = JournalMap::default();
+        let all = map.read(store, sync, JOURNAL_BOUND, Part::All).await?;
+        if map.through == 0 {
+            return Ok(());
+        }
+        let through = map.through;
+        merge(store, sync, Space::Entries, map.entries).await?;
+        merge(store, sync, Space::Match, map.by_match).await?;
+        merge(store, sync, Space::RecordId, map.by_id).await?;
+        store.commit(vec![Write::DeleteJournal { sync, through }]).await?;
+        if all {
+            return Ok(());
+        }
+    }
+}
+
+/// The pages of one transaction.
+struct Range {
+    remove: Vec<i64>,
+    put: Vec<super::codec::PackedPage>,
+    delta: Extent,
+}
+
+impl Range {
+    const fn new() -> Self {
+        Self { remove: Vec::new(), put: Vec::new(), delta: Extent { pages: 0, entries: 0, live: 0 } }
+    }
+
+    async fn commit(&mut self, store: &dyn StateStore, sync: SyncId, space: Space) -> Result<(), StateError> {
+        let Self { remove, put, delta } = std::mem::replace(self, Self::new());
+        if !remove.is_empty() || !put.is_empty() {
+            store.commit(vec![Write::ReplacePages { sync, space, remove, put, delta }]).await?;
+        }
+        Ok(())
+    }
+
+    fn count<V: PageValue>(&mut self, items: &[(Key, V)], sign: i64) {
+        let live = items.iter().filter(|(_, value)| value.is_live()).count();
+        self.delta.entries += sign * i64::try_from(items.len()).unwrap_or(0);
+        self.delta.live += sign * i64::try_from(live).unwrap_or(0);
+    }
+
+    fn put<V: PageValue>(&mut self, sync: SyncId, space: Space, items: &[(Key, V)]) {
+        self.count(items, 1);
+        let pages = if items.len() <= SPLIT { 1 } else { items.len().div_ceil(PAGE) };
+        for chunk in items.chunks(items.len().div_ceil(pages).max(1)) {
+            if let Some(page) = pack(sync, space, chunk) {
+                self.delta.pages += 1;
+                self.put.push(page);
+            }
+        }
+    }
+
+    fn remove<V: PageValue>(&mut self, page: &PageRow, items: &[(Key, V)]) {
+        self.count(items, -1);
+        self.delta.pages -= 1;
+        self.remove.push(page.id);
+    }
+}
+
+async fn merge<V: PageValue>(
+    store: &dyn StateStore,
+    sync: SyncId,
+    space: Space,
+    changes: BTreeMap<Key, Option<V>>,
+) -> Result<(), StateError> {
+    let mut changes = changes.into_iter().peekable();
+    let mut range = Range::new();
+    while let Some((key, _)) = changes.peek() {
+        let mut old = Vec::new();
+        let mut next = None;
+        if let Some(page) = store.page_at(sync, space, key.as_bytes()).await? {
+            old = unpack::<V>(sync, space, &page.data)?;
+            range.remove(&page, &old);
+            next = store.pages_after(sync, space, Some(&page.first), 1).await?.pop();
+        }
+        let mut merged = merge_sorted(old, &mut changes, next.as_ref());
+        // Pages that shrank are joined with the next one, so that removals do not leave a trail of small pages.
+        while merged.len() < JOIN
+            && let Some(page) = next
+        {
+            let old = unpack::<V>(sync, space, &page.data)?;
+            range.remove(&page, &old);
+            next = store.pages_after(sync, space, Some(&page.first), 1).await?.pop();
+            merged.extend(merge_sorted(old, &mut changes, next.as_ref()));
+        }
+        range.put(sync, space, &merged);
+        if range.put.len() + range.remove.len() >= RANGE {
+            range.commit(store, sync, space).await?;
+        }
+    }
+    range.commit(store, sync, space).await
+}
+
+/// Applies to a page the changes that come before the next page.
+fn merge_sorted<V: PageValue>(
+    old: Vec<(Key, V)>,
+    changes: &mut std::iter::Peekable<impl Iterator<Item = (Key, Option<V>)>>,
+    next: Option<&PageRow>,
+) -> Vec<(Key, V)> {
+    let mut merged = Vec::with_capacity(old.len());
+    let mut old = old.into_iter().peekable();
+    let here = |key: &Key| next.is_none_or(|next| key.as_bytes() < next.first.as_slice());
+    loop {
+        let change = changes.next_if(|(key, _)| here(key) && old.peek().is_none_or(|(before, _)| key <= before));
+        match change {
+            Some((key, value)) => {
+                old.next_if(|(before, _)| *before == key);
+                merged.extend(value.map(|value| (key, value)));
+            }
+            None => match old.next() {
+                Some(item) => merged.push(item),
+                None => return merged,
+            },
+        }
+    }
+}

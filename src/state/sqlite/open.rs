@@ -1,0 +1,122 @@
+//! Opening the file: safe library, right file, known schema, sound bytes.
+
+use std::{borrow::Cow, path::Path, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, SqlSafeStr as _, SqliteConnection,
+    migrate::{Migration, MigrationType, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+use tokio::sync::Mutex;
+
+use super::{Readers, SqliteStore, failed};
+use crate::state::{Access, StateError};
+
+/// Before it, WAL files could be damaged at a reset, <https://sqlite.org/wal.html#walresetbug>.
+const OLDEST_SQLITE: (&str, [u32; 3]) = ("3.51.3", [3, 51, 3]);
+/// `SYNL`.
+const APPLICATION_ID: i64 = 1_398_361_676;
+/// Larger files are checked without their indexes.
+const FULL_CHECK_BYTES: u64 = 64 << 20;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql"))];
+
+/// Opens the file; a runner makes or upgrades it and checks it through.
+pub(in crate::state) async fn open(path: &Path, access: Access) -> Result<SqliteStore, StateError> {
+    let mut writer = options(path).connect().await.map_err(failed("open the state"))?;
+    check_library(&mut writer).await?;
+    let known = check_schema(path, &mut writer).await?;
+    match (access, known) {
+        (Access::Runner, Some(_)) => {
+            check_bytes(path, &mut writer).await?;
+            migrate(&mut writer).await?;
+        }
+        (Access::Runner, None) => migrate(&mut writer).await?,
+        (Access::Reader, Some(_)) => {}
+        (Access::Reader, None) => return Err(StateError::Missing { path: path.to_owned() }),
+    }
+    Ok(SqliteStore { readers: Readers::new(path.to_owned()), writer: Mutex::new(Some(writer)) })
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("secure_delete", "on")
+        .disable_statement_logging()
+}
+
+/// A read-only connection. It needs no pragma of its own, and could not set the journal mode.
+pub(super) async fn connect_reader(path: &Path) -> Result<SqliteConnection, StateError> {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+        .connect()
+        .await
+        .map_err(failed("open the state for reading"))
+}
+
+async fn check_library(c: &mut SqliteConnection) -> Result<(), StateError> {
+    let found: String =
+        sqlx::query_scalar("select sqlite_version()").fetch_one(c).await.map_err(failed("ask for SQLite's version"))?;
+    let numbers: Vec<u32> = found.split('.').map_while(|part| part.parse().ok()).collect();
+    let (needed, oldest) = OLDEST_SQLITE;
+    if numbers.as_slice() < oldest.as_slice() { Err(StateError::SqliteVersion { found, needed }) } else { Ok(()) }
+}
+
+/// The file's schema version; `None` for a file without tables. Refuses foreign and newer files.
+async fn check_schema(path: &Path, c: &mut SqliteConnection) -> Result<Option<i64>, StateError> {
+    let foreign = |reason: &str| StateError::Foreign { path: path.to_owned(), reason: reason.to_owned() };
+    let read = "read the state's schema";
+    let tables: i64 = sqlx::query_scalar("select count(*) from sqlite_schema where type = 'table'")
+        .fetch_one(&mut *c)
+        .await
+        .map_err(failed(read))?;
+    if tables == 0 {
+        return Ok(None);
+    }
+    let application: i64 =
+        sqlx::query_scalar("pragma application_id").fetch_one(&mut *c).await.map_err(failed(read))?;
+    if application != APPLICATION_ID {
+        return Err(foreign("it is an SQLite file of another application"));
+    }
+    let found: Option<i64> = sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+        .fetch_one(c)
+        .await
+        .map_err(failed(read))?;
+    let found = found.ok_or_else(|| StateError::damaged("the schema has no version"))?;
+    let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
+    if found > known { Err(StateError::Newer { found, known }) } else { Ok(Some(found)) }
+}
+
+async fn check_bytes(path: &Path, c: &mut SqliteConnection) -> Result<(), StateError> {
+    // `metadata` does not open the file: closing a second handle would drop SQLite's locks.
+    let bytes = std::fs::metadata(path).map_err(StateError::io("look at", path))?.len();
+    let sql = if bytes <= FULL_CHECK_BYTES { "pragma integrity_check(1)" } else { "pragma quick_check(1)" };
+    let answer: String = sqlx::query_scalar(sql).fetch_one(&mut *c).await.map_err(failed("check the state"))?;
+    if answer != "ok" {
+        return Err(StateError::damaged("the database file fails its integrity check"));
+    }
+    let orphans = sqlx::query("pragma foreign_key_check").fetch_optional(c).await.map_err(failed("check the state"))?;
+    orphans.map_or(Ok(()), |_| Err(StateError::damaged("rows refer to rows that are gone")))
+}
+
+async fn migrate(c: &mut SqliteConnection) -> Result<(), StateError> {
+    let migrations = MIGRATIONS
+        .iter()
+        .map(|&(version, name, sql)| {
+            Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
+        })
+        .collect();
+    Migrator::with_migrations(migrations)
+        .run(c)
+        .await
+        .map_err(|error| failed("upgrade the state's schema")(sqlx::Error::Migrate(Box::new(error))))
+}

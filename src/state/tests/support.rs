@@ -1,0 +1,167 @@
+//! What the tests share: a folder with a state, and short ways to write.
+
+use std::path::PathBuf;
+
+use crate::{
+    clock::Clock,
+    model::{
+        BatchKey, Entry, Fingerprint, Held, IntentId, Key, KeyKind, Operation, RejectedMark, RunId, SyncId, Timestamp,
+        encode_part, spec::KeyShape,
+    },
+    state::{
+        Access, End, IntentMember, NewIntent, NewSync, OpenOptions, OwnerChange, OwnerSpace, Settle, SettleRow,
+        SettleTicket, State, StateError, Target,
+    },
+};
+
+pub(super) struct Home {
+    folder: tempfile::TempDir,
+}
+
+impl Home {
+    pub(super) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().join("state.db")
+    }
+
+    pub(super) fn options(&self, access: Access) -> OpenOptions {
+        OpenOptions { path: self.path(), key: None, environment: None, access, clock: Clock::system() }
+    }
+
+    pub(super) async fn open(&self, access: Access) -> Result<State, StateError> {
+        State::open(self.options(access)).await
+    }
+
+    pub(super) async fn runner(&self) -> State {
+        self.open(Access::Runner).await.unwrap()
+    }
+}
+
+pub(super) fn target() -> Target {
+    Target {
+        destination: "http".to_owned(),
+        account: None,
+        object: "contacts".to_owned(),
+        match_fields: vec!["email".to_owned()],
+        key: KeyShape { columns: vec!["id".to_owned()], kinds: vec![KeyKind::Integer] },
+    }
+}
+
+pub(super) async fn sync(state: &State, name: &str) -> SyncId {
+    if let Some(sync) = state.sync(name).await.unwrap() {
+        return sync.id;
+    }
+    let new = NewSync { name: name.to_owned(), target: target(), mapping: None };
+    state.register_sync(new).await.unwrap().id
+}
+
+pub(super) fn key(number: i64) -> Key {
+    let mut bytes = Vec::new();
+    encode_part(crate::model::Value::Int(number), KeyKind::Integer, 0, &mut bytes).unwrap();
+    Key::from_encoded(&bytes)
+}
+
+pub(super) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000)
+}
+
+pub(super) fn entry(value: u8) -> Entry {
+    Entry {
+        fingerprint: Fingerprint::from_bytes([value; 16]),
+        encoding: 1,
+        run: RunId(1),
+        tombstone: false,
+        record_id: None,
+        match_hash: None,
+    }
+}
+
+pub(super) fn put(value: u8) -> End {
+    End::Put { entry: entry(value), owners: Vec::new(), quiet_until: None }
+}
+
+pub(super) fn rejected(message: Box<[u8]>) -> RejectedMark {
+    RejectedMark {
+        operation: Operation::Upsert,
+        fingerprint: Some(Fingerprint::from_bytes([9; 16])),
+        code: "INVALID_EMAIL".to_owned(),
+        sealed_message: message,
+        attempts: 1,
+        next_try: None,
+        first_at: at(1),
+        last_at: at(2),
+        run: RunId(1),
+    }
+}
+
+pub(super) fn own(space: OwnerSpace, hash: u64, present: bool) -> OwnerChange {
+    OwnerChange { space, hash, present }
+}
+
+pub(super) fn member(key: Key) -> IntentMember {
+    IntentMember {
+        key,
+        operation: Operation::Upsert,
+        fingerprint: Some(Fingerprint::from_bytes([7; 16])),
+        correlation: 1,
+        record_id: None,
+        sealed_match: None,
+    }
+}
+
+/// A run of one sync, with its epoch.
+#[derive(Clone, Copy)]
+pub(super) struct Run {
+    pub(super) sync: SyncId,
+    pub(super) run: RunId,
+    pub(super) epoch: i64,
+}
+
+pub(super) async fn begin(state: &State, sync: SyncId) -> Run {
+    let begun = state.begin_run(sync, "test").await.unwrap();
+    Run { sync, run: begun.run, epoch: begun.epoch }
+}
+
+impl Run {
+    pub(super) fn intent(self, members: Vec<IntentMember>) -> NewIntent {
+        NewIntent {
+            sync: self.sync,
+            run: self.run,
+            epoch: self.epoch,
+            send_before: at(1_000),
+            batch_key: BatchKey { idempotency: 42, members: members.len() as u32 },
+            members,
+            grants: Vec::new(),
+        }
+    }
+
+    pub(super) async fn intend(self, state: &State, keys: &[Key]) -> i64 {
+        let members = keys.iter().cloned().map(member).collect();
+        state.writer().intend(self.intent(members)).await.unwrap()
+    }
+
+    /// Intends and settles one key.
+    pub(super) async fn end(self, state: &State, key: Key, loaded: Vec<IntentId>, end: End) -> i64 {
+        let batch = self.intend(state, &[key]).await;
+        settle(state, batch, vec![(loaded, end)]).wait().await.unwrap();
+        batch
+    }
+}
+
+pub(super) fn settle(state: &State, batch: i64, ends: Vec<(Vec<IntentId>, End)>) -> SettleTicket {
+    let rows = (0..).zip(ends).map(|(position, (loaded, end))| SettleRow { position, loaded, end });
+    state.writer().settle(Settle { batch, rows: rows.collect() })
+}
+
+pub(super) async fn overlay(state: &State, sync: SyncId) -> Result<Vec<Held>, StateError> {
+    let mut overlay = state.overlay(sync);
+    let mut all: Vec<Held> = Vec::new();
+    while let Some(held) = overlay.next().await? {
+        assert!(all.last().is_none_or(|last| last.key < held.key), "keys must strictly increase");
+        all.push(held);
+    }
+    Ok(all)
+}

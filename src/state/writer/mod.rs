@@ -1,0 +1,315 @@
+//! The one task through which everything is written.
+
+mod pending;
+mod task;
+mod writes;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use self::{
+    pending::Pending,
+    task::{Command, Shared},
+    writes::{OpenBatch, Settled},
+};
+use super::{
+    GuardedSet, IntentMember, LocalSettle, MarkDirty, NewIntent, OwnerSpace, Settle, StateError,
+    codec::{pack_guarded, pack_intent, pack_invalid},
+    store::{StateStore, Write},
+};
+use crate::{
+    clock::Clock,
+    model::{ChangeKind, Fingerprint, IntentId, InvalidRow, Key, RunId, SyncId, Timestamp},
+};
+
+pub(super) use writes::dirty;
+
+/// Rows of a guarded set in one table row.
+const GUARDED_CHUNK: usize = 1_000;
+/// Batch ids that one process reserves; no process sends that many batches.
+const BATCH_BLOCK: i64 = 1 << 32;
+/// How far back the removal log is summed.
+const REMOVAL_LOG: std::time::Duration = std::time::Duration::from_secs(48 * 3600);
+
+/// Writes to the state, through one task with group commit. After its first error every call returns that error (P7).
+pub struct Writer {
+    /// `None` for a reader, and after [`super::State::close`].
+    queue: Mutex<Option<mpsc::UnboundedSender<Command>>>,
+    task: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    shared: Arc<Shared>,
+    open: Mutex<HashMap<i64, OpenBatch>>,
+    next_batch: AtomicI64,
+    last_batch: i64,
+    clock: Clock,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("failed", &self.shared.failed.get()).finish_non_exhaustive()
+    }
+}
+
+/// A queued write. Dropping it is fine: the write happens all the same, and an error stops the writer.
+#[derive(Debug)]
+pub struct SettleTicket {
+    result: Result<oneshot::Receiver<Result<Vec<i64>, StateError>>, StateError>,
+}
+
+impl SettleTicket {
+    /// Waits until the write is durable.
+    ///
+    /// # Errors
+    /// The writer's first error.
+    pub async fn wait(self) -> Result<(), StateError> {
+        self.ids().await.map(|_| ())
+    }
+
+    async fn ids(self) -> Result<Vec<i64>, StateError> {
+        self.result?.await.unwrap_or(Err(StateError::Stopped))
+    }
+}
+
+impl Writer {
+    /// A writer for a reader: every call fails.
+    pub(super) fn none(store: Arc<dyn StateStore>, clock: Clock) -> Self {
+        Self {
+            queue: Mutex::new(None),
+            task: Mutex::new(None),
+            shared: Arc::new(shared(store)),
+            open: Mutex::default(),
+            next_batch: AtomicI64::new(0),
+            last_batch: 0,
+            clock,
+        }
+    }
+
+    /// Starts the task.
+    pub(super) async fn start(store: Arc<dyn StateStore>, clock: Clock) -> Result<Self, StateError> {
+        let reserved = store.commit(vec![Write::ReserveBatches { count: BATCH_BLOCK }]).await?;
+        let first = reserved.first().copied().unwrap_or(1);
+        let shared = Arc::new(shared(store));
+        let (queue, commands) = mpsc::unbounded_channel();
+        let task = tokio::spawn(task::run(Arc::clone(&shared), commands));
+        Ok(Self {
+            queue: Mutex::new(Some(queue)),
+            task: Mutex::new(Some(task)),
+            shared,
+            open: Mutex::default(),
+            next_batch: AtomicI64::new(first),
+            last_batch: first.saturating_add(BATCH_BLOCK - 1),
+            clock,
+        })
+    }
+
+    /// Takes no more writes and waits for those queued.
+    pub(super) async fn stop(&self) -> Result<(), StateError> {
+        drop(lock(&self.queue).take());
+        let task = lock(&self.task).take();
+        if let Some(task) = task {
+            task.await.map_err(|_| StateError::Stopped)?;
+        }
+        self.shared.failed.get().cloned().map_or(Ok(()), Err)
+    }
+
+    /// Writes a batch's intents; returns its id (monotonic, unique in the state) when they are durable.
+    ///
+    /// # Errors
+    /// The writer's first error.
+    pub async fn intend(&self, intent: NewIntent) -> Result<i64, StateError> {
+        let batch = self.take_batch()?;
+        let NewIntent { sync, run, epoch, send_before, batch_key, members, grants } = intent;
+        let data = pack_intent(sync, batch, batch_key, &members);
+        let mut writes = vec![
+            Write::CheckEpoch { sync, epoch },
+            Write::InsertIntent { batch, sync, run, epoch, send_before, members: members.len() as u64, data },
+        ];
+        writes.extend(grants.into_iter().map(|(account, data)| Write::PutGrants { account, data }));
+        lock(&self.open).insert(batch, OpenBatch { sync, epoch, batch_key, members });
+        self.submit(writes, 0).wait().await?;
+        Ok(batch)
+    }
+
+    /// Notes that an attempt of the batch begins at `at`. Call it before each attempt; wait for the ticket before
+    /// attempts after the first, and before any that begins after `send_before`: after a crash the latest durable note
+    /// is taken for the start of the last attempt.
+    pub fn note_attempt(&self, batch: i64, at: Timestamp) -> SettleTicket {
+        self.submit(vec![Write::NoteAttempt { batch, at }], 0)
+    }
+
+    /// Queues the outcomes of a batch: journal, dirty marks, quiet keys, rejects and the intent change in one
+    /// transaction. A batch that is not open, or not settled whole, stops the writer.
+    pub fn settle(&self, settle: Settle) -> SettleTicket {
+        let open = lock(&self.open).remove(&settle.batch);
+        let Some(open) = open else {
+            return self.refuse(StateError::Contract(format!("batch {} is not open", settle.batch)));
+        };
+        let sync = open.sync;
+        self.submit_settled(sync, writes::settle(open, settle, self.clock.now()))
+    }
+
+    /// Queues outcomes of keys without an intent.
+    pub fn settle_local(&self, sync: SyncId, epoch: i64, rows: Vec<LocalSettle>) -> SettleTicket {
+        self.submit_settled(sync, writes::settle_local(sync, epoch, rows, self.clock.now()))
+    }
+
+    /// Marks keys dirty; needs no lease. Returns the batch id that names the marks, when durable.
+    ///
+    /// # Errors
+    /// The writer's first error.
+    pub async fn mark_dirty(&self, sync: SyncId, marks: Vec<MarkDirty>) -> Result<i64, StateError> {
+        let batch = self.take_batch()?;
+        let now = self.clock.now();
+        let writes = (0..).zip(marks).map(|(position, mark)| {
+            let member = IntentMember {
+                key: mark.key,
+                operation: mark.operation,
+                fingerprint: mark.fingerprint,
+                correlation: 0,
+                record_id: mark.record_id,
+                sealed_match: mark.sealed_match,
+            };
+            dirty(sync, IntentId { batch, position }, None, member, mark.ambiguous_at, now)
+        });
+        self.submit(writes.collect(), 0).wait().await?;
+        Ok(batch)
+    }
+
+    /// Replaces the listed invalid rows of a sync; `total` counts also those that the list leaves out.
+    ///
+    /// # Errors
+    /// The writer's first error.
+    pub async fn replace_invalid(
+        &self,
+        sync: SyncId,
+        run: RunId,
+        rows: Vec<InvalidRow>,
+        total: u64,
+    ) -> Result<(), StateError> {
+        let rows = rows.iter().map(|row| pack_invalid(sync, row)).collect();
+        self.submit(vec![Write::SetInvalid { sync, run, rows, total }], 0).wait().await
+    }
+
+    /// Appends changes, in key order, to the guarded set of a run; with no change at all the set still stands for an
+    /// approval.
+    ///
+    /// # Errors
+    /// The writer's first error.
+    pub async fn save_guarded(
+        &self,
+        run: RunId,
+        sync: SyncId,
+        set: GuardedSet,
+        rows: Vec<(Key, ChangeKind, Option<Fingerprint>)>,
+    ) -> Result<(), StateError> {
+        let chunks = rows.chunks(GUARDED_CHUNK).map(|chunk| pack_guarded(run, chunk)).collect();
+        let (rows, at) = (rows.len() as u64, self.clock.now());
+        self.submit(vec![Write::AddGuarded { run, sync, set, rows, at, chunks }], 0).wait().await
+    }
+
+    /// Saves the limiter's recent grants and quota counters of an account, in the limiter's own bytes.
+    pub fn save_grants(&self, account: &str, bytes: Vec<u8>) -> SettleTicket {
+        self.submit(vec![Write::PutGrants { account: account.to_owned(), data: bytes }], 0)
+    }
+
+    /// Remembers which account a credential (by keyed hash) belongs to.
+    ///
+    /// # Errors
+    /// The writer's first error.
+    pub async fn save_identity(&self, credential_hash: u64, account: &str) -> Result<(), StateError> {
+        let (credential, account, at) = (credential_hash.to_be_bytes(), account.to_owned(), self.clock.now());
+        self.submit(vec![Write::PutIdentity { credential, account, at }], 0).wait().await
+    }
+
+    /// Counts removals of a run into the 24-hour log.
+    ///
+    /// # Errors
+    /// The writer's first error.
+    pub async fn log_removals(&self, sync: SyncId, run: RunId, at: Timestamp, count: u64) -> Result<(), StateError> {
+        let prune_before = at - REMOVAL_LOG;
+        self.submit(vec![Write::LogRemovals { sync, run, at, count, prune_before }], 0).wait().await
+    }
+
+    /// Waits until everything queued so far is durable.
+    ///
+    /// # Errors
+    /// The writer's first error.
+    pub async fn flush(&self) -> Result<(), StateError> {
+        self.submit(Vec::new(), 0).wait().await
+    }
+
+    /// Transactions so far in this process: group commit makes fewer of them than there were writes.
+    pub fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Commits writes and answers their ids.
+    pub(super) async fn write(&self, writes: Vec<Write>) -> Result<Vec<i64>, StateError> {
+        self.submit(writes, 0).ids().await
+    }
+
+    /// Drops the memory of a sync's open batches, once their intents have become dirty marks.
+    pub(super) fn forget_open(&self, sync: SyncId) {
+        lock(&self.open).retain(|_, batch| batch.sync != sync);
+    }
+
+    /// Queued owner changes of one hash.
+    pub(super) fn pending_owners(&self, sync: SyncId, space: OwnerSpace, hash: u64) -> Vec<(Key, bool)> {
+        self.shared.pending.of(sync, space, hash)
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.shared.generation.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn bump_generation(&self) {
+        self.shared.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn submit_settled(&self, sync: SyncId, settled: Result<Settled, StateError>) -> SettleTicket {
+        match settled {
+            Ok((writes, owners)) => self.submit(writes, self.shared.pending.remember(sync, &owners)),
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    fn submit(&self, writes: Vec<Write>, ticket: u64) -> SettleTicket {
+        if let Some(error) = self.shared.failed.get() {
+            return SettleTicket { result: Err(error.clone()) };
+        }
+        let (done, result) = oneshot::channel();
+        let sent = lock(&self.queue).as_ref().is_some_and(|queue| queue.send(Command { writes, ticket, done }).is_ok());
+        SettleTicket { result: if sent { Ok(result) } else { Err(StateError::Stopped) } }
+    }
+
+    fn refuse(&self, error: StateError) -> SettleTicket {
+        task::stop(&self.shared, error.clone());
+        SettleTicket { result: Err(error) }
+    }
+
+    fn take_batch(&self) -> Result<i64, StateError> {
+        let batch = self.next_batch.fetch_add(1, Ordering::Relaxed);
+        if batch > self.last_batch { Err(StateError::Stopped) } else { Ok(batch) }
+    }
+}
+
+fn shared(store: Arc<dyn StateStore>) -> Shared {
+    Shared {
+        store,
+        failed: OnceLock::new(),
+        pending: Pending::default(),
+        commits: AtomicU64::new(0),
+        generation: Arc::default(),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,177 @@
+//! From outcomes to writes: which rows one settle changes.
+
+use crate::{
+    model::{BatchKey, DirtyMark, IntentId, Key, RejectedMark, SyncId, Timestamp},
+    state::{
+        End, IntentMember, LocalSettle, OwnerChange, Settle, SettleRow, StateError,
+        codec::{JournalRow, pack_dirty, pack_journal, pack_quiet, pack_rejected},
+        store::Write,
+    },
+};
+
+/// A batch between its intent and its settle.
+#[derive(Debug)]
+pub(super) struct OpenBatch {
+    pub(super) sync: SyncId,
+    pub(super) epoch: i64,
+    pub(super) batch_key: BatchKey,
+    pub(super) members: Vec<IntentMember>,
+}
+
+/// Collects the writes of one settle.
+#[derive(Debug)]
+struct Collector {
+    sync: SyncId,
+    now: Timestamp,
+    journal: JournalRow,
+    cleared: Vec<IntentId>,
+    delivered: Vec<Key>,
+    marks: Vec<Write>,
+}
+
+/// The writes of a settle, with the owner changes among them.
+pub(super) type Settled = (Vec<Write>, Vec<(Key, OwnerChange)>);
+
+pub(super) fn settle(open: OpenBatch, settle: Settle, now: Timestamp) -> Result<Settled, StateError> {
+    let mut rows: Vec<Option<SettleRow>> = vec![None; open.members.len()];
+    for row in settle.rows {
+        let slot =
+            rows.get_mut(row.position as usize).ok_or_else(|| contract("a settle of a position outside its batch"))?;
+        if slot.replace(row).is_some() {
+            return Err(contract("a position settled twice"));
+        }
+    }
+    let mut collector = Collector::new(open.sync, now);
+    for (row, member) in rows.into_iter().zip(open.members) {
+        let row = row.ok_or_else(|| contract("a settle without all members of its batch"))?;
+        let intent = IntentId { batch: settle.batch, position: row.position };
+        collector.add_member(intent, open.batch_key, member, row);
+    }
+    let mut writes =
+        vec![Write::CheckEpoch { sync: open.sync, epoch: open.epoch }, Write::DeleteIntent { batch: settle.batch }];
+    let owners = collector.finish(&mut writes);
+    Ok((writes, owners))
+}
+
+pub(super) fn settle_local(
+    sync: SyncId,
+    epoch: i64,
+    rows: Vec<LocalSettle>,
+    now: Timestamp,
+) -> Result<Settled, StateError> {
+    let mut collector = Collector::new(sync, now);
+    for LocalSettle { key, loaded, end } in rows {
+        match end {
+            End::Put { entry, owners, quiet_until } => {
+                collector.deliver(key, Some(entry), owners, quiet_until, loaded);
+            }
+            End::Remove { owners, quiet_until } => collector.deliver(key, None, owners, quiet_until, loaded),
+            End::Rejected { mark, .. } => collector.reject(&key, &mark),
+            End::Undelivered { .. } | End::Unsent => {
+                return Err(contract("a key without an intent cannot end undelivered"));
+            }
+        }
+    }
+    let mut writes = vec![Write::CheckEpoch { sync, epoch }];
+    let owners = collector.finish(&mut writes);
+    Ok((writes, owners))
+}
+
+impl Collector {
+    const fn new(sync: SyncId, now: Timestamp) -> Self {
+        let journal = JournalRow { entries: Vec::new(), owners: Vec::new() };
+        Self { sync, now, journal, cleared: Vec::new(), delivered: Vec::new(), marks: Vec::new() }
+    }
+
+    fn add_member(&mut self, intent: IntentId, batch_key: BatchKey, member: IntentMember, row: SettleRow) {
+        match row.end {
+            End::Put { entry, owners, quiet_until } => {
+                self.deliver(member.key, Some(entry), owners, quiet_until, row.loaded);
+            }
+            End::Remove { owners, quiet_until } => self.deliver(member.key, None, owners, quiet_until, row.loaded),
+            End::Rejected { mark, ambiguous_at } => {
+                self.reject(&member.key, &mark);
+                self.mark(intent, Some(batch_key), member, ambiguous_at);
+            }
+            End::Undelivered { ambiguous_at } => self.mark(intent, Some(batch_key), member, ambiguous_at),
+            // The loaded marks say all that is in doubt.
+            End::Unsent if !row.loaded.is_empty() => {}
+            End::Unsent => self.mark(intent, Some(batch_key), member, None),
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        key: Key,
+        entry: Option<crate::model::Entry>,
+        owners: Vec<OwnerChange>,
+        quiet_until: Option<Timestamp>,
+        loaded: Vec<IntentId>,
+    ) {
+        if let Some(until) = quiet_until {
+            let data = pack_quiet(self.sync, &key, until);
+            self.marks.push(Write::PutQuiet { sync: self.sync, key: key.clone(), until, data });
+        }
+        self.cleared.extend(loaded);
+        self.journal.owners.extend(owners.into_iter().map(|change| (key.clone(), change)));
+        self.journal.entries.push((key.clone(), entry));
+        self.delivered.push(key);
+    }
+
+    fn reject(&mut self, key: &Key, mark: &RejectedMark) {
+        let data = pack_rejected(self.sync, key, mark);
+        self.marks.push(Write::PutRejected { sync: self.sync, key: key.clone(), data });
+    }
+
+    fn mark(
+        &mut self,
+        intent: IntentId,
+        batch_key: Option<BatchKey>,
+        member: IntentMember,
+        ambiguous_at: Option<Timestamp>,
+    ) {
+        self.marks.push(dirty(self.sync, intent, batch_key, member, ambiguous_at, self.now));
+    }
+
+    fn finish(self, writes: &mut Vec<Write>) -> Vec<(Key, OwnerChange)> {
+        let sync = self.sync;
+        if !self.journal.is_empty() {
+            let data = pack_journal(sync, &self.journal);
+            writes.push(Write::Journal { sync, entries: self.journal.len(), data });
+        }
+        if !self.cleared.is_empty() {
+            writes.push(Write::DeleteDirty { sync, intents: self.cleared });
+        }
+        if !self.delivered.is_empty() {
+            writes.push(Write::DeleteRejected { sync, keys: self.delivered });
+        }
+        writes.extend(self.marks);
+        self.journal.owners
+    }
+}
+
+/// A member of an intent as a dirty mark under the intent's id.
+pub(in crate::state) fn dirty(
+    sync: SyncId,
+    intent: IntentId,
+    batch_key: Option<BatchKey>,
+    member: IntentMember,
+    ambiguous_at: Option<Timestamp>,
+    since: Timestamp,
+) -> Write {
+    let mark = DirtyMark {
+        intent,
+        operation: member.operation,
+        fingerprint: member.fingerprint,
+        ambiguous_at,
+        batch_key,
+        record_id: member.record_id,
+        sealed_match: member.sealed_match,
+    };
+    let data = pack_dirty(sync, &member.key, &mark);
+    Write::PutDirty { sync, key: member.key, intent, since, data }
+}
+
+fn contract(what: &str) -> StateError {
+    StateError::Contract(what.to_owned())
+}
