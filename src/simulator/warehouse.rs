@@ -29,9 +29,9 @@ const INSERT: &str = r#"
     insert into customers
     select n,
         case when n % 7 = 0 then 'CUSTOMER.' || n || '@Example.COM' else 'customer.' || n || '@example.com' end,
-        json_extract(firsts, '$[' || n % json_array_length(firsts) || ']'),
-        json_extract(lasts, '$[' || n % json_array_length(lasts) || ']'),
-        case when n % 5 > 0 then 'Company ' || n / 5 end,
+        json_extract(firsts, '$[' || (n % json_array_length(firsts)) || ']'),
+        json_extract(lasts, '$[' || (n % json_array_length(lasts)) || ']'),
+        case when n % 5 > 0 then 'Company ' || (n / 5) end,
         case n % 4 when 1 then 'free' when 2 then 'team' when 3 then 'business' end,
         n * 37 % 50000,
         'active'
