@@ -6,6 +6,7 @@ use clap::Parser as _;
 use syncline::{
     cli::{self, Cli},
     shutdown::{self, Shutdown},
+    telemetry,
 };
 
 fn main() -> ExitCode {
@@ -13,9 +14,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
+    telemetry::forbid_core_dumps();
+    let format = cli.format();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return cli::report(&anyhow::Error::new(error).context("cannot start the runtime")),
+        Err(error) => return cli::report(&anyhow::Error::new(error).context("cannot start the runtime"), format),
     };
     let shutdown = Shutdown::new();
     let ended = runtime.block_on(async {
@@ -26,6 +29,6 @@ fn main() -> ExitCode {
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match ended {
         Ok(exit) => exit.into(),
-        Err(error) => cli::report(&error),
+        Err(error) => cli::report(&error, format),
     }
 }

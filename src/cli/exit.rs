@@ -2,6 +2,16 @@
 
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
+
+use super::{Format, output};
+use crate::{
+    config::{ConfigErrors, Diagnostic, SecretError},
+    run::RunError,
+    state::{RunStatus, StateError},
+    telemetry::LogError,
+};
+
 /// How a command ended. The numbers are documented and stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -51,6 +61,18 @@ impl Exit {
     }
 }
 
+impl From<RunStatus> for Exit {
+    fn from(status: RunStatus) -> Self {
+        match status {
+            RunStatus::Ok | RunStatus::Skipped => Self::Ok,
+            RunStatus::Failed | RunStatus::Refused => Self::Failed,
+            RunStatus::Partial | RunStatus::Interrupted | RunStatus::Running => Self::Partial,
+            RunStatus::Guarded => Self::Guarded,
+            RunStatus::Deferred => Self::Deferred,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
@@ -60,50 +82,131 @@ impl From<Exit> for ExitCode {
 /// An error with an exit code and advice, for the outermost layer.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct CliError {
+pub(super) struct CliError {
     /// What went wrong.
-    pub message: String,
+    pub(super) message: String,
     /// What to do about it.
-    pub hint: Option<String>,
+    pub(super) hint: Option<String>,
     /// The exit code.
-    pub exit: Exit,
-    /// What it comes from.
-    #[source]
-    pub source: Option<anyhow::Error>,
+    pub(super) exit: Exit,
 }
 
 impl CliError {
     /// An error of use or configuration.
-    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()), exit: Exit::Usage, source: None }
+    pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()), exit: Exit::Usage }
     }
 
     /// A failure with advice.
-    pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()), exit: Exit::Failed, source: None }
+    pub(super) fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()), exit: Exit::Failed }
     }
+}
+
+/// Prints an error and gives the exit code: as text on stderr, and as JSON also one document on stdout.
+#[allow(clippy::print_stderr, reason = "the outermost layer tells what stopped the command")]
+pub fn report(error: &anyhow::Error, format: Format) -> ExitCode {
+    eprint!("{}", render(error));
+    if format == Format::Json {
+        // A closed stdout changes nothing: the error stands on stderr.
+        drop(output::json(&document(error)));
+    }
+    of_error(error).into()
 }
 
 /// The exit code of an error.
-pub fn of_error(error: &anyhow::Error) -> Exit {
-    error.chain().find_map(|cause| cause.downcast_ref::<CliError>()).map_or(Exit::Failed, |error| error.exit)
+fn of_error(error: &anyhow::Error) -> Exit {
+    let known = error.chain().find_map(|cause| {
+        let own = cause.downcast_ref::<CliError>().map(|error| error.exit);
+        let state = cause.downcast_ref::<StateError>().filter(|error| matches!(error, StateError::Locked { .. }));
+        let usage = cause.is::<ConfigErrors>() || cause.is::<LogError>();
+        own.or(state.map(|_| Exit::Locked)).or(usage.then_some(Exit::Usage))
+    });
+    known.unwrap_or(Exit::Failed)
 }
 
-/// The error as text: `error: …`, its causes, then `hint: …`.
-pub fn render(error: &anyhow::Error) -> String {
+/// What to do about an error: the first advice of the chain.
+fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        let own = cause.downcast_ref::<CliError>().and_then(|error| error.hint.clone());
+        let state = || cause.downcast_ref::<StateError>().and_then(StateError::hint).map(str::to_owned);
+        let run = || cause.downcast_ref::<RunError>().and_then(RunError::hint);
+        let secret = || cause.downcast_ref::<SecretError>().map(SecretError::hint);
+        own.or_else(state).or_else(run).or_else(secret)
+    })
+}
+
+/// The error as text: the mistakes of a configuration, else `error: …`, its causes, then `hint: …`.
+fn render(error: &anyhow::Error) -> String {
+    if let Some(errors) = config_errors(error) {
+        let count = errors.0.len();
+        let plural = if count == 1 { "" } else { "s" };
+        return format!("{errors}\n\nerror: the configuration has {count} error{plural}\n");
+    }
     let mut out = format!("error: {error}\n");
-    for cause in error.chain().skip(1) {
+    for cause in causes(error) {
         out.push_str(&format!("  caused by: {cause}\n"));
     }
-    if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<CliError>()?.hint.as_deref()) {
+    if let Some(hint) = hint(error) {
         out.push_str(&format!("hint: {hint}\n"));
     }
     out
 }
 
+/// The causes, without those that only repeat what was said before.
+fn causes(error: &anyhow::Error) -> Vec<String> {
+    let mut said = error.to_string();
+    let mut causes = Vec::new();
+    for cause in error.chain().skip(1) {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            causes.push(text.clone());
+            said = text;
+        }
+    }
+    causes
+}
+
+fn config_errors(error: &anyhow::Error) -> Option<&ConfigErrors> {
+    error.chain().find_map(|cause| cause.downcast_ref::<ConfigErrors>())
+}
+
+/// The error as JSON: `{"error": {"message", "causes", "hint", "exit"}}`, with `problems` for a configuration.
+fn document(error: &anyhow::Error) -> Value {
+    let exit = of_error(error).code();
+    let Some(errors) = config_errors(error) else {
+        return json!({ "error": {
+            "message": error.to_string(), "causes": causes(error), "hint": hint(error), "exit": exit,
+        } });
+    };
+    let problems: Vec<Value> = errors.0.iter().map(diagnostic).collect();
+    json!({ "error": {
+        "message": "the configuration is not valid", "causes": [], "hint": null, "exit": exit, "problems": problems,
+    } })
+}
+
+/// A mistake or warning of the configuration as JSON.
+pub(super) fn diagnostic(diagnostic: &Diagnostic) -> Value {
+    let Diagnostic { origin, message, cause, hint } = diagnostic;
+    json!({ "at": origin.to_string(), "message": message, "cause": cause, "hint": hint })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_prints_its_causes_once_and_the_first_advice() {
+        let inner = anyhow::Error::new(StateError::Locked { path: "state.lock".into() });
+        let error = inner.context("cannot run");
+        let text = render(&error);
+        assert!(text.starts_with("error: cannot run\n  caused by: another process runs syncs"), "{text}");
+        assert!(text.ends_with("let it finish\n"), "{text}");
+        assert_eq!(of_error(&error), Exit::Locked);
+        assert_eq!(document(&error)["error"]["exit"], 6);
+        let usage = anyhow::Error::new(CliError::usage("no", "yes"));
+        assert_eq!((of_error(&usage), render(&usage).as_str()), (Exit::Usage, "error: no\nhint: yes\n"));
+    }
 
     #[test]
     fn the_gravest_wins() {

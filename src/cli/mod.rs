@@ -1,46 +1,125 @@
 //! The command line: one file for each command, with its arguments and its printing; no logic.
+//!
+//! `docs/commands.md` documents every command, its JSON and the exit codes.
 
+mod approve;
+mod beside;
+mod check;
+mod context;
 mod demo;
 mod exit;
 mod output;
+mod plan;
+mod progress;
+mod rejected;
+mod reports;
+mod run;
+mod runs;
 pub mod simulate;
+mod status;
+mod sync;
+mod validate;
 
-use clap::Parser;
+use std::path::PathBuf;
 
-pub use exit::Exit;
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub use exit::{Exit, report};
 
 use crate::shutdown::Shutdown;
 
-/// Minimal until the cli branch lands.
+/// Reverse ETL that accounts for every row: warehouse models to CRM and marketing APIs.
 #[derive(Debug, Parser)]
-#[command(name = "syncline")]
+#[command(name = "syncline", version, max_term_width = 110)]
 pub struct Cli {
-    /// JSON
-    #[arg(long, global = true)]
-    output: Option<String>,
+    /// Folder of configuration files; may be repeated, a later folder overrides keys of an earlier one.
+    #[arg(long = "config", global = true, value_name = "DIR", default_value = "config")]
+    config: Vec<PathBuf>,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    /// Break one rule on purpose, to show that the tests notice.
+    #[cfg(feature = "sabotage")]
+    #[arg(long, global = true, hide = true, value_parser = sabotage)]
+    sabotage: Option<crate::model::Sabotage>,
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, clap::Subcommand)]
+/// How results are printed on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables and sentences.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+#[cfg(feature = "sabotage")]
+fn sabotage(name: &str) -> Result<crate::model::Sabotage, String> {
+    crate::model::Sabotage::named(name).ok_or_else(|| "expected `no-intents`".to_owned())
+}
+
+#[derive(Debug, Subcommand)]
 enum Command {
-    /// Demo
+    /// Check the configuration without any network.
+    Validate,
+    /// Connect: sources, models, credentials, accounts, fields.
+    Check(check::CheckArgs),
+    /// Show what a run would do, without doing it.
+    Plan(plan::PlanArgs),
+    /// Run syncs now and wait.
+    Sync(sync::SyncArgs),
+    /// Run the daemon.
+    Run,
+    /// How every sync stands.
+    Status,
+    /// The latest runs.
+    Runs(runs::RunsArgs),
+    /// Rejected and invalid rows, and why.
+    Rejected(rejected::RejectedArgs),
+    /// Let a guarded run's changes through.
+    Approve(approve::ApproveArgs),
+    /// Serve a stand-in for a vendor's API.
+    Simulate(simulate::SimulateArgs),
+    /// The whole loop on embedded defaults, with nothing installed.
     Demo(demo::DemoArgs),
 }
 
 /// Runs one command.
 ///
 /// # Errors
-/// What stopped it.
+/// What stopped it; [`report`] prints it and gives the exit code.
 pub async fn execute(cli: Cli, shutdown: Shutdown) -> anyhow::Result<Exit> {
+    let context = cli.context(shutdown);
     match cli.command {
-        Command::Demo(args) => demo::run(args, cli.output.as_deref() == Some("json"), shutdown).await,
+        Command::Validate => validate::execute(&context),
+        Command::Check(args) => check::execute(&context, args).await,
+        Command::Plan(args) => plan::execute(&context, args).await,
+        Command::Sync(args) => sync::execute(&context, args).await,
+        Command::Run => run::execute(&context).await,
+        Command::Status => status::execute(&context).await,
+        Command::Runs(args) => runs::execute(&context, args).await,
+        Command::Rejected(args) => rejected::execute(&context, args).await,
+        Command::Approve(args) => approve::execute(&context, args).await,
+        Command::Simulate(args) => simulate::run(args, context.shutdown).await.map(|()| Exit::Ok),
+        Command::Demo(args) => demo::execute(&context, args).await,
     }
 }
 
-/// Prints an error.
-pub fn report(error: &anyhow::Error) -> std::process::ExitCode {
-    use std::io::Write as _;
-    std::io::stderr().write_all(exit::render(error).as_bytes()).ok();
-    exit::of_error(error).into()
+impl Cli {
+    /// How results, and errors, are printed.
+    pub fn format(&self) -> Format {
+        self.output
+    }
+
+    fn context(&self, shutdown: Shutdown) -> context::Context {
+        context::Context {
+            folders: self.config.clone(),
+            format: self.output,
+            shutdown,
+            #[cfg(feature = "sabotage")]
+            sabotage: self.sabotage.unwrap_or_default(),
+        }
+    }
 }

@@ -1,1 +1,69 @@
-//! stub
+//! `syncline run`: the daemon.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use super::{Exit, beside::DAEMON, context::Context, exit::CliError};
+use crate::{
+    http::{self, Health, ServeError},
+    scheduler::{Heartbeat, Scheduler},
+    shutdown::Shutdown,
+};
+
+/// Without a beat of the scheduler for this long the process counts as stuck; it beats once a second.
+const MAX_SILENCE: Duration = Duration::from_secs(30);
+
+/// Runs syncs when they are due, until the process is asked to stop.
+///
+/// # Errors
+/// When the state cannot be used or is locked, or the health server cannot listen.
+pub(super) async fn execute(context: &Context) -> anyhow::Result<Exit> {
+    let setup = context.daemon()?;
+    // First, so that a second daemon is told about the lock and not about the port.
+    let engine = Arc::new(setup.runner(DAEMON).await?);
+    let state = engine.state().clone();
+    let health = Arc::new(Health::new(MAX_SILENCE));
+    let server = match setup.loaded.settings.http.listen {
+        Some(address) => Some(listen(address, &health, &context.shutdown).await?),
+        None => None,
+    };
+    let heartbeat: Arc<dyn Heartbeat> = Arc::new(Beats(health.clone()));
+    let unready = {
+        let (health, shutdown) = (health.clone(), context.shutdown.clone());
+        tokio::spawn(async move {
+            shutdown.cancelled().await;
+            health.ready(false);
+        })
+    };
+    health.ready(true);
+    let ended = Scheduler::new(engine, context.shutdown.clone(), heartbeat).run().await;
+    let closed = state.close().await;
+    unready.await?;
+    if let Some(server) = server {
+        server.await??;
+    }
+    ended.and(closed)?;
+    Ok(Exit::Ok)
+}
+
+type Server = JoinHandle<Result<(), ServeError>>;
+
+async fn listen(address: SocketAddr, health: &Arc<Health>, shutdown: &Shutdown) -> anyhow::Result<Server> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let hint = "another process listens there; set `[http] listen` to another port, or to \"off\"";
+        anyhow::Error::new(CliError::failed(format!("cannot listen on `{address}`: {error}"), hint))
+    });
+    let listener = listener.context("the health server cannot start")?;
+    Ok(tokio::spawn(http::serve(listener, health.clone(), shutdown.clone())))
+}
+
+/// The scheduler's beats, told to the health server.
+struct Beats(Arc<Health>);
+
+impl Heartbeat for Beats {
+    fn beat(&self) {
+        self.0.beat();
+    }
+}

@@ -1,1 +1,142 @@
-//! stub
+//! `syncline sync`: runs syncs now and waits.
+#![allow(clippy::print_stderr, reason = "remarks go to stderr, the result to stdout")]
+
+use clap::Args;
+use serde_json::json;
+
+use super::{
+    Exit,
+    beside::{self, Place},
+    context::Context,
+    exit::CliError,
+    output,
+    progress::Rows,
+    reports,
+};
+use crate::{
+    model::{RunId, nearest},
+    run::{Engine, RunReport, Trigger},
+    scheduler::{self, RequestKind},
+    state::{RunStatus, State, StateError},
+};
+
+/// Runs of a sync that are looked at for the newest guarded one.
+const RUNS_LOOKED_AT: u32 = 50;
+
+/// Arguments of `sync`.
+#[derive(Debug, Args)]
+pub(super) struct SyncArgs {
+    /// Names of syncs, in the order to run them.
+    #[arg(value_name = "SYNC", required_unless_present = "all")]
+    syncs: Vec<String>,
+    /// All enabled syncs, by name.
+    #[arg(long, conflicts_with = "syncs")]
+    all: bool,
+    /// Approve the newest guarded run of each sync first.
+    #[arg(long)]
+    approve: bool,
+}
+
+/// Runs the syncs one after the other, here or, when a daemon runs on this state, there.
+///
+/// # Errors
+/// When the configuration or the state cannot be used, or another `sync` is under way.
+pub(super) async fn execute(context: &Context, args: SyncArgs) -> anyhow::Result<Exit> {
+    let setup = context.command()?;
+    let place = setup.here_or_daemon("sync").await?;
+    let reports = match &place {
+        Place::Here(engine) => {
+            let names = names(engine, &args)?;
+            let reports = run_here(context, engine, &names, args.approve).await;
+            // A storage error of a run is in its report already.
+            let closed = engine.state().clone().close().await;
+            reports.and_then(|reports| closed.map(|()| reports).map_err(Into::into))
+        }
+        Place::Daemon(engine) => run_there(context, engine, &names(engine, &args)?, args.approve).await,
+    }?;
+    if context.json() {
+        output::json(&json!({ "syncs": reports }))?;
+    } else {
+        reports::print(&reports);
+    }
+    let graves = reports.iter().map(|report| Exit::from(report.status));
+    Ok(graves.fold(Exit::Ok, Exit::and))
+}
+
+/// The names that were asked for, each of which must exist.
+fn names(engine: &Engine, args: &SyncArgs) -> anyhow::Result<Vec<String>> {
+    if args.all {
+        return Ok(engine.syncs().map(|sync| sync.name.clone()).collect());
+    }
+    args.syncs.iter().map(|name| known(engine, name).map(|()| name.clone())).collect()
+}
+
+/// Refuses a name that no sync of the configuration has.
+///
+/// # Errors
+/// Then.
+pub(super) fn known(engine: &Engine, name: &str) -> anyhow::Result<()> {
+    if engine.sync(name).is_some() {
+        return Ok(());
+    }
+    let names = engine.specs().syncs.iter().map(|sync| sync.name.as_str());
+    let hint = match nearest(name, names.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the configuration has: {}", names.collect::<Vec<_>>().join(", ")),
+    };
+    Err(CliError::usage(format!("there is no sync named `{name}`"), hint).into())
+}
+
+async fn run_here(
+    context: &Context,
+    engine: &Engine,
+    names: &[String],
+    approve: bool,
+) -> anyhow::Result<Vec<RunReport>> {
+    let mut reports = Vec::with_capacity(names.len());
+    for name in names {
+        if context.shutdown.is_cancelled() {
+            break;
+        }
+        if approve && let Some(run) = to_approve(engine.state(), name).await? {
+            engine.approve(run).await?;
+        }
+        let progress = Rows::of(name);
+        reports.push(engine.run_sync_watched(name, Trigger::Command, &|rows| progress.read(rows)).await);
+    }
+    Ok(reports)
+}
+
+async fn run_there(
+    context: &Context,
+    engine: &Engine,
+    names: &[String],
+    approve: bool,
+) -> anyhow::Result<Vec<RunReport>> {
+    beside::say_who(context.json());
+    let state = engine.state();
+    let mut reports = Vec::with_capacity(names.len());
+    for name in names {
+        if approve && let Some(run) = to_approve(state, name).await? {
+            beside::ask(context, state, &RequestKind::Approve { run }).await?;
+        }
+        let id = scheduler::post(state, &RequestKind::Sync { sync: name.clone() }).await?;
+        reports.push(serde_json::from_value(beside::answer(context, state, id).await?)?);
+    }
+    Ok(reports)
+}
+
+/// The newest guarded run of a sync, unless a later run has shown that the guard is content again.
+async fn to_approve(state: &State, name: &str) -> Result<Option<RunId>, StateError> {
+    let Some(record) = state.sync(name).await? else {
+        eprintln!("{name}: nothing to approve: it has not run yet");
+        return Ok(None);
+    };
+    let runs = state.runs(Some(record.id), RUNS_LOOKED_AT).await?;
+    let content = |status| matches!(status, RunStatus::Ok | RunStatus::Partial | RunStatus::Skipped);
+    let guarded = runs.iter().take_while(|run| !content(run.status)).find(|run| run.status == RunStatus::Guarded);
+    if guarded.is_none() {
+        eprintln!("{name}: nothing to approve: its last runs were not guarded");
+    }
+    Ok(guarded.map(|run| run.id))
+}

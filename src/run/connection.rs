@@ -180,7 +180,7 @@ fn check_pin(spec: &DestinationSpec, identity: &str) -> Result<(), RunError> {
     }
 }
 
-fn unusable(spec: &DestinationSpec, error: &DestinationError) -> RunError {
+pub(super) fn unusable(spec: &DestinationSpec, error: &DestinationError) -> RunError {
     RunError::Connector {
         destination: spec.name.clone(),
         reason: error.to_string(),

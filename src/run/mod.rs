@@ -1,5 +1,6 @@
 //! One run of one sync, end to end: read, map, diff, judge, deliver, settle, close.
 
+mod check;
 mod claims;
 mod close;
 mod connection;
@@ -19,6 +20,7 @@ mod resolve;
 mod source_settings;
 mod sync_run;
 
+pub use check::{Checked, Problem};
 pub use connection::Connected;
 pub use engine::{Engine, EngineParts, SecretFailure, Secrets};
 pub use error::RunError;

@@ -94,12 +94,23 @@ impl Prepared<'_> {
 }
 
 fn query(sync: &SyncSpec, model: &ModelSpec, key_kinds: Option<Vec<KeyKind>>, timeout: Duration) -> ModelQuery {
-    let body = match &model.body {
+    let primary_key = model.primary_key.clone();
+    ModelQuery {
+        name: model.name.clone(),
+        body: body(model),
+        filter: sync.filter.clone(),
+        primary_key,
+        key_kinds,
+        timeout,
+    }
+}
+
+/// The statement of a model, for its source.
+pub(super) fn body(model: &ModelSpec) -> ModelBody {
+    match &model.body {
         ModelBodySpec::Sql(sql) => ModelBody::Sql(sql.clone()),
         ModelBodySpec::Table(table) => ModelBody::Table(table.clone()),
-    };
-    let primary_key = model.primary_key.clone();
-    ModelQuery { name: model.name.clone(), body, filter: sync.filter.clone(), primary_key, key_kinds, timeout }
+    }
 }
 
 /// The kinds of the key columns: those of the first run, else those of the schema.

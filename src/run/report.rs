@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{Counts, RunId, Timestamp},
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How one run ended.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunReport {
     /// The sync's name.
     pub sync: String,
@@ -38,7 +38,7 @@ pub struct RunReport {
 }
 
 /// One tripped rule.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct TripLine {
     /// The rule's name in the configuration.
     pub rule: String,
@@ -47,7 +47,7 @@ pub struct TripLine {
 }
 
 /// Durations in milliseconds.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Durations {
     /// Reading, mapping, diffing and spooling.
     pub plan_ms: u64,
@@ -60,7 +60,7 @@ pub struct Durations {
 }
 
 /// The account's figures for this run; other syncs of the account may share in them.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Requests {
     /// Requests sent.
     pub sent: u64,

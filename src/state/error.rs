@@ -121,6 +121,12 @@ impl StateError {
         move |source| Self::Io { action, path, source: Arc::new(source) }
     }
 
+    /// What the process that holds the lock does (`run`, `sync`), if this is about a lock and it has said so.
+    pub fn holder(&self) -> Option<String> {
+        let Self::Locked { path } = self else { return None };
+        std::fs::read_to_string(path).ok().filter(|command| !command.is_empty())
+    }
+
     /// What an operator can do about it.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {

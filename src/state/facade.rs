@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fmt,
     fs::File,
+    io::Write as _,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -104,6 +105,18 @@ impl State {
     /// Whether this process may write: it opened the state to run syncs.
     pub fn is_writable(&self) -> bool {
         self.inner.access == Access::Runner
+    }
+
+    /// Notes in the lock file what this process does (`run`, `sync`), for the commands that find it locked.
+    ///
+    /// # Errors
+    /// When the lock file cannot be written.
+    pub fn announce(&self, command: &str) -> Result<(), StateError> {
+        let lock = self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        match lock.as_ref() {
+            Some(mut file) => file.write_all(command.as_bytes()).map_err(StateError::io("write", "the lock file")),
+            None => Ok(()),
+        }
     }
 
     /// The sync of that name.

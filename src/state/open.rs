@@ -79,7 +79,11 @@ fn take_lock(state: &Path) -> Result<File, StateError> {
     let file =
         private().create(true).truncate(false).open(&path).map_err(StateError::io("open the lock file", &path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            // What stands there is of the last process; this one says what it does with `State::announce`.
+            file.set_len(0).map_err(StateError::io("empty the lock file", &path))?;
+            Ok(file)
+        }
         Err(TryLockError::WouldBlock) => Err(StateError::Locked { path }),
         Err(TryLockError::Error(error)) => Err(StateError::io("lock", path)(error)),
     }

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that database servers are started once.
 
 mod borders;
+mod cli;
 mod config;
 mod destinations;
 mod sources;

@@ -15,14 +15,15 @@ use tokio::time::Instant;
 
 use self::{audit::Audit, narrator::Narrator, promise::Promise, stage::Stage, steps::Step};
 use super::{
-    exit::{CliError, Exit},
-    output,
+    Exit,
+    context::Context,
+    exit::CliError,
+    output::{self, millis},
 };
-use crate::shutdown::Shutdown;
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(super) struct DemoArgs {
     /// Work in this new or empty folder and keep it, instead of in a temporary one
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -42,18 +43,18 @@ struct Summary {
 ///
 /// # Errors
 /// When a figure is not as promised, or the demo's folder, warehouse or simulator cannot be set up.
-pub(super) async fn run(args: DemoArgs, json: bool, shutdown: Shutdown) -> anyhow::Result<Exit> {
+pub(super) async fn execute(context: &Context, args: DemoArgs) -> anyhow::Result<Exit> {
     let began = Instant::now();
-    let narrator = Narrator::new(json);
-    let mut stage = Stage::set(args.keep, shutdown).await?;
+    let narrator = Narrator::new(context.json());
+    let mut stage = Stage::set(args.keep, context.shutdown.clone()).await?;
     narrator.introduce(&stage);
     let steps = Box::pin(steps::all(&mut stage, &narrator)).await?;
     let audit = audit::audit(stage.warehouse.active().await?, &stage.contacts()?);
-    let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let elapsed_ms = millis(began.elapsed());
     let requests = steps.iter().map(|step| step.requests.total).sum();
     narrator.conclude(&stage, &audit, requests, elapsed_ms);
     let passed = audit.is_clean();
-    if json {
+    if context.json() {
         output::json(&Summary { passed, elapsed_ms, requests, steps, audit })?;
     }
     ensure!(passed, "the CRM is not what the model says");

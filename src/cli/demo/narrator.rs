@@ -30,11 +30,10 @@ impl Narrator {
             &format!("{fate}. The simulator allows {limit} requests in 10 s, ten times what"),
             "HubSpot's smallest plan does, so that the demo takes seconds. This is the whole configuration:",
         ]);
+        self.line("");
         for text in stage.configuration.lines() {
-            self.line(format!("     | {text}").trim_end());
+            self.line(format!("      {text}").trim_end());
         }
-        self.command("validate");
-        self.line("     The configuration is valid.");
     }
 
     /// Begins a step.

@@ -9,19 +9,17 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use async_trait::async_trait;
-use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use super::audit::Contact;
+use super::{super::context::ConfiguredSecrets, audit::Contact};
 use crate::{
     clock::Clock,
     config::{self, Environment, Loaded, SecretReader},
-    model::spec::{SecretSpec, TextSpec},
-    run::{Engine, EngineParts, RunReport, SecretFailure, Secrets, Trigger},
+    model::spec::TextSpec,
+    run::{Engine, EngineParts, RunReport, Trigger},
     shutdown::Shutdown,
     simulator::{HubSpotOptions, SampleWarehouse, Simulator, VendorConfig, Window},
     state::{Access, OpenOptions, State},
@@ -117,7 +115,7 @@ impl Stage {
             specs: self.loaded.specs.clone(),
             scheduler: self.loaded.settings.scheduler.clone(),
             state: state.clone(),
-            secrets: Arc::new(DemoSecrets(SecretReader::default())),
+            secrets: Arc::new(ConfiguredSecrets(SecretReader::default())),
             spool_dir: self.path().to_owned(),
             clock: Clock::system(),
             shutdown: self.shutdown.clone(),
@@ -204,17 +202,6 @@ impl Folder {
             Self::Kept(path) => path,
             Self::Temporary(folder) => folder.path(),
         }
-    }
-}
-
-/// The configuration's secrets, for the engine.
-struct DemoSecrets(SecretReader);
-
-#[async_trait]
-impl Secrets for DemoSecrets {
-    async fn read(&self, secret: &SecretSpec) -> Result<SecretString, SecretFailure> {
-        let failed = |error: config::SecretError| SecretFailure { reason: error.to_string(), hint: error.hint() };
-        self.0.read(secret).await.map_err(failed)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    Narrator, Promise, Stage,
+    Exit, Narrator, Promise, Stage,
     stage::{CUSTOMERS, Rejected, Traffic},
 };
 use crate::{model::Counts, run::RunReport, state::RunStatus};
@@ -211,7 +211,7 @@ fn updates(changed: u64, all: u64) -> Expected {
 async fn sync(stage: &Stage, narrator: &Narrator, title: &'static str, expected: Expected) -> anyhow::Result<Step> {
     narrator.command(&format!("sync {}", super::stage::SYNC));
     let (run, requests) = stage.sync().await?;
-    let exit = exit_code(run.status);
+    let exit = Exit::from(run.status).code();
     let step = Step { title, exit, run, requests, contacts: stage.live(), rejected: Vec::new() };
     narrator.ran(&step);
     check(&step, &expected)?;
@@ -249,16 +249,4 @@ const fn others(counts: &Counts) -> u64 {
         + counts.unknown
         + counts.pending
         + counts.left_over
-}
-
-/// The exit code of `syncline sync` for a run.
-fn exit_code(status: RunStatus) -> u8 {
-    let exit = match status {
-        RunStatus::Ok | RunStatus::Skipped => super::Exit::Ok,
-        RunStatus::Partial => super::Exit::Partial,
-        RunStatus::Guarded => super::Exit::Guarded,
-        RunStatus::Deferred => super::Exit::Deferred,
-        RunStatus::Running | RunStatus::Refused | RunStatus::Failed | RunStatus::Interrupted => super::Exit::Failed,
-    };
-    exit.code()
 }

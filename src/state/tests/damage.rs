@@ -5,7 +5,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::support::{Home, begin, entry, key, overlay, own, put, rejected, settle, sync};
 use crate::{
     model::{ChangeKind, InvalidCode, InvalidRow, SyncId},
-    state::{Access, End, OwnerSpace, State, StateError, compact},
+    state::{Access, End, GuardedSet, OwnerSpace, State, StateError, compact},
 };
 
 /// A state with something in every table that has blobs.
@@ -28,7 +28,11 @@ async fn filled(home: &Home) -> SyncId {
     run.end(&state, key(1_002), vec![], End::Rejected { mark, ambiguous_at: None }).await;
     let row = InvalidRow { key: None, code: InvalidCode::NullKey, field: None, detail: "null".into(), others: vec![] };
     state.writer().replace_invalid(id, run.run, vec![row], 1).await.unwrap();
-    state.writer().save_guarded(run.run, id, false, vec![(key(1), ChangeKind::Added, None)]).await.unwrap();
+    state
+        .writer()
+        .save_guarded(run.run, id, GuardedSet::default(), vec![(key(1), ChangeKind::Added, None)])
+        .await
+        .unwrap();
     state.approve(run.run).await.unwrap();
     run.intend(&state, &[key(2)]).await;
     state.close().await.unwrap();

@@ -1,9 +1,15 @@
-//! What tests need from outside the crate: database servers and files.
+//! What tests need from outside the crate: database servers, files, and the binary in a workspace of its own.
 
 #![allow(clippy::expect_used, clippy::panic)] // helpers outside of `#[test]` functions fail the test that calls them
 
+mod process;
 mod servers;
+mod sim;
 mod sqlite;
+mod workspace;
 
+pub(crate) use process::{Finished, Running};
 pub(crate) use servers::postgres::{TestDatabase, postgres, postgres_with};
+pub(crate) use sim::{HttpAnswer, Sim, TOKEN, http};
 pub(crate) use sqlite::{SqliteFile, sqlite_file};
+pub(crate) use workspace::Workspace;
