@@ -2,11 +2,7 @@
 
 use clap::Args;
 
-use super::{
-    Exit,
-    context::Context,
-    exit::CliError,
-};
+use super::{Exit, context::Context, exit::CliError};
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
