@@ -43,7 +43,7 @@ fn sync_and_approve_beside_a_daemon_are_done_by_it() {
 #[test]
 fn sync_beside_sync_exits_6() {
     let (workspace, sim) = people("first_run = \"backfill\"");
-    sim.post("faults", r#"[{"do": "hang", "times": 1}]"#);
+    sim.post("faults", r#"[{"match": {"times": 1}, "action": {"hang": {}}}]"#);
     let first = workspace.start(&["sync", SYNC]);
     sim.get("wait?requests=1");
     workspace.syncline(&["sync", SYNC]).expect(6);
