@@ -91,6 +91,7 @@ async fn batch(state: &State, sync: syncline::model::SyncId, run: syncline::mode
                 encoding: 1,
                 run,
                 tombstone: false,
+                match_hash: None,
                 record_id: None,
             },
             owners: vec![],

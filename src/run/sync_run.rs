@@ -25,9 +25,6 @@ use super::{
     resolve::resolve,
 };
 
-/// On SQLite the lock stands for the lease, so there is one epoch.
-const EPOCH: i64 = 1;
-
 /// What started a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trigger {
@@ -147,6 +144,13 @@ impl Run<'_> {
         let mut durations = Durations::default();
         let passed = self.pass(prepared, progress).await?;
         durations.plan_ms = millis(self.started.elapsed());
+        event!(
+            events::MODEL_READ,
+            sync = self.sync.name,
+            run = %self.begun.run,
+            read = passed.counts.read,
+            total_ms = durations.plan_ms
+        );
         let judging = Instant::now();
         let (passed, local) = split_local(passed);
         let judged = self.basis().judge(passed).await?;
@@ -167,7 +171,7 @@ impl Run<'_> {
         };
         let delivering = Instant::now();
         let planned = counts.added + counts.changed + counts.removed;
-        settle_outside_plan(self.state(), self.record.id, EPOCH, local).await?;
+        settle_outside_plan(self.state(), self.record.id, self.begun.epoch, local).await?;
         if planned > guarded {
             self.deliver(prepared, &judged, &mut outcome).await?;
         }
@@ -271,7 +275,7 @@ impl Run<'_> {
             state: self.state().clone(),
             sync: self.record.id,
             run: self.begun.run,
-            epoch: EPOCH,
+            epoch: self.begun.epoch,
             object: self.sync.object.clone(),
             match_fields: self.sync.match_fields.clone(),
             owner_hasher: self.state().owner_hasher(&self.record),

@@ -48,7 +48,7 @@ struct Inner {
     mark: Mark,
     suspect: bool,
     owners: tokio::sync::Mutex<OwnerCache>,
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<Arc<File>>>,
 }
 
 impl fmt::Debug for State {
@@ -65,8 +65,9 @@ impl State {
     pub async fn open(options: OpenOptions) -> Result<Self, StateError> {
         let opened = open::open(&options).await?;
         let OpenOptions { access, clock, .. } = options;
+        let lock = opened.lock.map(Arc::new);
         let writer = match access {
-            Access::Runner => Writer::start(Arc::clone(&opened.store), clock.clone()).await?,
+            Access::Runner => Writer::start(Arc::clone(&opened.store), clock.clone(), lock.clone()).await?,
             Access::Reader => Writer::none(Arc::clone(&opened.store), clock.clone()),
         };
         let inner = Inner {
@@ -78,7 +79,7 @@ impl State {
             mark: opened.mark,
             suspect: opened.suspect,
             owners: tokio::sync::Mutex::default(),
-            lock: Mutex::new(opened.lock),
+            lock: Mutex::new(lock),
         };
         let state = Self { inner: Arc::new(inner) };
         state.write_mark().await?;
@@ -114,7 +115,7 @@ impl State {
     pub fn announce(&self, command: &str) -> Result<(), StateError> {
         let lock = self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner);
         match lock.as_ref() {
-            Some(mut file) => file.write_all(command.as_bytes()).map_err(StateError::io("write", "the lock file")),
+            Some(file) => (&**file).write_all(command.as_bytes()).map_err(StateError::io("write", "the lock file")),
             None => Ok(()),
         }
     }

@@ -14,12 +14,14 @@ use crate::{
 const SYNC: SyncId = SyncId(3);
 
 fn entry() -> impl Strategy<Value = Entry> {
-    (any::<[u8; 16]>(), any::<u8>(), 0..i64::MAX, any::<bool>(), proptest::option::of("[a-z0-9]{0,12}")).prop_map(
-        |(fingerprint, encoding, run, tombstone, id)| Entry {
+    let owned = (proptest::option::of(any::<u64>()), proptest::option::of("[a-z0-9]{0,12}"));
+    (any::<[u8; 16]>(), any::<u8>(), 0..i64::MAX, any::<bool>(), owned).prop_map(
+        |(fingerprint, encoding, run, tombstone, (match_hash, id))| Entry {
             fingerprint: Fingerprint::from_bytes(fingerprint),
             encoding,
             run: RunId(run),
             tombstone,
+            match_hash,
             record_id: id.map(Into::into),
         },
     )
@@ -125,6 +127,7 @@ fn pages_keep_their_budget() {
         encoding: 1,
         run: RunId(1_000_000),
         tombstone: false,
+        match_hash: None,
         record_id: None,
     };
     let bytes_per_row = |keys: std::collections::BTreeSet<Key>| {
