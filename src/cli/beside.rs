@@ -1,6 +1,8 @@
 //! Commands beside a running daemon: they leave a request in the state and wait for the answer.
 #![allow(clippy::print_stderr, reason = "says on stderr what is waited for")]
 
+use std::{path::PathBuf, time::Duration};
+
 use serde_json::Value;
 
 use super::{
@@ -10,18 +12,29 @@ use super::{
 use crate::{
     run::Engine,
     scheduler::{self, RequestError, RequestKind},
-    state::{State, StateError},
+    state::{self, StateError},
 };
 
 /// What the daemon announces in the lock file; it alone carries out requests.
 pub(super) const DAEMON: &str = "run";
+/// How often a waiting command asks whether the daemon still runs.
+const WATCH: Duration = Duration::from_secs(5);
+/// An answer that was given right before the daemon ended is found within this time.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// Who carries a command out.
 pub(super) enum Place {
     /// This process: it holds the lock.
     Here(Engine),
     /// The daemon that holds it.
-    Daemon(Engine),
+    Daemon(Daemon),
+}
+
+/// A daemon on the same state.
+pub(super) struct Daemon {
+    /// To read the state beside it.
+    pub(super) engine: Engine,
+    lock: PathBuf,
 }
 
 impl Setup<'_> {
@@ -34,50 +47,59 @@ impl Setup<'_> {
             Ok(engine) => return Ok(Place::Here(engine)),
             Err(error) => error,
         };
+        let Some(StateError::Locked { path }) = error.downcast_ref() else { return Err(error) };
         let holder = error.downcast_ref::<StateError>().and_then(StateError::holder);
-        if holder.as_deref() != Some(DAEMON) {
-            return Err(error);
+        match self.reader().await? {
+            Some(engine) if holder.as_deref() == Some(DAEMON) => {
+                Ok(Place::Daemon(Daemon { engine, lock: path.clone() }))
+            }
+            Some(_) | None => Err(error),
         }
-        self.reader().await?.map(Place::Daemon).ok_or(error)
     }
 }
 
-/// Asks the daemon and waits for its answer.
-///
-/// # Errors
-/// When the daemon refuses, the state fails, or the process is asked to stop; the request then stands.
-pub(super) async fn ask(context: &Context, state: &State, kind: &RequestKind) -> anyhow::Result<Value> {
-    let id = scheduler::post(state, kind).await?;
-    answer(context, state, id).await
+impl Daemon {
+    /// Asks the daemon and waits for its answer.
+    ///
+    /// # Errors
+    /// When the daemon refuses or ends, the state fails, or this process is asked to stop; the request then stands.
+    pub(super) async fn ask(&self, context: &Context, kind: &RequestKind) -> anyhow::Result<Value> {
+        let id = scheduler::post(self.engine.state(), kind).await?;
+        let mut answer = std::pin::pin!(scheduler::wait_for(self.engine.state(), id));
+        let mut watch = tokio::time::interval(WATCH);
+        loop {
+            tokio::select! {
+                answer = answer.as_mut() => return answer.map_err(refused),
+                () = context.shutdown.cancelled() => return Err(unanswered("this command was stopped", id, Exit::Partial)),
+                _ = watch.tick() => {}
+            }
+            if !state::is_locked(&self.lock)? {
+                let last = tokio::time::timeout(LAST_LOOK, answer.as_mut()).await;
+                let ended = |_| Err(unanswered("the daemon ended", id, Exit::Failed));
+                return last.map_or_else(ended, |answer| answer.map_err(refused));
+            }
+        }
+    }
 }
 
-/// Waits for the answer to a request.
-///
-/// # Errors
-/// As [`ask`].
-pub(super) async fn answer(context: &Context, state: &State, id: i64) -> anyhow::Result<Value> {
-    let answer = tokio::select! {
-        answer = scheduler::wait_for(state, id) => answer,
-        () = context.shutdown.cancelled() => {
-            return Err(CliError {
-                message: format!("stopped before the daemon answered request {id}"),
-                hint: Some("the request stands: the daemon carries it out; see `syncline runs`".to_owned()),
-                exit: Exit::Partial,
-            }
-            .into());
-        }
-    };
-    answer.map_err(|error| match error {
+fn refused(error: RequestError) -> anyhow::Error {
+    match error {
         RequestError::Refused(reason) => {
             CliError::failed(format!("the running daemon refused: {reason}"), "see the daemon's log").into()
         }
         RequestError::State(error) => error.into(),
-    })
+    }
+}
+
+fn unanswered(what: &str, id: i64, exit: Exit) -> anyhow::Error {
+    let message = format!("{what} before request {id} was answered");
+    let hint = "the request stands: a daemon carries it out; see the daemon's log and `syncline runs`".to_owned();
+    CliError { message, hint: Some(hint), exit }.into()
 }
 
 /// Says on stderr that the daemon does it.
-pub(super) fn say_who(json: bool) {
-    if !json {
+pub(super) fn say_who(context: &Context) {
+    if !context.json() {
         eprintln!("a daemon runs on this state; it was asked and is waited for");
     }
 }
