@@ -87,6 +87,11 @@ fn refused(error: RequestError) -> anyhow::Error {
         RequestError::Refused(reason) => {
             CliError::failed(format!("the running daemon refused: {reason}"), "see the daemon's log").into()
         }
+        RequestError::NoDaemon => CliError::failed(
+            "the daemon stopped before it answered; nothing was done for this request",
+            "give the command again: it is carried out by itself now",
+        )
+        .into(),
         RequestError::State(error) => error.into(),
     }
 }

@@ -5,6 +5,7 @@ use std::{
     fmt,
     fs::File,
     io::Write as _,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -49,6 +50,7 @@ struct Inner {
     suspect: bool,
     owners: tokio::sync::Mutex<OwnerCache>,
     lock: Mutex<Option<Arc<File>>>,
+    path: PathBuf,
 }
 
 impl fmt::Debug for State {
@@ -64,7 +66,7 @@ impl State {
     /// Locked, foreign, newer or damaged state, a wrong key or environment; a reader also when there is none.
     pub async fn open(options: OpenOptions) -> Result<Self, StateError> {
         let opened = open::open(&options).await?;
-        let OpenOptions { access, clock, .. } = options;
+        let OpenOptions { access, clock, path, .. } = options;
         let lock = opened.lock.map(Arc::new);
         let writer = match access {
             Access::Runner => Writer::start(Arc::clone(&opened.store), clock.clone(), lock.clone()).await?,
@@ -80,6 +82,7 @@ impl State {
             suspect: opened.suspect,
             owners: tokio::sync::Mutex::default(),
             lock: Mutex::new(lock),
+            path,
         };
         let state = Self { inner: Arc::new(inner) };
         state.write_mark().await?;
@@ -106,6 +109,11 @@ impl State {
     /// Whether this process may write: it opened the state to run syncs.
     pub fn is_writable(&self) -> bool {
         self.inner.access == Access::Runner
+    }
+
+    /// Whether any process runs syncs on this state now.
+    pub fn has_runner(&self) -> bool {
+        super::open::is_locked(&self.inner.path)
     }
 
     /// Notes in the lock file what this process does (`run`, `sync`), for the commands that find it locked.

@@ -1,18 +1,16 @@
 //! `syncline demo` as a newcomer meets it: nothing configured, nothing installed.
 
+use std::fs;
+
 use crate::support::{Finished, Workspace};
 
 /// An empty working directory whose temporary files are its own, with the environment of some other installation.
 fn nowhere() -> Workspace {
     let mut nowhere = Workspace::new();
-    let folder = nowhere.path("");
-    nowhere.variable("TMPDIR", folder.to_str().unwrap());
+    let folder = nowhere.path("").display().to_string();
+    nowhere.variable("TMPDIR", &folder);
     nowhere.variable("SYNCLINE__STATE__URL", "sqlite://elsewhere.db");
     nowhere
-}
-
-fn files(workspace: &Workspace) -> usize {
-    std::fs::read_dir(workspace.path("")).unwrap().count()
 }
 
 #[test]
@@ -28,7 +26,7 @@ fn it_tells_its_story_and_leaves_nothing_behind() {
     assert!(!story.contains('\u{1b}'), "colour without a terminal");
     let rejection = story.split("$ syncline rejected").nth(1).unwrap();
     assert!(!rejection.contains("platinum"), "{rejection}");
-    assert_eq!(files(&nowhere), 0);
+    assert_eq!(fs::read_dir(nowhere.path("")).unwrap().count(), 0);
 }
 
 #[test]
@@ -42,7 +40,7 @@ fn its_figures_are_json_and_its_folder_can_be_kept() {
     let third = &summary["steps"][2]["run"]["counts"];
     assert_eq!((&third["changed"], &third["added"], &third["removed"]), (&200.into(), &50.into(), &30.into()));
     assert_eq!(summary["audit"]["values"], 6 * 10_020);
-    assert_eq!(files(&nowhere), 1);
+    assert_eq!(fs::read_dir(nowhere.path("")).unwrap().count(), 1);
     let again = nowhere.syncline(&["demo", "--keep", "kept"]).expect(1);
     assert!(again.stderr.contains("expected a new or empty one"), "{}", again.stderr);
     let config = nowhere.path("kept/config");
