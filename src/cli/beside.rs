@@ -1,8 +1,6 @@
 //! Commands beside a running daemon: they leave a request in the state and wait for the answer.
 #![allow(clippy::print_stderr, reason = "says on stderr what is waited for")]
 
-use std::{path::PathBuf, time::Duration};
-
 use serde_json::Value;
 
 use super::{
@@ -12,15 +10,11 @@ use super::{
 use crate::{
     run::Engine,
     scheduler::{self, RequestError, RequestKind},
-    state::{self, StateError},
+    state::StateError,
 };
 
 /// What the daemon announces in the lock file; it alone carries out requests.
 pub(super) const DAEMON: &str = "run";
-/// How often a waiting command asks whether the daemon still runs.
-const WATCH: Duration = Duration::from_secs(5);
-/// An answer that was given right before the daemon ended is found within this time.
-const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// Who carries a command out.
 pub(super) enum Place {
@@ -30,12 +24,8 @@ pub(super) enum Place {
     Daemon(Daemon),
 }
 
-/// A daemon on the same state.
-pub(super) struct Daemon {
-    /// To read the state beside it.
-    pub(super) engine: Engine,
-    lock: PathBuf,
-}
+/// A daemon on the same state, and an engine to read the state beside it.
+pub(super) struct Daemon(pub(super) Engine);
 
 impl Setup<'_> {
     /// Takes the lock, or finds the daemon that holds it.
@@ -47,12 +37,9 @@ impl Setup<'_> {
             Ok(engine) => return Ok(Place::Here(engine)),
             Err(error) => error,
         };
-        let Some(StateError::Locked { path }) = error.downcast_ref() else { return Err(error) };
         let holder = error.downcast_ref::<StateError>().and_then(StateError::holder);
         match self.reader().await? {
-            Some(engine) if holder.as_deref() == Some(DAEMON) => {
-                Ok(Place::Daemon(Daemon { engine, lock: path.clone() }))
-            }
+            Some(engine) if holder.as_deref() == Some(DAEMON) => Ok(Place::Daemon(Daemon(engine))),
             Some(_) | None => Err(error),
         }
     }
@@ -62,22 +49,17 @@ impl Daemon {
     /// Asks the daemon and waits for its answer.
     ///
     /// # Errors
-    /// When the daemon refuses or ends, the state fails, or this process is asked to stop; the request then stands.
+    /// When the daemon refuses or ends, the state fails, or this process is asked to stop.
     pub(super) async fn ask(&self, context: &Context, kind: &RequestKind) -> anyhow::Result<Value> {
-        let id = scheduler::post(self.engine.state(), kind).await?;
-        let mut answer = std::pin::pin!(scheduler::wait_for(self.engine.state(), id));
-        let mut watch = tokio::time::interval(WATCH);
-        loop {
-            tokio::select! {
-                answer = answer.as_mut() => return answer.map_err(refused),
-                () = context.shutdown.cancelled() => return Err(unanswered("this command was stopped", id, Exit::Partial)),
-                _ = watch.tick() => {}
+        let id = scheduler::post(self.0.state(), kind).await?;
+        tokio::select! {
+            answer = scheduler::wait_for(self.0.state(), id) => answer.map_err(refused),
+            () = context.shutdown.cancelled() => Err(CliError {
+                message: format!("this command was stopped before request {id} was answered"),
+                hint: Some("the request stands: the daemon carries it out; see `syncline runs`".to_owned()),
+                exit: Exit::Partial,
             }
-            if !state::is_locked(&self.lock)? {
-                let last = tokio::time::timeout(LAST_LOOK, answer.as_mut()).await;
-                let ended = |_| Err(unanswered("the daemon ended", id, Exit::Failed));
-                return last.map_or_else(ended, |answer| answer.map_err(refused));
-            }
+            .into()),
         }
     }
 }
@@ -88,18 +70,12 @@ fn refused(error: RequestError) -> anyhow::Error {
             CliError::failed(format!("the running daemon refused: {reason}"), "see the daemon's log").into()
         }
         RequestError::NoDaemon => CliError::failed(
-            "the daemon stopped before it answered; nothing was done for this request",
-            "give the command again: it is carried out by itself now",
+            "the daemon stopped before it answered",
+            "see its log for how far it came; the command given again carries it out by itself",
         )
         .into(),
         RequestError::State(error) => error.into(),
     }
-}
-
-fn unanswered(what: &str, id: i64, exit: Exit) -> anyhow::Error {
-    let message = format!("{what} before request {id} was answered");
-    let hint = "the request stands: a daemon carries it out; see the daemon's log and `syncline runs`".to_owned();
-    CliError { message, hint: Some(hint), exit }.into()
 }
 
 /// Says on stderr that the daemon does it.

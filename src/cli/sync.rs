@@ -53,7 +53,7 @@ pub(super) async fn execute(context: &Context, args: SyncArgs) -> anyhow::Result
             let closed = engine.state().clone().close().await;
             reports.and_then(|reports| closed.map(|()| reports).map_err(Into::into))
         }
-        Place::Daemon(daemon) => run_there(context, daemon, &names(&daemon.engine, &args)?, args.approve).await,
+        Place::Daemon(daemon) => run_there(context, daemon, &names(&daemon.0, &args)?, args.approve).await,
     }?;
     if context.json() {
         output::json(&json!({ "syncs": reports }))?;
@@ -117,7 +117,7 @@ async fn run_there(
     beside::say_who(context);
     let mut reports = Vec::with_capacity(names.len());
     for name in names {
-        if approve && let Some(run) = to_approve(daemon.engine.state(), name).await? {
+        if approve && let Some(run) = to_approve(daemon.0.state(), name).await? {
             daemon.ask(context, &RequestKind::Approve { run }).await?;
         }
         let answer = daemon.ask(context, &RequestKind::Sync { sync: name.clone() }).await?;

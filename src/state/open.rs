@@ -110,20 +110,6 @@ fn take_lock(state: &Path) -> Result<File, StateError> {
     }
 }
 
-/// Whether a process holds the lock of a state (the `path` of [`StateError::Locked`]). For the time of the question it is
-/// held here, shared, when nobody else has it: not to be asked often.
-///
-/// # Errors
-/// When the lock file cannot be opened or asked.
-pub fn is_locked(path: &Path) -> Result<bool, StateError> {
-    let file = File::open(path).map_err(StateError::io("open the lock file", path))?;
-    match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(StateError::io("ask for the lock", path)(error)),
-    }
-}
-
 /// Makes a missing file. True when the state is new. The file is never opened here once SQLite may have it open:
 /// closing a second handle drops SQLite's locks (<https://sqlite.org/howtocorrupt.html> 2.2).
 fn prepare_file(options: &OpenOptions) -> Result<bool, StateError> {

@@ -49,7 +49,7 @@ fn a_daemon_that_dies_does_not_keep_a_command_waiting() {
     sim.get("wait?requests=1");
     daemon.kill();
     let ended = waiting.wait().expect(1);
-    assert!(ended.stderr.contains("the daemon ended before request"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the daemon stopped before it answered"), "{}", ended.stderr);
 }
 
 #[test]
