@@ -348,11 +348,7 @@ impl State {
         args: serde_json::Value,
     ) -> Result<i64, StateError> {
         let (kind, at) = (kind.to_owned(), self.inner.clock.now());
-        let writes = vec![Write::InsertRequest { kind, sync, args: args.to_string(), at }];
-        let ids = match self.inner.access {
-            Access::Runner => self.inner.writer.write(writes).await?,
-            Access::Reader => self.inner.store.commit(writes).await?,
-        };
+        let ids = self.write_request(Write::InsertRequest { kind, sync, args: args.to_string(), at }).await?;
         ids.first().copied().ok_or_else(|| StateError::Contract("the store answered too few ids".to_owned()))
     }
 
@@ -361,11 +357,19 @@ impl State {
         self.inner.store.requests(None).await
     }
 
-    /// Finishes a request with its result.
+    /// Finishes a request with its result; a reader withdraws it so.
     pub async fn finish_request(&self, id: i64, result: serde_json::Value) -> Result<(), StateError> {
         let at = self.inner.clock.now();
         let finish = Write::FinishRequest { id, result: result.to_string(), at, prune_before: at - FINISHED };
-        self.inner.writer.write(vec![finish]).await.map(|_| ())
+        self.write_request(finish).await.map(|_| ())
+    }
+
+    /// Requests are the one thing that readers write too.
+    async fn write_request(&self, write: Write) -> Result<Vec<i64>, StateError> {
+        match self.inner.access {
+            Access::Runner => self.inner.writer.write(vec![write]).await,
+            Access::Reader => self.inner.store.commit(vec![write]).await,
+        }
     }
 
     /// One request.
