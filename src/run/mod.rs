@@ -19,6 +19,8 @@ mod report;
 mod resolve;
 mod source_settings;
 mod sync_run;
+#[cfg(test)]
+mod tests;
 
 pub use check::{Checked, Problem};
 pub use connection::Connected;

@@ -25,9 +25,6 @@ use super::{
     resolve::resolve,
 };
 
-/// On SQLite the lock stands for the lease, so there is one epoch.
-const EPOCH: i64 = 1;
-
 /// What started a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trigger {
@@ -68,7 +65,7 @@ pub(super) struct Outcome {
     pub(super) counts: Counts,
     pub(super) verdict: crate::plan::Verdict,
     pub(super) withheld: bool,
-    pub(super) used_approval: bool,
+    pub(super) used_approval: Option<crate::model::RunId>,
     pub(super) invalid: Vec<crate::model::InvalidRow>,
     pub(super) stop: Option<StopReason>,
     pub(super) durations: Durations,
@@ -167,7 +164,7 @@ impl Run<'_> {
         };
         let delivering = Instant::now();
         let planned = counts.added + counts.changed + counts.removed;
-        settle_outside_plan(self.state(), self.record.id, EPOCH, local).await?;
+        settle_outside_plan(self.state(), self.record.id, self.begun.epoch, local).await?;
         if planned > guarded {
             self.deliver(prepared, &judged, &mut outcome).await?;
         }
@@ -271,7 +268,7 @@ impl Run<'_> {
             state: self.state().clone(),
             sync: self.record.id,
             run: self.begun.run,
-            epoch: EPOCH,
+            epoch: self.begun.epoch,
             object: self.sync.object.clone(),
             match_fields: self.sync.match_fields.clone(),
             owner_hasher: self.state().owner_hasher(&self.record),

@@ -1,0 +1,12 @@
+//! The engine end to end in one process: a source of given rows, a destination that follows a script, a real state.
+
+mod destination;
+mod faults;
+mod guarding;
+mod histories;
+mod kit;
+mod ownership;
+mod source;
+
+use destination::{Step, answered, fault};
+use kit::{Kit, Row, row, rows};
