@@ -95,7 +95,14 @@ impl Prepared<'_> {
 
 fn query(sync: &SyncSpec, model: &ModelSpec, key_kinds: Option<Vec<KeyKind>>, timeout: Duration) -> ModelQuery {
     let primary_key = model.primary_key.clone();
-    ModelQuery { name: model.name.clone(), body: body(model), filter: sync.filter.clone(), primary_key, key_kinds, timeout }
+    ModelQuery {
+        name: model.name.clone(),
+        body: body(model),
+        filter: sync.filter.clone(),
+        primary_key,
+        key_kinds,
+        timeout,
+    }
 }
 
 /// The statement of a model, for its source.
