@@ -29,3 +29,9 @@ pub use error::RunError;
 pub use preview::{Preview, SampleRow};
 pub use report::{Durations, Requests, RunReport, TripLine};
 pub use sync_run::Trigger;
+
+/// The engine over stand-ins, for the scheduler's tests.
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) use super::tests::{Kit, rows};
+}

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What happens to one request.
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Applied and acknowledged.
     Apply,
     /// Applied, but the answer is lost.
@@ -32,15 +32,17 @@ pub(super) enum Step {
     Answer(fn(&BatchRow) -> Outcome),
     /// Applied, and never answered at all.
     Hang,
+    /// A defect of the connector.
+    Panic,
 }
 
 /// One request as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Call {
-    pub(super) operation: Operation,
+pub(crate) struct Call {
+    pub(crate) operation: Operation,
     /// Record id and match value of each row.
-    pub(super) rows: Vec<(Option<String>, String)>,
-    pub(super) key: u128,
+    pub(crate) rows: Vec<(Option<String>, String)>,
+    pub(crate) key: u128,
 }
 
 #[derive(Default)]
@@ -57,20 +59,20 @@ struct Vendor {
 }
 
 /// A destination that holds records and follows a script.
-pub(super) struct ScriptedDestination {
+pub(crate) struct ScriptedDestination {
     capabilities: Capabilities,
     vendor: Mutex<Vendor>,
     /// A request hangs.
-    pub(super) hanging: Notify,
+    pub(crate) hanging: Notify,
     /// A refused row spoils its whole batch.
-    pub(super) refuses_whole: std::sync::atomic::AtomicBool,
+    pub(crate) refuses_whole: std::sync::atomic::AtomicBool,
 }
 
-pub(super) fn fault(kind: FaultKind, sent: Sent) -> Step {
+pub(crate) fn fault(kind: FaultKind, sent: Sent) -> Step {
     Step::Fail(Fault::new(kind, sent))
 }
 
-pub(super) fn answered(answer: fn(&BatchRow) -> Outcome) -> Step {
+pub(crate) fn answered(answer: fn(&BatchRow) -> Outcome) -> Step {
     Step::Answer(answer)
 }
 
@@ -79,7 +81,7 @@ fn email(record: &[u8]) -> String {
 }
 
 impl ScriptedDestination {
-    pub(super) fn new(max_rows: usize) -> Self {
+    pub(crate) fn new(max_rows: usize) -> Self {
         const ALL: &[Operation] = &[Operation::Upsert, Operation::Update, Operation::Clear, Operation::Delete];
         let capabilities = Capabilities {
             max_rows: RowCaps { write: max_rows, delete: max_rows },
@@ -100,16 +102,20 @@ impl ScriptedDestination {
         }
     }
 
-    pub(super) fn script(&self, steps: impl IntoIterator<Item = Step>) {
+    pub(crate) fn script(&self, steps: impl IntoIterator<Item = Step>) {
         self.vendor.lock().unwrap().script.extend(steps);
     }
 
-    pub(super) fn calls(&self) -> Vec<Call> {
+    pub(crate) fn panic_once(&self) {
+        self.script([Step::Panic]);
+    }
+
+    pub(crate) fn calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.vendor.lock().unwrap().calls)
     }
 
     /// Match value and name of every record, sorted.
-    pub(super) fn records(&self) -> Vec<(String, String)> {
+    pub(crate) fn records(&self) -> Vec<(String, String)> {
         let vendor = self.vendor.lock().unwrap();
         let text = |record: &BTreeMap<String, String>, field: &str| record.get(field).cloned().unwrap_or_default();
         let mut all: Vec<_> = vendor.records.values().map(|r| (text(r, "email"), text(r, "name"))).collect();
@@ -117,26 +123,26 @@ impl ScriptedDestination {
         all
     }
 
-    pub(super) fn alias(&self, email: &str, id: u64) {
+    pub(crate) fn alias(&self, email: &str, id: u64) {
         self.vendor.lock().unwrap().aliases.insert(email.to_owned(), id);
     }
 
-    pub(super) fn refuse(&self, email: &str) {
+    pub(crate) fn refuse(&self, email: &str) {
         self.vendor.lock().unwrap().refused.insert(email.to_owned());
     }
 
-    pub(super) fn accept_all(&self) {
+    pub(crate) fn accept_all(&self) {
         self.vendor.lock().unwrap().refused.clear();
     }
 
     /// Somebody deletes the record at the vendor.
-    pub(super) fn delete(&self, email: &str) {
+    pub(crate) fn delete(&self, email: &str) {
         let mut vendor = self.vendor.lock().unwrap();
         vendor.records.retain(|_, record| record.get("email").map(String::as_str) != Some(email));
     }
 
     /// Applies what was not answered, as a slow vendor does.
-    pub(super) fn apply_late(&self) {
+    pub(crate) fn apply_late(&self) {
         let mut vendor = self.vendor.lock().unwrap();
         let late = std::mem::take(&mut vendor.late);
         for batch in late {
@@ -256,6 +262,7 @@ impl Destination for ScriptedDestination {
                 self.hanging.notify_one();
                 std::future::pending().await
             }
+            Step::Panic => panic!("a defect"),
         }
     }
 

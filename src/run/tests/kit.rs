@@ -23,27 +23,27 @@ use crate::{
 
 /// A row of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) id: Option<i64>,
-    pub(super) email: String,
-    pub(super) name: String,
+pub(crate) struct Row {
+    pub(crate) id: Option<i64>,
+    pub(crate) email: String,
+    pub(crate) name: String,
 }
 
-pub(super) fn row(id: i64, email: &str, name: &str) -> Row {
+pub(crate) fn row(id: i64, email: &str, name: &str) -> Row {
     Row { id: Some(id), email: email.to_owned(), name: name.to_owned() }
 }
 
 /// Rows of these keys with one name.
-pub(super) fn rows(ids: std::ops::Range<i64>, name: &str) -> Vec<Row> {
+pub(crate) fn rows(ids: std::ops::Range<i64>, name: &str) -> Vec<Row> {
     ids.map(|id| row(id, &format!("{id}@x"), name)).collect()
 }
 
 /// One sync between the two stand-ins.
-pub(super) struct Kit {
-    pub(super) engine: Arc<Engine>,
-    pub(super) source: Arc<FakeSource>,
-    pub(super) vendor: Arc<ScriptedDestination>,
-    pub(super) shutdown: Shutdown,
+pub(crate) struct Kit {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) source: Arc<FakeSource>,
+    pub(crate) vendor: Arc<ScriptedDestination>,
+    pub(crate) shutdown: Shutdown,
     _folder: tempfile::TempDir,
 }
 
@@ -57,12 +57,12 @@ impl Secrets for NoSecrets {
 }
 
 impl Kit {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(10, |_| {}).await
     }
 
     /// Batches of at most `max_rows`, one at a time, and a changed sync.
-    pub(super) async fn with(max_rows: usize, change: impl FnOnce(&mut SyncSpec)) -> Self {
+    pub(crate) async fn with(max_rows: usize, change: impl FnOnce(&mut SyncSpec)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::following_tokio(Timestamp::from_micros(1_700_000_000_000_000));
         let options = OpenOptions {
@@ -92,7 +92,7 @@ impl Kit {
     }
 
     /// Runs once over these rows. The counts always add up.
-    pub(super) async fn run(&self, rows: &[Row]) -> RunReport {
+    pub(crate) async fn run(&self, rows: &[Row]) -> RunReport {
         self.source.set(rows);
         let report = self.engine.run_sync("s", Trigger::Command).await;
         report.counts.check().unwrap();
@@ -100,14 +100,14 @@ impl Kit {
     }
 
     /// As [`Kit::run`], which must end well.
-    pub(super) async fn run_ok(&self, rows: &[Row]) -> RunReport {
+    pub(crate) async fn run_ok(&self, rows: &[Row]) -> RunReport {
         let report = self.run(rows).await;
         assert_eq!(report.status, RunStatus::Ok, "{report:?}");
         report
     }
 
     /// Runs until a request hangs, then forgets the run, as a crash does.
-    pub(super) async fn crash(&self, rows: &[Row]) {
+    pub(crate) async fn crash(&self, rows: &[Row]) {
         self.source.set(rows);
         tokio::select! {
             report = self.engine.run_sync("s", Trigger::Command) => panic!("the run ended: {report:?}"),
@@ -116,7 +116,7 @@ impl Kit {
     }
 
     /// Runs until nothing is left to do once the late window is over, and checks that every record is there.
-    pub(super) async fn converges(&self, rows: &[Row]) {
+    pub(crate) async fn converges(&self, rows: &[Row]) {
         advance(Duration::from_secs(200)).await;
         self.run(rows).await;
         let mut wanted: Vec<_> = rows.iter().map(|row| (row.email.clone(), row.name.clone())).collect();
@@ -128,7 +128,7 @@ impl Kit {
 }
 
 /// Moves tokio's clock, which the engine's wall clock follows.
-pub(super) async fn advance(time: Duration) {
+pub(crate) async fn advance(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
     tokio::time::resume();

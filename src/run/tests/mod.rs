@@ -9,4 +9,4 @@ mod ownership;
 mod source;
 
 use destination::{Step, answered, fault};
-use kit::{Kit, Row, row, rows};
+pub(crate) use kit::{Kit, Row, row, rows};

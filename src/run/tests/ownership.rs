@@ -120,3 +120,15 @@ async fn swapped_match_values_settle_in_one_run() {
     assert_eq!((report.status, report.counts.delivered), (RunStatus::Ok, 2), "{report:?}");
     kit.converges(&[row(1, "3@x", "a"), row(2, "1@x", "b")]).await;
 }
+
+#[tokio::test]
+async fn a_record_whose_removal_may_still_be_applied_is_not_taken_over() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.script((0..3).map(|_| Step::Late));
+    kit.run(&[]).await;
+    let report = kit.run(&[row(2, "1@x", "b")]).await;
+    assert_eq!((report.counts.waiting, report.counts.delivered), (1, 1), "{report:?}");
+    kit.vendor.apply_late();
+    kit.converges(&[row(2, "1@x", "b")]).await;
+}

@@ -12,12 +12,12 @@ use crate::{
 
 /// Hands out the rows that were set last, in key order.
 #[derive(Default)]
-pub(super) struct FakeSource {
+pub(crate) struct FakeSource {
     rows: Mutex<Vec<Row>>,
 }
 
 impl FakeSource {
-    pub(super) fn set(&self, rows: &[Row]) {
+    pub(crate) fn set(&self, rows: &[Row]) {
         let mut rows = rows.to_vec();
         rows.sort_by_key(|row| row.id);
         *self.rows.lock().unwrap() = rows;
