@@ -110,6 +110,10 @@ impl ScriptedDestination {
         self.script([Step::Panic]);
     }
 
+    pub(crate) fn clear_script(&self) {
+        self.vendor.lock().unwrap().script.clear();
+    }
+
     pub(crate) fn calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.vendor.lock().unwrap().calls)
     }

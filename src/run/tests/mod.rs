@@ -6,6 +6,7 @@ mod guarding;
 mod histories;
 mod kit;
 mod ownership;
+mod random;
 mod source;
 
 use destination::{Step, answered, fault};
