@@ -44,7 +44,7 @@ pub(super) enum Fate {
     /// Nothing stands at the known id.
     Gone,
     /// Needs a new intent before another attempt.
-    Expired,
+    Expired { attempts: u32 },
     /// Not acknowledged in this run.
     Open,
 }
@@ -67,13 +67,15 @@ struct Part {
 /// Sends a batch until every row has an end.
 pub(super) async fn send(context: &Context, batch: &Ready<'_>) -> Vec<RowEnd> {
     let mut ends: Vec<RowEnd> = batch.items.iter().map(|_| RowEnd { fate: Fate::Open, ambiguous_at: None }).collect();
-    let mut parts = vec![Part { rows: (0..batch.items.len()).collect(), attempts: 0, throttled: 0 }];
+    let attempts = batch.items.iter().map(|item| item.attempts).max().unwrap_or(0);
+    let mut parts = vec![Part { rows: (0..batch.items.len()).collect(), attempts, throttled: 0 }];
     while let Some(mut part) = parts.pop() {
+        context.look_for_shutdown();
         if context.stop.requested() {
             continue;
         }
         if context.clock.now() >= batch.send_before {
-            part.rows.iter().for_each(|&row| end(&mut ends, row, Fate::Expired));
+            part.rows.iter().for_each(|&row| end(&mut ends, row, Fate::Expired { attempts: part.attempts }));
             continue;
         }
         part.attempts += 1;
@@ -109,14 +111,13 @@ async fn attempt(context: &Context, batch: &Ready<'_>, part: &Part) -> Result<Ve
     };
     match delivery {
         Delivery::Rows(outcomes) => Ok(outcomes),
-        Delivery::Job(_) => Err(Fault::new(FaultKind::Settings, Sent::Yes)
+        Delivery::Job(_) => Err(Fault::new(FaultKind::Settings, Sent::Maybe)
             .because("the connector answered with a job, which this version does not follow")),
     }
 }
 
 fn request(context: &Context, batch: &Ready<'_>, part: &Part) -> Batch {
     let whole = part.rows.len() == batch.items.len();
-    let (first, last) = (part.rows.first().copied().unwrap_or(0), part.rows.last().copied().unwrap_or(0));
     let rows = part.rows.iter().filter_map(|&row| batch.items.get(row).map(|item| (row, item)));
     Batch {
         object: context.object.clone(),
@@ -129,12 +130,7 @@ fn request(context: &Context, batch: &Ready<'_>, part: &Part) -> Batch {
                 record: item.record.clone(),
             })
             .collect(),
-        idempotency_key: if whole {
-            batch.idempotency
-        } else {
-            // Rows in between may be settled already, so their number belongs to the part's name.
-            part_key(part_key(batch.idempotency, first, last + 1), part.rows.len(), part.rows.len())
-        },
+        idempotency_key: if whole { batch.idempotency } else { part_key(batch.idempotency, &part.rows) },
     }
 }
 
@@ -182,7 +178,11 @@ async fn react(context: &Context, part: Part, fault: Fault, ends: &mut [RowEnd],
         Directive::Retry => try_again(context, part, Some(fault), parts).await,
         Directive::Hold => wait_out(context, part, fault, parts),
         Directive::Split => split(context, part, fault, ends, parts),
-        Directive::Renew => part.rows.iter().for_each(|&row| end(ends, row, Fate::Expired)),
+        Directive::Renew => {
+            // What never left was no attempt.
+            let attempts = part.attempts.saturating_sub(1);
+            part.rows.iter().for_each(|&row| end(ends, row, Fate::Expired { attempts }));
+        }
         Directive::Defer | Directive::StopRun => context.stop.request(StopReason::of_fault(fault)),
     }
 }

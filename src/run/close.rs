@@ -64,8 +64,13 @@ impl Ended<'_, '_> {
             state.writer().log_removals(sync, self.run.begun.run, now, outcome.unapproved_removals).await?;
         }
         let counts = &outcome.counts;
-        let whole = outcome.stop.is_none() && counts.guarded == 0 && counts.left_over == 0 && !outcome.withheld;
-        if whole && outcome.used_approval {
+        let open = counts.guarded + counts.left_over + counts.unknown + counts.pending;
+        let whole = outcome.stop.is_none() && open == 0 && !outcome.withheld;
+        // An approval that came meanwhile is for the next run.
+        if whole
+            && let Some(used) = outcome.used_approval
+            && state.approved(sync).await?.is_some_and(|standing| standing.run == used)
+        {
             state.drop_approval(sync).await?;
         }
         let ended_well = matches!(status, RunStatus::Ok | RunStatus::Partial);

@@ -10,6 +10,7 @@ use crate::{
     model::{Counts, spec::SyncSpec},
     state::{BegunRun, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
+    wire::{Fault, FaultKind, Sent},
 };
 
 use super::{
@@ -65,7 +66,7 @@ pub(super) struct Outcome {
     pub(super) counts: Counts,
     pub(super) verdict: crate::plan::Verdict,
     pub(super) withheld: bool,
-    pub(super) used_approval: bool,
+    pub(super) used_approval: Option<crate::model::RunId>,
     pub(super) invalid: Vec<crate::model::InvalidRow>,
     pub(super) stop: Option<StopReason>,
     pub(super) durations: Durations,
@@ -106,7 +107,11 @@ impl Engine {
     ) -> Result<(Run<'a>, Prepared<'a>), RunError> {
         let sync = self.sync(name).ok_or_else(|| RunError::unknown("sync", name))?;
         let known = self.state().sync(name).await?;
-        let prepared = self.prepare(sync, known.as_ref()).await?;
+        // Reading and asking changes nothing, so a stop need not wait for a slow database.
+        let prepared = tokio::select! {
+            prepared = self.prepare(sync, known.as_ref()) => prepared?,
+            () = self.parts.shutdown.cancelled() => return Err(RunError::Stopped),
+        };
         let record = match known {
             Some(record) => record,
             None => self.register(&prepared).await?,
@@ -230,7 +235,7 @@ impl Run<'_> {
 
     async fn deliver(&self, prepared: &Prepared<'_>, judged: &Judged, outcome: &mut Outcome) -> Result<(), RunError> {
         let spec = self.engine.destination(self.sync)?;
-        let connected = match self.engine.connect(spec, prepared.destination.as_ref()).await {
+        let connected = match self.unless_stopped(self.engine.connect(spec, prepared.destination.as_ref())).await {
             Err(RunError::Request { fault, .. }) => {
                 outcome.nothing_sent(*fault);
                 return Ok(());
@@ -241,7 +246,8 @@ impl Run<'_> {
         let before = connected.account.stats();
         let context = self.context(prepared, &connected).await?;
         let hasher = self.engine.match_hasher(prepared, &self.record);
-        let resolved = match resolve(&context, hasher.as_ref(), &judged.plan, &judged.to_find).await {
+        let resolving = resolve(&context, hasher.as_ref(), &judged.plan, &judged.to_find);
+        let resolved = match self.unless_stopped(resolving).await {
             Err(RunError::Request { fault, .. }) => {
                 outcome.nothing_sent(*fault);
                 return Ok(());
@@ -260,6 +266,19 @@ impl Run<'_> {
         outcome.count(&context, &before);
         outcome.stop = context.stop.take();
         delivered
+    }
+
+    /// Asks the vendor something that changes nothing; a stop does not wait for the answer.
+    async fn unless_stopped<T>(&self, asking: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
+        tokio::select! {
+            biased;
+            answer = asking => answer,
+            () = self.engine.parts.shutdown.cancelled() => Err(RunError::Request {
+                destination: self.sync.destination.clone(),
+                action: "ask before the stop",
+                fault: Box::new(Fault::new(FaultKind::Stopped, Sent::No)),
+            }),
+        }
     }
 
     async fn context(&self, prepared: &Prepared<'_>, connected: &Connected) -> Result<Context, RunError> {

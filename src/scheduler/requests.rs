@@ -77,11 +77,11 @@ pub async fn wait_for(state: &State, id: i64) -> Result<Value, RequestError> {
     }
 }
 
-/// The sync that a request wants to run, if that is what it wants and the sync exists.
+/// The sync that a request wants to run, if that is what it wants and the sync exists and is enabled.
 pub(super) fn read(engine: &Engine, request: &Request) -> Option<String> {
     let name = request.args.get("sync").and_then(Value::as_str).filter(|_| request.kind == "sync");
     if let Some(name) = name
-        && engine.sync(name).is_some()
+        && engine.syncs().any(|sync| sync.name == name)
     {
         event!(events::REQUEST_RECEIVED, request = request.id, kind = request.kind, sync = name);
         return Some(name.to_owned());
@@ -94,7 +94,7 @@ pub(super) async fn execute(engine: &Engine, request: &Request) -> Result<(), St
     event!(events::REQUEST_RECEIVED, request = request.id, kind = request.kind);
     let result = match request.kind.as_str() {
         "approve" => approve(engine, request).await,
-        "sync" => Err("the running daemon's configuration has no such sync".to_owned()),
+        "sync" => Err("the running daemon's configuration has no such sync, or it is not enabled".to_owned()),
         _ => Err(format!("the running daemon does not know the request `{}`", request.kind)),
     };
     let answer = result.unwrap_or_else(|error| json!({ "error": error }));
