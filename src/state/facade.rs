@@ -122,10 +122,8 @@ impl State {
     /// When the lock file cannot be written.
     pub fn announce(&self, command: &str) -> Result<(), StateError> {
         let lock = self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        match lock.as_ref() {
-            Some(file) => (&**file).write_all(command.as_bytes()).map_err(StateError::io("write", "the lock file")),
-            None => Ok(()),
-        }
+        let Some(file) = lock.as_ref() else { return Ok(()) };
+        (&**file).write_all(command.as_bytes()).map_err(StateError::io("write", "the lock file"))
     }
 
     /// The sync of that name.
@@ -361,7 +359,7 @@ impl State {
     pub async fn finish_request(&self, id: i64, result: serde_json::Value) -> Result<(), StateError> {
         let at = self.inner.clock.now();
         let finish = Write::FinishRequest { id, result: result.to_string(), at, prune_before: at - FINISHED };
-        self.write_request(finish).await.map(|_| ())
+        self.write_request(finish).await.map(drop)
     }
 
     /// Requests are the one thing that readers write too.

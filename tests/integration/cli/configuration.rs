@@ -35,7 +35,9 @@ fn what_a_connector_refuses_has_a_place_too() {
     workspace.copy("config", "config");
     let text = std::fs::read_to_string(workspace.path("config/syncline.toml")).unwrap();
     let line = text.lines().position(|line| line.starts_with("match = ")).unwrap() + 1;
-    workspace.write("config/syncline.toml", &text.replace("match = \"email\"", "match = \"hs_object_id\""));
+    let wrong = text.replace("match = \"email\"", "match = \"hs_object_id\"");
+    let wrong = wrong.replace("email = \"email\"", "hs_object_id = \"id\"");
+    workspace.write("config/syncline.toml", &wrong);
     let errors = workspace.syncline(&["validate"]).expect(2).stderr;
     assert!(errors.starts_with(&format!("config/syncline.toml:{line}:")), "{errors}");
     assert!(errors.contains("given out by HubSpot"), "{errors}");
