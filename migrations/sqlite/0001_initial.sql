@@ -45,6 +45,7 @@ create table extents (
   pages integer not null,
   entries integer not null,
   live integer not null,
+  version integer not null default 1, -- counts replacements, so that a scan beside them is noticed
   primary key (sync, space)
 ) strict, without rowid;
 

@@ -71,6 +71,11 @@ pub(super) async fn answer(context: &Context, state: &State, id: i64) -> anyhow:
         RequestError::Refused(reason) => {
             CliError::failed(format!("the running daemon refused: {reason}"), "see the daemon's log").into()
         }
+        RequestError::NoDaemon => CliError::failed(
+            "the daemon stopped before it answered; nothing was done for this request",
+            "give the command again: it is carried out by itself now",
+        )
+        .into(),
         RequestError::State(error) => error.into(),
     })
 }

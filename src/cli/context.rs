@@ -178,7 +178,7 @@ fn folder_of(path: &Path) -> PathBuf {
 }
 
 /// Secrets as the configuration refers to them.
-struct ConfiguredSecrets(SecretReader);
+pub(super) struct ConfiguredSecrets(pub(super) SecretReader);
 
 #[async_trait]
 impl Secrets for ConfiguredSecrets {

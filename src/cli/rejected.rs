@@ -98,10 +98,8 @@ fn rejected_line(state: &State, key: &Key, mark: &RejectedMark) -> RejectedLine 
         key: text(key),
         operation: mark.operation.name(),
         code: mark.code.clone(),
-        message: message.map_or_else(
-            |_| "(cannot be unsealed)".to_owned(),
-            |words| String::from_utf8_lossy(&words).into_owned(),
-        ),
+        message: message
+            .map_or_else(|_| "(cannot be unsealed)".to_owned(), |words| String::from_utf8_lossy(&words).into_owned()),
         attempts: mark.attempts,
         next_try: mark.next_try.map(|at| at.to_string()),
         first_at: mark.first_at.to_string(),

@@ -7,8 +7,18 @@ use crate::{model::Counts, run::RunReport};
 
 /// Headers of the counts, as `docs/commands.md` explains them.
 const COUNTS: [&str; 12] = [
-    "read", "added", "changed", "removed", "delivered", "rejected", "invalid", "waiting", "guarded", "unknown",
-    "left over", "skipped",
+    "read",
+    "added",
+    "changed",
+    "removed",
+    "delivered",
+    "rejected",
+    "invalid",
+    "waiting",
+    "guarded",
+    "unknown",
+    "left over",
+    "skipped",
 ];
 
 /// Prints runs that have ended.

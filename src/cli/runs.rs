@@ -92,7 +92,17 @@ async fn latest(state: &State, args: &RunsArgs) -> anyhow::Result<Vec<RunLine>> 
 
 fn print(lines: &[RunLine]) {
     let headers = [
-        "run", "sync", "status", "started", "time", "read", "added", "changed", "removed", "delivered", "rejected",
+        "run",
+        "sync",
+        "status",
+        "started",
+        "time",
+        "read",
+        "added",
+        "changed",
+        "removed",
+        "delivered",
+        "rejected",
         "guarded",
     ];
     let mut table = output::table(&headers, &[0, 4, 5, 6, 7, 8, 9, 10, 11]);

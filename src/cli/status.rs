@@ -112,8 +112,7 @@ async fn of_record(setup: &Setup<'_>, state: &State, record: &SyncRecord) -> Res
 }
 
 fn print(lines: &[SyncStatus]) {
-    let headers =
-        ["sync", "schedule", "last run", "at", "last ok", "in sync", "dirty", "rejected", "invalid"];
+    let headers = ["sync", "schedule", "last run", "at", "last ok", "in sync", "dirty", "rejected", "invalid"];
     let mut table = output::table(&headers, &[5, 6, 7, 8]);
     for line in lines {
         let last = line.last_run.as_ref();

@@ -10,6 +10,7 @@ use crate::{
     plan::Rule,
     state::{RunClose, RunStatus, StateError, SyncUpdate},
     telemetry::{RunFinished, event, events},
+    wire::FaultKind,
 };
 
 use super::{
@@ -50,6 +51,7 @@ impl Ended<'_, '_> {
         let status = status_of(&outcome, standing.rejected);
         let (total, invalid) = (outcome.counts.invalid, outcome.invalid.clone());
         self.log_invalid(&invalid, total);
+        self.log_trouble(&outcome);
         state.writer().replace_invalid(sync, self.run.begun.run, invalid, total).await?;
         self.update_sync(&outcome, status).await?;
         Ok(report_of(&self.run.sync.name, outcome, status))
@@ -113,6 +115,32 @@ impl Ended<'_, '_> {
                 rows = listed,
                 total
             );
+        }
+    }
+
+    /// What somebody should look at, each in a line of its own.
+    fn log_trouble(&self, outcome: &Outcome) {
+        let (sync, run) = (self.run.sync.name.as_str(), self.run.begun.run);
+        if outcome.withheld {
+            event!(events::REMOVALS_WITHHELD, sync, run = %run, rows = outcome.counts.waiting_removals);
+        }
+        match &outcome.stop {
+            Some(StopReason::Quota { until }) => {
+                event!(events::QUOTA_SPENT, sync, run = %run, until = until.map(|at| at.to_string()));
+            }
+            Some(StopReason::Fault(fault)) if fault.kind == FaultKind::Credentials => {
+                event!(events::CREDENTIALS_REFUSED, sync, run = %run, hint = fault.kind.hint());
+            }
+            Some(
+                StopReason::Fault(_)
+                | StopReason::Hold(_)
+                | StopReason::Outage(_)
+                | StopReason::Shutdown
+                | StopReason::PlanTooOld
+                | StopReason::TooManyRejects { .. }
+                | StopReason::Storage(_),
+            )
+            | None => {}
         }
     }
 
@@ -258,8 +286,11 @@ fn report_of(name: &str, outcome: Outcome, status: RunStatus) -> RunReport {
             report.because(reason, hint.or_else(|| outcome_hint(&outcome.counts))).until(until)
         }
         None if outcome.withheld => report.because(
-            "removals wait: a row of the result has a null or unusable key, so absence proves nothing",
-            Some("repair the model's key columns; `syncline rejected` lists the rows".to_owned()),
+            "removals wait: absence proves nothing while a row has no usable key, or while the state is suspect",
+            Some(
+                "repair the model's key columns (`syncline rejected` lists the rows), or put the newer state back"
+                    .to_owned(),
+            ),
         ),
         None => report,
     }

@@ -20,7 +20,7 @@ pub(super) struct Judged {
     pub(super) counts: Counts,
     pub(super) verdict: Verdict,
     pub(super) invalid: Vec<InvalidRow>,
-    /// Removals wait because a row had no usable key (promise P4).
+    /// Removals wait because a row had no usable key (promise P4), or the state is suspect.
     pub(super) withheld: bool,
     /// The run whose standing approval was used.
     pub(super) approved: Option<RunId>,
@@ -54,7 +54,9 @@ impl Basis<'_> {
     /// When the state or a spool fails.
     pub(super) async fn judge(&self, passed: Passed) -> Result<Judged, RunError> {
         let mut plan = passed.plan;
-        let mut tally = Tally::of(&passed.counts, passed.unusable_keys > 0);
+        // A store older than its high-water mark does not know what was sent since: nothing may be removed on its word.
+        let withheld = passed.unusable_keys > 0 || self.state.is_suspect();
+        let mut tally = Tally::of(&passed.counts, withheld);
         let mut invalid = passed.invalid;
         if let Some(mut resolver) = passed.ownership {
             if resolver.wants_owners() {

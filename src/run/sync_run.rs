@@ -149,6 +149,13 @@ impl Run<'_> {
         let mut durations = Durations::default();
         let passed = self.pass(prepared, progress).await?;
         durations.plan_ms = millis(self.started.elapsed());
+        event!(
+            events::MODEL_READ,
+            sync = self.sync.name,
+            run = %self.begun.run,
+            read = passed.counts.read,
+            total_ms = durations.plan_ms
+        );
         let judging = Instant::now();
         let (passed, local) = split_local(passed);
         let judged = self.basis().judge(passed).await?;

@@ -35,6 +35,9 @@ pub enum RequestError {
     /// The daemon refused it.
     #[error("{0}")]
     Refused(String),
+    /// The daemon ended before it answered; the request is withdrawn.
+    #[error("the daemon stopped before it answered")]
+    NoDaemon,
     /// The state failed.
     #[error(transparent)]
     State(#[from] StateError),
@@ -57,11 +60,18 @@ pub async fn post(state: &State, kind: &RequestKind) -> Result<i64, StateError> 
 /// When it was refused, or the state fails.
 pub async fn wait_for(state: &State, id: i64) -> Result<Value, RequestError> {
     loop {
+        // Before the answer is looked for: a daemon that answered and ended has answered.
+        let alone = !state.has_runner();
         if let Some(answer) = state.request(id).await?.and_then(|request| request.result) {
             return match answer.get("error").and_then(Value::as_str) {
                 Some(error) => Err(RequestError::Refused(error.to_owned())),
                 None => Ok(answer),
             };
+        }
+        if alone {
+            // Withdrawn, so that the next daemon does not carry out what nobody waits for.
+            state.finish_request(id, json!({ "error": "withdrawn: no daemon runs any more" })).await?;
+            return Err(RequestError::NoDaemon);
         }
         tokio::time::sleep(ANSWER_POLL).await;
     }

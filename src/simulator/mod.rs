@@ -36,6 +36,7 @@ mod script;
 mod server;
 mod state;
 mod vendor;
+mod warehouse;
 
 #[cfg(test)]
 mod probe;
@@ -48,3 +49,4 @@ pub use hubspot::{HubSpotOptions, PropertySpec};
 pub use options::{CommonOptions, OptionError, VendorConfig, VendorOptions, Window, parse_duration};
 pub use script::{Fault, ScriptError, parse_faults};
 pub use server::{Simulator, serve};
+pub use warehouse::{SampleCustomer, SampleWarehouse, WarehouseError};

@@ -86,6 +86,9 @@ pub enum StateError {
     /// A caller broke the store's contract: a bug.
     #[error("broken contract of the state: {0}")]
     Contract(String),
+    /// A daemon compacted the snapshot while a reading command read it.
+    #[error("the snapshot was rewritten while it was read")]
+    Changed,
     /// The writer has stopped.
     #[error("the state writer has stopped")]
     Stopped,
@@ -143,6 +146,7 @@ impl StateError {
                 Some("`runs` lists the runs; only a guarded run of the last days can be approved")
             }
             Self::Io { .. } | Self::Store { .. } => Some("check free space and permissions of the state's folder"),
+            Self::Changed => Some("try again"),
             Self::SqliteVersion { .. } | Self::Fenced | Self::NotFound { .. } | Self::Contract(_) | Self::Stopped => {
                 None
             }

@@ -5,6 +5,7 @@ use std::{
     fmt,
     fs::File,
     io::Write as _,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -48,7 +49,8 @@ struct Inner {
     mark: Mark,
     suspect: bool,
     owners: tokio::sync::Mutex<OwnerCache>,
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<Arc<File>>>,
+    path: PathBuf,
 }
 
 impl fmt::Debug for State {
@@ -64,9 +66,10 @@ impl State {
     /// Locked, foreign, newer or damaged state, a wrong key or environment; a reader also when there is none.
     pub async fn open(options: OpenOptions) -> Result<Self, StateError> {
         let opened = open::open(&options).await?;
-        let OpenOptions { access, clock, .. } = options;
+        let OpenOptions { access, clock, path, .. } = options;
+        let lock = opened.lock.map(Arc::new);
         let writer = match access {
-            Access::Runner => Writer::start(Arc::clone(&opened.store), clock.clone()).await?,
+            Access::Runner => Writer::start(Arc::clone(&opened.store), clock.clone(), lock.clone()).await?,
             Access::Reader => Writer::none(Arc::clone(&opened.store), clock.clone()),
         };
         let inner = Inner {
@@ -78,7 +81,8 @@ impl State {
             mark: opened.mark,
             suspect: opened.suspect,
             owners: tokio::sync::Mutex::default(),
-            lock: Mutex::new(opened.lock),
+            lock: Mutex::new(lock),
+            path,
         };
         let state = Self { inner: Arc::new(inner) };
         state.write_mark().await?;
@@ -107,6 +111,11 @@ impl State {
         self.inner.access == Access::Runner
     }
 
+    /// Whether any process runs syncs on this state now.
+    pub fn has_runner(&self) -> bool {
+        super::open::is_locked(&self.inner.path)
+    }
+
     /// Notes in the lock file what this process does (`run`, `sync`), for the commands that find it locked.
     ///
     /// # Errors
@@ -114,7 +123,7 @@ impl State {
     pub fn announce(&self, command: &str) -> Result<(), StateError> {
         let lock = self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner);
         match lock.as_ref() {
-            Some(mut file) => file.write_all(command.as_bytes()).map_err(StateError::io("write", "the lock file")),
+            Some(file) => (&**file).write_all(command.as_bytes()).map_err(StateError::io("write", "the lock file")),
             None => Ok(()),
         }
     }

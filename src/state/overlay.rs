@@ -19,6 +19,8 @@ const MARKS: u32 = 512;
 pub(super) struct PageScan<V> {
     pages: VecDeque<PageRow>,
     after: Option<Vec<u8>>,
+    /// The pages' version when the scan began; they must not be replaced under it.
+    version: Option<i64>,
     ended: bool,
     items: Peekable<std::vec::IntoIter<(Key, V)>>,
     last: Option<Key>,
@@ -26,7 +28,14 @@ pub(super) struct PageScan<V> {
 
 impl<V: PageValue> PageScan<V> {
     pub(super) fn new() -> Self {
-        Self { pages: VecDeque::new(), after: None, ended: false, items: Vec::new().into_iter().peekable(), last: None }
+        Self {
+            pages: VecDeque::new(),
+            after: None,
+            version: None,
+            ended: false,
+            items: Vec::new().into_iter().peekable(),
+            last: None,
+        }
     }
 
     /// Makes the next item, if any, visible in `items`.
@@ -36,10 +45,17 @@ impl<V: PageValue> PageScan<V> {
                 if self.ended {
                     return Ok(());
                 }
+                let begun = match self.version {
+                    Some(version) => version,
+                    None => *self.version.insert(store.version(sync, space).await?),
+                };
                 let pages = store.pages_after(sync, space, self.after.as_deref(), PAGES).await?;
                 self.ended = pages.len() < PAGES as usize;
                 self.after = pages.last().map(|page| page.first.clone()).or_else(|| self.after.take());
                 self.pages = pages.into();
+                if store.version(sync, space).await? != begun {
+                    return Err(StateError::Changed);
+                }
                 continue;
             };
             let items = unpack::<V>(sync, space, &page.data)?;

@@ -310,6 +310,8 @@ pub(crate) trait StateStore: Send + Sync + std::fmt::Debug {
     ) -> Result<Vec<PageRow>, StateError>;
     /// What the pages add up to, and what they should.
     async fn extent(&self, sync: SyncId, space: Space) -> Result<(Extent, Extent), StateError>;
+    /// Changes whenever pages are replaced.
+    async fn version(&self, sync: SyncId, space: Space) -> Result<i64, StateError>;
     /// In the order of writing.
     async fn journal(&self, sync: SyncId, after: i64, limit: u32) -> Result<Vec<JournalBlob>, StateError>;
     /// Rows and entries of the journal.

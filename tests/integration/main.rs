@@ -3,6 +3,7 @@
 mod borders;
 mod cli;
 mod config;
+mod demo;
 mod destinations;
 mod sources;
 mod support;

@@ -175,7 +175,7 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
             let sql = "delete from operator_requests where finished_at < ?";
             some(c, sqlx::query(sql).bind(prune_before.as_micros())).await?;
             let sql = "update operator_requests set finished_at = ?, result = ? where id = ?";
-            one(c, "operator request of that id", sqlx::query(sql).bind(at.as_micros()).bind(result).bind(id)).await
+            some(c, sqlx::query(sql).bind(at.as_micros()).bind(result).bind(id)).await
         }
     }
 }
@@ -270,7 +270,7 @@ async fn replace_pages(
     }
     let sql = "insert into extents (sync, space, pages, entries, live) values (?, ?, ?, ?, ?)
                on conflict do update set pages = pages + excluded.pages, entries = entries + excluded.entries,
-                                         live = live + excluded.live";
+                                         live = live + excluded.live, version = version + 1";
     let sql = sqlx::query(sql).bind(sync.0).bind(space.code()).bind(delta.pages);
     some(c, sql.bind(delta.entries).bind(delta.live)).await
 }

@@ -133,6 +133,10 @@ impl StateStore for SqliteStore {
         self.readers.run(async |c| read::extent(c, sync, space).await).await
     }
 
+    async fn version(&self, sync: SyncId, space: Space) -> Result<i64, StateError> {
+        self.readers.run(async |c| read::version(c, sync, space).await).await
+    }
+
     async fn journal(&self, sync: SyncId, after: i64, limit: u32) -> Result<Vec<JournalBlob>, StateError> {
         self.readers.run(async |c| read::journal(c, sync, after, limit).await).await
     }

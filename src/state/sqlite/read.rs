@@ -111,6 +111,16 @@ pub(super) async fn extent(
     Ok((at(0).map_err(failed(READ))?, at(3).map_err(failed(READ))?))
 }
 
+pub(super) async fn version(c: &mut SqliteConnection, sync: SyncId, space: Space) -> Result<i64, StateError> {
+    let version: Option<i64> = sqlx::query_scalar("select version from extents where sync = ? and space = ?")
+        .bind(sync.0)
+        .bind(space.code())
+        .fetch_optional(c)
+        .await
+        .map_err(failed(READ))?;
+    Ok(version.unwrap_or(0))
+}
+
 pub(super) async fn journal(
     c: &mut SqliteConnection,
     sync: SyncId,

@@ -84,7 +84,7 @@ async fn a_changed_blob_of_any_table_is_noticed() {
         "update dirty set position = position + 1",
         "delete from pages where space = 0",
         "delete from extents",
-        "delete from guarded_sets",
+        "pragma foreign_keys = off; delete from guarded_sets",
     ];
     for sql in tables {
         let home = Home::new();
@@ -134,6 +134,74 @@ async fn random_byte_flips_never_empty_the_snapshot() {
         }
         state.close().await.unwrap_or(());
     }
+}
+
+#[tokio::test]
+async fn a_storage_error_stops_the_writer() {
+    let home = Home::new();
+    let state = home.runner().await;
+    let id = sync(&state, "one").await;
+    let run = begin(&state, id).await;
+    with_sql(&home, "drop table accounts").await;
+    assert!(matches!(state.writer().save_grants("a", vec![]).wait().await, Err(StateError::Store { .. })));
+    let after = state.writer().intend(run.intent(vec![super::support::member(key(1))])).await;
+    assert!(matches!(after, Err(StateError::Store { .. })), "nothing may be sent after it");
+    assert!(matches!(state.close().await, Err(StateError::Store { .. })));
+    assert!(home.runner().await.store().intents(id).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_compaction_that_was_cut_off_is_repeated_harmlessly() {
+    let home = Home::new();
+    let state = home.runner().await;
+    let id = sync(&state, "one").await;
+    let run = begin(&state, id).await;
+    let remove = || End::Remove { owners: vec![own(OwnerSpace::Match, 3, false)], quiet_until: None };
+    let add =
+        |value| End::Put { entry: entry(value), owners: vec![own(OwnerSpace::Match, 3, true)], quiet_until: None };
+    for (number, end) in [(1, add(1)), (2, add(1)), (2, remove()), (3, put(3)), (1, add(2))] {
+        run.end(&state, key(number), vec![], end).await;
+    }
+    let before = overlay(&state, id).await.unwrap();
+    with_sql(&home, "create table kept as select * from journal").await;
+    compact::compact(state.store(), id).await.unwrap();
+    // The pages are written, the journal is back: as after a crash before its deletion.
+    with_sql(&home, "insert into journal select * from kept").await;
+    assert_eq!(overlay(&state, id).await.unwrap(), before);
+    run.end(&state, key(3), vec![], put(4)).await;
+    let newest = overlay(&state, id).await.unwrap();
+    compact::compact(state.store(), id).await.unwrap();
+    state.writer().bump_generation();
+    assert_eq!(overlay(&state, id).await.unwrap(), newest);
+    assert_eq!(state.owners_of(id, OwnerSpace::Match, &[3]).await.unwrap(), vec![vec![key(1)]]);
+    let standing = state.standing(id).await.unwrap();
+    assert_eq!((standing.entries, state.store().journal_size(id).await.unwrap()), (2, (0, 0)));
+}
+
+#[tokio::test]
+async fn a_scan_beside_a_compaction_says_so() {
+    let home = Home::new();
+    let state = home.runner().await;
+    let id = sync(&state, "one").await;
+    let run = begin(&state, id).await;
+    let all: Vec<_> = (0..20_000).map(key).collect();
+    let batch = run.intend(&state, &all).await;
+    settle(&state, batch, all.iter().map(|_| (vec![], put(1))).collect()).wait().await.unwrap();
+    compact::compact(state.store(), id).await.unwrap();
+    let mut scan = state.overlay(id);
+    assert_eq!(scan.next().await.unwrap().unwrap().key, key(0));
+    let remove = || End::Remove { owners: vec![], quiet_until: None };
+    let batch = run.intend(&state, &all).await;
+    settle(&state, batch, all.iter().map(|_| (vec![], remove())).collect()).wait().await.unwrap();
+    compact::compact(state.store(), id).await.unwrap();
+    let ended = loop {
+        match scan.next().await {
+            Ok(Some(_)) => {}
+            ended => break ended,
+        }
+    };
+    assert!(matches!(ended, Err(StateError::Changed)), "{ended:?}");
+    assert!(overlay(&state, id).await.unwrap().is_empty());
 }
 
 #[tokio::test]

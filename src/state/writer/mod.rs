@@ -7,6 +7,7 @@ mod writes;
 use std::{
     collections::HashMap,
     fmt,
+    fs::File,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -91,13 +92,17 @@ impl Writer {
         }
     }
 
-    /// Starts the task.
-    pub(super) async fn start(store: Arc<dyn StateStore>, clock: Clock) -> Result<Self, StateError> {
+    /// Starts the task. It holds the lock until everything queued is written, also when the state is just dropped.
+    pub(super) async fn start(
+        store: Arc<dyn StateStore>,
+        clock: Clock,
+        lock: Option<Arc<File>>,
+    ) -> Result<Self, StateError> {
         let reserved = store.commit(vec![Write::ReserveBatches { count: BATCH_BLOCK }]).await?;
         let first = reserved.first().copied().unwrap_or(1);
         let shared = Arc::new(shared(store));
         let (queue, commands) = mpsc::unbounded_channel();
-        let task = tokio::spawn(task::run(Arc::clone(&shared), commands));
+        let task = tokio::spawn(task::run(Arc::clone(&shared), commands, lock));
         Ok(Self {
             queue: Mutex::new(Some(queue)),
             task: Mutex::new(Some(task)),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fs::File,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -45,7 +46,7 @@ pub(super) struct Shared {
 }
 
 /// Runs until every [`super::Writer`] is gone and the queue is empty.
-pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<Command>) {
+pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<Command>, lock: Option<Arc<File>>) {
     let mut journals: HashMap<SyncId, u64> = HashMap::new();
     let mut group = Vec::with_capacity(GROUP);
     while queue.recv_many(&mut group, GROUP).await > 0 {
@@ -60,6 +61,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<
             }
         }
     }
+    drop(lock);
 }
 
 async fn compact_one(shared: &Shared, sync: SyncId) {

@@ -1,1 +1,6 @@
-//! The real binary, as a user meets it.
+//! The real binary, as a user meets it: output, exit codes, and a sync from an SQLite file to a simulated vendor.
+
+mod configuration;
+mod daemon;
+mod fixture;
+mod syncs;

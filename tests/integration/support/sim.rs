@@ -81,7 +81,8 @@ pub(crate) fn http(host: &str, method: &str, path: &str, body: &str) -> HttpAnsw
     let mut stream = TcpStream::connect(host).expect("the server does not answer");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
     let length = body.len();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).expect("cannot send");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("no answer");
