@@ -72,6 +72,8 @@ pub(super) struct Outcome {
     pub(super) durations: Durations,
     pub(super) requests: super::Requests,
     pub(super) unapproved_removals: u64,
+    /// Delivered operations that gave up a match value.
+    pub(super) released: u64,
 }
 
 impl Engine {
@@ -173,6 +175,7 @@ impl Run<'_> {
             durations,
             requests: super::Requests::default(),
             unapproved_removals: 0,
+            released: 0,
         };
         let delivering = Instant::now();
         let planned = counts.added + counts.changed + counts.removed;
@@ -384,6 +387,7 @@ impl Outcome {
         self.counts.unknown = tally.unknown;
         self.counts.left_over = tally.left_over;
         self.unapproved_removals = tally.unapproved_removals;
+        self.released = tally.released;
         let after = context.account.stats();
         self.requests = super::Requests {
             sent: after.requests - before.requests,
