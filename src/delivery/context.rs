@@ -88,6 +88,8 @@ pub struct Tallied {
     pub unknown: u64,
     /// Operations not begun.
     pub left_over: u64,
+    /// Delivered operations that gave up a match value, which a standing conflict may be waiting for.
+    pub released: u64,
     /// Batches begun.
     pub batches: u64,
     /// Attempts after the first.

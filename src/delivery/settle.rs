@@ -166,7 +166,11 @@ async fn delivered(
         }
     }
     let Some(fingerprint) = item.fingerprint else { return Ok(End::Undelivered { ambiguous_at }) };
-    context.tally.add(|tally| tally.delivered += 1);
+    let released = item.entry.as_ref().and_then(|old| old.match_hash).is_some_and(|old| item.match_hash != Some(old));
+    context.tally.add(|tally| {
+        tally.delivered += 1;
+        tally.released += u64::from(released);
+    });
     if let Some(from) = &item.takes_over {
         context.claims.take(from).await;
     }

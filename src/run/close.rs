@@ -75,11 +75,13 @@ impl Ended<'_, '_> {
             state.drop_approval(sync).await?;
         }
         let ended_well = matches!(status, RunStatus::Ok | RunStatus::Partial);
+        // A value that was given up frees those that stand refused for it, as a removal does.
+        let freed = outcome.released > 0 || (counts.removed > 0 && counts.delivered + counts.skipped > 0);
         let update = SyncUpdate {
             first_run_closed: (whole && outcome.verdict.tripped.is_empty()).then_some(true),
             last_ok_at: ended_well.then_some(now),
             mapping: Some(self.run.mapping.clone()),
-            last_removal_at: (counts.removed > 0 && counts.delivered + counts.skipped > 0).then_some(now),
+            last_removal_at: freed.then_some(now),
             ..SyncUpdate::default()
         };
         Ok(state.update_sync(sync, update).await?)

@@ -20,6 +20,8 @@ pub(super) struct Outcome {
     pub(super) durations: Durations,
     pub(super) requests: Requests,
     pub(super) unapproved_removals: u64,
+    /// Delivered operations that gave up a match value.
+    pub(super) released: u64,
 }
 
 impl Outcome {
@@ -37,6 +39,7 @@ impl Outcome {
         self.counts.unknown = tally.unknown;
         self.counts.left_over = tally.left_over;
         self.unapproved_removals = tally.unapproved_removals;
+        self.released = tally.released;
         let after = context.account.stats();
         self.requests = Requests {
             sent: after.requests - before.requests,

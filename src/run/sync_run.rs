@@ -161,6 +161,7 @@ impl Run<'_> {
             durations,
             requests: super::Requests::default(),
             unapproved_removals: 0,
+            released: 0,
         };
         let delivering = Instant::now();
         let planned = counts.added + counts.changed + counts.removed;
