@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that database servers are started once.
 
+mod acceptance;
 mod borders;
 mod cli;
 mod config;

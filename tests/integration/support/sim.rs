@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::process::Running;
+use super::process::{Running, program};
 
 /// The token that the simulator demands.
 pub(crate) const TOKEN: &str = "simulated-token";
@@ -26,7 +26,7 @@ pub(crate) struct Sim {
 impl Sim {
     /// `syncline simulate VENDOR` on a free port, with the test's token and further arguments.
     pub(crate) fn start(vendor: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
+        let mut command = Command::new(program());
         command.args(["simulate", vendor, "--listen", "127.0.0.1:0", "--token", TOKEN]).args(arguments);
         command.env_clear().stdin(Stdio::null());
         let process = Running::start(command);
@@ -45,6 +45,12 @@ impl Sim {
     #[track_caller]
     pub(crate) fn post(&self, path: &str, body: &str) -> Value {
         self.control("POST", path, body)
+    }
+
+    /// Removes every fault.
+    #[track_caller]
+    pub(crate) fn clear_faults(&self) {
+        self.control("DELETE", "faults", "");
     }
 
     /// Requests of any kind since the start or the last `reset-requests`.
