@@ -115,9 +115,7 @@ impl State {
     pub fn announce(&self, command: &str) -> Result<(), StateError> {
         let lock = self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner);
         match lock.as_ref() {
-            Some(file) => {
-                (&**file).write_all(command.as_bytes()).map_err(StateError::io("write", "the lock file"))
-            }
+            Some(file) => (&**file).write_all(command.as_bytes()).map_err(StateError::io("write", "the lock file")),
             None => Ok(()),
         }
     }

@@ -4,5 +4,6 @@ mod borders;
 mod cli;
 mod config;
 mod destinations;
+mod scenarios;
 mod sources;
 mod support;

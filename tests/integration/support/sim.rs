@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::process::Running;
+use super::process::{Running, program};
 
 /// The token that the simulator demands.
 pub(crate) const TOKEN: &str = "simulated-token";
@@ -26,7 +26,7 @@ pub(crate) struct Sim {
 impl Sim {
     /// `syncline simulate VENDOR` on a free port, with the test's token and further arguments.
     pub(crate) fn start(vendor: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
+        let mut command = Command::new(program());
         command.args(["simulate", vendor, "--listen", "127.0.0.1:0", "--token", TOKEN]).args(arguments);
         command.env_clear().stdin(Stdio::null());
         let process = Running::start(command);

@@ -10,7 +10,7 @@ use std::{
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
-use super::process::{Finished, Running};
+use super::process::{Finished, Running, program};
 
 /// The file of the workspace's warehouse, relative to it.
 const WAREHOUSE: &str = "warehouse.db";
@@ -83,7 +83,7 @@ impl Workspace {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
+        let mut command = Command::new(program());
         command.args(arguments).current_dir(self.folder.path()).env_clear().envs(&self.variables).stdin(Stdio::null());
         command
     }
