@@ -6,5 +6,6 @@ mod cli;
 mod config;
 mod demo;
 mod destinations;
+mod scenarios;
 mod sources;
 mod support;
