@@ -83,7 +83,9 @@ impl Pair {
     /// The same with these rows in its SQLite file.
     pub(super) fn with_rows(options: &Options<'_>, rows: &str) -> Self {
         let pair = Self::new(options);
-        pair.sql(&format!("create table m (id integer primary key, email text, plan text); insert into m values {rows};"));
+        pair.sql(&format!(
+            "create table m (id integer primary key, email text, plan text); insert into m values {rows};"
+        ));
         pair
     }
 
