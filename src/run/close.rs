@@ -15,8 +15,9 @@ use crate::{
 
 use super::{
     Engine, RunError, RunReport,
+    outcome::Outcome,
     report::{TripLine, millis},
-    sync_run::{Outcome, Run, elapsed},
+    sync_run::{Run, elapsed},
 };
 
 /// A run whose work has ended, one way or the other.

@@ -10,6 +10,7 @@ mod error;
 mod guarded;
 mod judge;
 mod keyed;
+mod outcome;
 mod pending;
 mod planner;
 mod prepare;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    delivery::{Claims, Context, Stop, StopReason, Tally},
+    delivery::{Claims, Context, Stop, Tally},
     diff,
     model::{Counts, spec::SyncSpec},
     state::{BegunRun, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
@@ -20,6 +20,7 @@ use super::{
     deliver::{Outgoing, settle_outside_plan},
     guarded,
     judge::{Basis, Judged},
+    outcome::Outcome,
     planner::{Passed, Planner},
     prepare::Prepared,
     report::{Durations, millis},
@@ -59,21 +60,6 @@ pub(super) struct Run<'a> {
     pub(super) guarded_before: bool,
     /// The mapping of this run.
     pub(super) mapping: MappingRecord,
-}
-
-/// What a run came to before it is closed.
-pub(super) struct Outcome {
-    pub(super) counts: Counts,
-    pub(super) verdict: crate::plan::Verdict,
-    pub(super) withheld: bool,
-    pub(super) used_approval: Option<crate::model::RunId>,
-    pub(super) invalid: Vec<crate::model::InvalidRow>,
-    pub(super) stop: Option<StopReason>,
-    pub(super) durations: Durations,
-    pub(super) requests: super::Requests,
-    pub(super) unapproved_removals: u64,
-    /// Delivered operations that gave up a match value.
-    pub(super) released: u64,
 }
 
 impl Engine {
@@ -369,33 +355,6 @@ impl Engine {
             object: prepared.sync.object.clone(),
             fields: prepared.sync.match_fields.clone(),
         })
-    }
-}
-
-impl Outcome {
-    /// The destination could not even be asked: everything that would have been sent is left over.
-    fn nothing_sent(&mut self, fault: crate::wire::Fault) {
-        self.counts.left_over = self.counts.added + self.counts.changed + self.counts.removed - self.counts.guarded;
-        self.stop = Some(StopReason::of_fault(fault));
-    }
-
-    fn count(&mut self, context: &Context, before: &crate::wire::AccountStats) {
-        let tally = context.tally.get();
-        self.counts.delivered = tally.delivered;
-        self.counts.rejected = tally.rejected;
-        self.counts.skipped = tally.skipped;
-        self.counts.unknown = tally.unknown;
-        self.counts.left_over = tally.left_over;
-        self.unapproved_removals = tally.unapproved_removals;
-        self.released = tally.released;
-        let after = context.account.stats();
-        self.requests = super::Requests {
-            sent: after.requests - before.requests,
-            batches: tally.batches,
-            retries: tally.retries,
-            throttled: after.throttled - before.throttled,
-            limiter_wait_ms: millis(after.limiter_wait.saturating_sub(before.limiter_wait)),
-        };
     }
 }
 

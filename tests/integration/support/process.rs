@@ -1,6 +1,8 @@
 //! Processes of the binary under test.
 
 use std::{
+    env,
+    ffi::OsString,
     io::{BufRead as _, BufReader, Read},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
@@ -12,6 +14,11 @@ use serde_json::Value;
 
 /// Longest wait for something that a process should say.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program under test: `SYNCLINE_TEST_BINARY`, such as a release build, else the one that cargo built beside the tests.
+pub(super) fn program() -> OsString {
+    env::var_os("SYNCLINE_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_syncline").into())
+}
 
 /// How a process ended.
 #[derive(Debug)]
@@ -77,6 +84,16 @@ impl Running {
         self.stdout.wait_for(text)
     }
 
+    /// Waits until a line of standard error satisfies `wanted`; gives that line, or all lines when none comes in time.
+    pub(crate) fn find_log(&self, patience: Duration, wanted: impl Fn(&str) -> bool) -> Result<String, String> {
+        self.stderr.find(patience, wanted)
+    }
+
+    /// Waits until it ends by itself, at most so long; false when it is still under way.
+    pub(crate) fn ends_within(&self, patience: Duration) -> bool {
+        self.stdout.ends_within(patience)
+    }
+
     /// Asks it to stop (SIGTERM) and waits for its end.
     pub(crate) fn terminate(self) -> Finished {
         self.signal("TERM");
@@ -140,12 +157,24 @@ impl Said {
 
     #[track_caller]
     fn wait_for(&self, text: &str) -> String {
+        let found = self.find(PATIENCE, |line| line.contains(text));
+        found.unwrap_or_else(|all| panic!("waited for `{text}`, got:\n{all}"))
+    }
+
+    fn find(&self, patience: Duration, wanted: impl Fn(&str) -> bool) -> Result<String, String> {
         let (lines, changed) = &*self.shared;
-        let missing = |said: &mut Lines| !said.ended && !said.lines.iter().any(|line| line.contains(text));
+        let missing = |said: &mut Lines| !said.ended && !said.lines.iter().any(|line| wanted(line));
         let guard = lines.lock().expect("no panic while locked");
-        let (said, _) = changed.wait_timeout_while(guard, PATIENCE, missing).expect("no panic while locked");
-        let found = said.lines.iter().find(|line| line.contains(text)).cloned();
-        found.unwrap_or_else(|| panic!("waited for `{text}`, got:\n{}", said.lines.join("\n")))
+        let (said, _) = changed.wait_timeout_while(guard, patience, missing).expect("no panic while locked");
+        let found = said.lines.iter().find(|line| wanted(line)).cloned();
+        found.ok_or_else(|| said.lines.join("\n"))
+    }
+
+    fn ends_within(&self, patience: Duration) -> bool {
+        let (lines, changed) = &*self.shared;
+        let guard = lines.lock().expect("no panic while locked");
+        let (said, _) = changed.wait_timeout_while(guard, patience, |said| !said.ended).expect("no panic while locked");
+        said.ended
     }
 
     /// Everything, once the process has ended.

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::process::Running;
+use super::process::{Running, program};
 
 /// The token that the simulator demands.
 pub(crate) const TOKEN: &str = "simulated-token";
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running simulator; ends with this value.
 pub(crate) struct Sim {
-    process: Running,
+    _process: Running,
     /// `http://127.0.0.1:PORT`.
     pub(crate) url: String,
 }
@@ -26,13 +26,13 @@ pub(crate) struct Sim {
 impl Sim {
     /// `syncline simulate VENDOR` on a free port, with the test's token and further arguments.
     pub(crate) fn start(vendor: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
+        let mut command = Command::new(program());
         command.args(["simulate", vendor, "--listen", "127.0.0.1:0", "--token", TOKEN]).args(arguments);
         command.env_clear().stdin(Stdio::null());
         let process = Running::start(command);
         let line: Value = serde_json::from_str(&process.wait_for_output("listening")).expect("a JSON line");
         let url = line["listening"].as_str().expect("an address").to_owned();
-        Self { process, url }
+        Self { _process: process, url }
     }
 
     /// `GET /_sim/PATH` of the judge, such as `report`, `records/contacts` or `requests`.
@@ -47,15 +47,16 @@ impl Sim {
         self.control("POST", path, body)
     }
 
+    /// Removes every fault.
+    #[track_caller]
+    pub(crate) fn clear_faults(&self) {
+        self.control("DELETE", "faults", "");
+    }
+
     /// Requests of any kind since the start or the last `reset-requests`.
     #[track_caller]
     pub(crate) fn requests(&self) -> u64 {
         self.get("report").pointer("/requests/total").and_then(Value::as_u64).expect("a number of requests")
-    }
-
-    /// The process, for signals.
-    pub(crate) fn process(&self) -> &Running {
-        &self.process
     }
 
     #[track_caller]

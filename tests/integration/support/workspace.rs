@@ -10,7 +10,7 @@ use std::{
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
-use super::process::{Finished, Running};
+use super::process::{Finished, Running, program};
 
 /// The file of the workspace's warehouse, relative to it.
 const WAREHOUSE: &str = "warehouse.db";
@@ -49,6 +49,9 @@ impl Workspace {
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(from);
         for entry in fs::read_dir(from).expect("no such folder") {
             let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                continue;
+            }
             let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
             self.write(&format!("{to}/{name}"), &fs::read_to_string(&path).expect("a text file"));
         }
@@ -83,7 +86,7 @@ impl Workspace {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
+        let mut command = Command::new(program());
         command.args(arguments).current_dir(self.folder.path()).env_clear().envs(&self.variables).stdin(Stdio::null());
         command
     }

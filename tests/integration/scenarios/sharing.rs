@@ -1,0 +1,89 @@
+//! One account, one budget: however many syncs and destination names share it.
+
+use super::world::{Warehouse, World};
+use crate::support::Sim;
+
+const ROWS: u64 = 1_500;
+/// Requests that the simulator allows in a second.
+const LIMIT: u64 = 5;
+
+#[test]
+fn two_syncs_and_two_names_of_one_account_share_one_budget() {
+    let world = world();
+    let daemon = world.daemon();
+    // Identity and batches of both, as fast as the one budget allows.
+    world.wait_for_requests(2 * ROWS / 100);
+    let second = world.workspace.syncline(&["run"]).expect(6);
+    assert!(second.stderr.contains("hint: "), "{}", second.stderr);
+    for sync in ["people-to-contacts", "people-to-companies"] {
+        let idle = world.sync(sync, 0);
+        assert_eq!(idle.counts(["unchanged", "delivered"]), [ROWS, 0]);
+    }
+    let ended = daemon.terminate().expect(0);
+    let finished = ended.stderr.lines().filter(|line| line.contains("\"run.finished\"")).count();
+    let spent = world.judged("/requests/last_arrival_us") - world.judged("/requests/first_arrival_us");
+    println!("  {} requests in {} ms, {finished} runs", world.sim.requests(), spent / 1000);
+    world.assert_polite(LIMIT);
+    assert_eq!((world.live("contacts"), world.live("companies")), (ROWS, ROWS));
+    assert_eq!(world.judged("/writes/identical"), 0, "something was sent twice");
+    assert!(world.runs().iter().all(|run| run.status() == "ok"));
+}
+
+#[test]
+fn sync_beside_run_is_coalesced_and_never_overlaps_with_the_schedule() {
+    let world = world();
+    let daemon = world.daemon();
+    world.wait_for_requests(3);
+    // Asked for while the first run is under way: one run after it answers all three.
+    let asked: Vec<_> = (0..3).map(|_| world.workspace.start(&["sync", "people-to-contacts"])).collect();
+    asked.into_iter().for_each(|asked| drop(asked.wait().expect(0)));
+    daemon.terminate().expect(0);
+    world.assert_polite(LIMIT);
+    let runs = world.runs();
+    println!("  {} runs", runs.len());
+    assert_eq!(world.live("contacts"), ROWS);
+}
+
+fn world() -> World {
+    let limit = format!("{LIMIT}/1s");
+    let sim = Sim::start("hubspot", &["--property", "companies.ref:string:unique", "--limit", &limit]);
+    let mut body = "
+[models.people]
+source = \"warehouse\"
+primary_key = \"id\"
+table = \"people\"
+"
+    .to_owned();
+    for (name, object, key, field) in
+        [("crm", "contacts", "email", "firstname"), ("crm-again", "companies", "ref", "name")]
+    {
+        body += &format!(
+            r#"
+[destinations.{name}]
+type = "hubspot"
+token = {{ env = "CRM_TOKEN" }}
+base_url = "URL"
+allow_private = ["127.0.0.1/32"]
+limits = {{ requests = {LIMIT}, per = "1s" }}
+[syncs.people-to-{object}]
+model = "people"
+destination = "{name}"
+object = "{object}"
+match = "{key}"
+mode = "mirror"
+first_run = "backfill"
+schedule = {{ every = "1s" }}
+[syncs.people-to-{object}.fields]
+{key} = "email"
+{field} = "name"
+"#
+        );
+    }
+    let world = World::new(Warehouse::Sqlite, sim, &body);
+    world.sql(&format!(
+        "create table people (id integer primary key, email text, name text);
+         insert into people with recursive g(i) as (select 1 union all select i + 1 from g where i < {ROWS})
+         select i, 'p' || i || '@example.com', 'Person ' || i from g"
+    ));
+    world
+}
