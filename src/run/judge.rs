@@ -31,7 +31,6 @@ pub(super) struct Judged {
 /// A key whose record must be found first.
 pub(super) struct ToFind {
     pub(super) key: Key,
-    pub(super) removal: bool,
     pub(super) sealed: Vec<Box<[u8]>>,
     /// A record id that only an unanswered operation names: its record may be another key's.
     pub(super) unproven_id: Option<Box<str>>,
@@ -143,7 +142,6 @@ fn needs_finding(item: PlanItem) -> Option<ToFind> {
     let planned = &item.row.planned;
     let wanted = item.is_planned() && (planned.id_from_mark || !planned.find_first.is_empty());
     wanted.then(|| ToFind {
-        removal: item.row.planned.kind == ChangeKind::Removed,
         key: item.row.key,
         sealed: item.row.planned.find_first,
         unproven_id: item.row.planned.record_id.filter(|_| item.row.planned.id_from_mark),

@@ -66,10 +66,9 @@ pub(super) async fn resolve(
     Ok(resolved)
 }
 
-/// Hashes of removed keys' earlier match values that a planned upsert claims now: that record is the living key's.
+/// Hashes of earlier match values that a planned upsert claims now: that record is the claimant's, found by match.
 fn living_claims(hasher: Option<&MatchHasher>, plan: &Plan, asked: &[Asked<'_>]) -> Result<HashSet<u64>, RunError> {
-    let wanted: HashSet<u64> =
-        asked.iter().filter(|asked| asked.find.removal).filter_map(|asked| hasher?.of_value(&asked.value)).collect();
+    let wanted: HashSet<u64> = asked.iter().filter_map(|asked| hasher?.of_value(&asked.value)).collect();
     let mut living = HashSet::new();
     if !wanted.is_empty() {
         let mut upserts = plan.upserts();
@@ -82,7 +81,7 @@ fn living_claims(hasher: Option<&MatchHasher>, plan: &Plan, asked: &[Asked<'_>])
 
 fn is_claimed(hasher: Option<&MatchHasher>, living: &HashSet<u64>, asked: &Asked<'_>) -> bool {
     let hash = hasher.and_then(|hasher| hasher.of_value(&asked.value));
-    asked.find.removal && hash.is_some_and(|hash| living.contains(&hash))
+    hash.is_some_and(|hash| living.contains(&hash))
 }
 
 async fn look_up<'a>(context: &Context, chunk: &[Asked<'a>]) -> Result<Vec<(&'a ToFind, Box<str>)>, RunError> {
