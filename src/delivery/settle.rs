@@ -42,31 +42,44 @@ pub(super) async fn settle(
 ) -> Result<Aftermath, StateError> {
     let mut aftermath = Aftermath::default();
     let mut rows = Vec::with_capacity(items.len());
+    let mut also = Vec::new();
     let keys: Vec<Key> =
         if batch == NO_INTENT { items.iter().map(|item| item.key.clone()).collect() } else { Vec::new() };
     for (position, (item, row_end)) in items.into_iter().zip(ends).enumerate() {
         let intent = IntentId { batch, position: u32::try_from(position).unwrap_or(u32::MAX) };
         let loaded = item.loaded.clone();
+        let takes_over = item.takes_over.clone();
         let end = end_of(context, item, row_end, intent, last_try, &mut aftermath).await?;
+        if let (End::Put { .. }, Some(from)) = (&end, takes_over) {
+            also.extend(yielded(context, from).await?);
+        }
         rows.push(SettleRow { position: intent.position, loaded, end });
     }
     if batch == NO_INTENT {
-        settle_unnoted(context, keys, rows);
+        settle_unnoted(context, keys, rows, also);
         return Ok(aftermath);
     }
     // Not awaited: the writer records it with the next group, and a failure stops the next intent.
-    drop(context.state.writer().settle(Settle { batch, rows }));
+    drop(context.state.writer().settle(Settle { batch, rows, also }));
     judge_rejects(context);
     Ok(aftermath)
 }
 
 /// The proof harness's broken variant: without intents only acknowledged rows leave a trace.
-fn settle_unnoted(context: &Context, keys: Vec<Key>, rows: Vec<SettleRow>) {
+fn settle_unnoted(context: &Context, keys: Vec<Key>, rows: Vec<SettleRow>, also: Vec<LocalSettle>) {
     let settled = keys.into_iter().zip(rows).filter_map(|(key, SettleRow { loaded, end, .. })| match end {
         End::Put { .. } | End::Remove { .. } => Some(LocalSettle { key, loaded, end }),
         End::Rejected { .. } | End::Undelivered { .. } | End::Unsent => None,
     });
-    drop(context.state.writer().settle_local(context.sync, context.epoch, settled.collect()));
+    drop(context.state.writer().settle_local(context.sync, context.epoch, settled.chain(also).collect()));
+}
+
+/// The end of a key whose record has been taken over, in the transaction that settles the takeover: a crash between the
+/// two would leave the record to both, and the removal of the one would delete it from under the other.
+async fn yielded(context: &Context, from: Key) -> Result<Option<LocalSettle>, StateError> {
+    let held = context.state.held(context.sync, &from).await?;
+    let loaded = held.dirty.iter().map(|mark| mark.intent).collect();
+    Ok(held.entry.map(|entry| LocalSettle { loaded, ..forget_entry(context, from, &entry) }))
 }
 
 async fn end_of(
@@ -247,8 +260,8 @@ pub fn settle_without_request(context: &Context, item: Item, tombstone: bool) ->
     LocalSettle { key: item.key, loaded: item.loaded, end }
 }
 
-/// Drops the entry of a tombstone whose record another key has taken over.
-pub fn forget_entry(context: &Context, key: Key, entry: &Entry) -> LocalSettle {
+/// Drops the entry of a key whose record another key has taken over.
+fn forget_entry(context: &Context, key: Key, entry: &Entry) -> LocalSettle {
     let end = End::Remove { owners: owner_changes(context, Some(entry), None), quiet_until: None };
     LocalSettle { key, loaded: Vec::new(), end }
 }

@@ -1,7 +1,5 @@
 //! Delivers a judged plan: upserts, then what waited for them, then removals.
 
-use std::collections::HashSet;
-
 use bytes::Bytes;
 
 use crate::{
@@ -35,14 +33,15 @@ pub(super) struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// Delivers upserts, waits until they are settled, then delivers removals.
+    /// Delivers upserts, waits until they are settled, then delivers removals, then once more what clashed: a unique value
+    /// may have been given up by another upsert or by a removal.
     ///
     /// # Errors
     /// When the plan or the state fails.
     pub(super) async fn deliver(&self) -> Result<(), RunError> {
         let mut behind = Vec::new();
         let mut upserts = self.plan.upserts();
-        delivery::deliver(self.context, || {
+        let mut clashed = delivery::deliver(self.context, || {
             while let Some(plan_item) = upserts.next()? {
                 if !self.goes(&plan_item) {
                     continue;
@@ -58,8 +57,9 @@ impl Outgoing<'_> {
             Ok(None)
         })
         .await?;
-        self.deliver_behind(behind).await?;
-        self.deliver_removals().await
+        clashed.extend(self.deliver_behind(behind).await?);
+        clashed.extend(self.deliver_removals().await?);
+        Ok(delivery::deliver_again(self.context, clashed).await?)
     }
 
     /// Whether a row is planned and not held by the guard.
@@ -106,7 +106,7 @@ impl Outgoing<'_> {
     }
 
     /// Upserts that are found by a match value which another key has only now given up.
-    async fn deliver_behind(&self, behind: Vec<Item>) -> Result<(), RunError> {
+    async fn deliver_behind(&self, behind: Vec<Item>) -> Result<Vec<Item>, RunError> {
         let mut free = Vec::new();
         for item in behind {
             let hashes: Vec<u64> = item.match_hash.into_iter().collect();
@@ -121,20 +121,17 @@ impl Outgoing<'_> {
         Ok(delivery::deliver(self.context, || Ok(free.next())).await?)
     }
 
-    async fn deliver_removals(&self) -> Result<(), RunError> {
+    async fn deliver_removals(&self) -> Result<Vec<Item>, RunError> {
         let mut local = Vec::new();
-        let mut seen = HashSet::new();
         let mut removals = self.plan.removals();
         let mut sent = self.plan.removals();
         while let Some(item) = removals.next()? {
             if self.goes(&item) {
-                self.settle_without_request(item, &mut local, &mut seen).await?;
+                self.settle_without_request(item, &mut local).await?;
             }
         }
-        self.settle_taken_tombstones(&seen, &mut local).await?;
         self.settle_local(&mut local, 0).await?;
-        delivery::deliver(self.context, || self.next_removal(&mut sent)).await?;
-        Ok(())
+        Ok(delivery::deliver(self.context, || self.next_removal(&mut sent)).await?)
     }
 
     /// The next removal that needs a request.
@@ -177,14 +174,8 @@ impl Outgoing<'_> {
         }
     }
 
-    async fn settle_without_request(
-        &self,
-        item: PlanItem,
-        local: &mut Vec<LocalSettle>,
-        seen: &mut HashSet<Key>,
-    ) -> Result<(), RunError> {
+    async fn settle_without_request(&self, item: PlanItem, local: &mut Vec<LocalSettle>) -> Result<(), RunError> {
         if let Some(Annotation::TakenOver { by }) = &item.annotation {
-            seen.insert(item.row.key.clone());
             if !self.was_delivered(by).await? {
                 self.context.tally.add(|tally| tally.left_over += 1);
                 return Ok(());
@@ -195,22 +186,6 @@ impl Outgoing<'_> {
         let tombstone = item.row.planned.operation.is_none() && item.annotation.is_none();
         local.push(delivery::settle_without_request(self.context, self.removal(item), tombstone));
         self.settle_local(local, CHUNK).await
-    }
-
-    /// Tombstones whose record a delivered upsert has taken over.
-    async fn settle_taken_tombstones(&self, seen: &HashSet<Key>, local: &mut Vec<LocalSettle>) -> Result<(), RunError> {
-        let mut annotations = self.plan.annotations();
-        while let Some((key, annotation)) = annotations.next()? {
-            let Annotation::TakenOver { by } = annotation else { continue };
-            if seen.contains(&key) || self.withheld || !self.was_delivered(&by).await? {
-                continue;
-            }
-            let held = self.context.state.held(self.context.sync, &key).await?;
-            if let Some(entry) = held.entry.filter(|entry| entry.tombstone) {
-                local.push(delivery::forget_entry(self.context, key, &entry));
-            }
-        }
-        Ok(())
     }
 
     async fn was_delivered(&self, key: &Key) -> Result<bool, RunError> {
