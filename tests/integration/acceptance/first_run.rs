@@ -36,7 +36,10 @@ fn a_killed_first_run_goes_on_without_being_asked_again() {
     assert_eq!(rest.count("guarded"), 0);
     assert_eq!(pair.audit(&model), Audit::default());
     let identical = pair.judged("/writes/identical");
-    println!("killed at {held} of {ROWS} rows; the rest: {} delivered, {identical} sent twice", rest.count("delivered"));
+    println!(
+        "killed at {held} of {ROWS} rows; the rest: {} delivered, {identical} sent twice",
+        rest.count("delivered")
+    );
     assert!(identical <= 400, "{identical} re-sends, P3 allows 4 batches");
     pair.sim.post("reset-requests", "");
     assert_eq!(pair.sync(0).counts(["unchanged", "delivered"]), [u64::from(ROWS), 0]);

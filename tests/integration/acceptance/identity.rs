@@ -13,7 +13,9 @@ fn kill_unanswered(pair: &Pair, requests: u32, written: impl Fn(&[Held]) -> bool
     let slow = r#"{"slow": {"delay": "60s"}}"#;
     pair.sim.post(
         "faults",
-        &format!(r#"{{"match": {{"path_contains": "{BATCHES}", "times": {requests}}}, "phase": "after", "action": {slow}}}"#),
+        &format!(
+            r#"{{"match": {{"path_contains": "{BATCHES}", "times": {requests}}}, "phase": "after", "action": {slow}}}"#
+        ),
     );
     let running = pair.workspace.start(&["sync", SYNC]);
     pair.wait_until("what was sent", written);
@@ -23,10 +25,7 @@ fn kill_unanswered(pair: &Pair, requests: u32, written: impl Fn(&[Held]) -> bool
 
 #[test]
 fn an_address_that_changes_moves_with_its_record() {
-    let pair = Pair::with_rows(
-        &Options::default(),
-        "(1, 'a@example.com', 'gold'), (2, 'b@example.com', 'gold')",
-    );
+    let pair = Pair::with_rows(&Options::default(), "(1, 'a@example.com', 'gold'), (2, 'b@example.com', 'gold')");
     assert_eq!(pair.sync(0).count("added"), 2);
     let first = pair.record_of(1);
     pair.sql("update m set email = 'new@example.com' where id = 1");
