@@ -28,7 +28,7 @@ pub struct Item {
     /// What the snapshot holds for the key: its owner-index rows are replaced when this operation is delivered.
     pub entry: Option<Entry>,
     /// The absent key whose record this one takes over, and what the snapshot holds for it.
-    pub takes_over: Option<Key>,
+    pub takes_over: Option<TakenOver>,
     /// Attempts that ended in a standing reject.
     pub rejected_before: u32,
     /// Attempts of this run under intents that have expired.
@@ -37,4 +37,13 @@ pub struct Item {
     pub unapproved_removal: bool,
     /// Size in a request body, in bytes.
     pub size: usize,
+}
+
+/// An absent key whose record another key takes over.
+#[derive(Debug, Clone)]
+pub struct TakenOver {
+    /// The absent key.
+    pub key: Key,
+    /// The vendor's id of its record, where it is known.
+    pub record_id: Option<Box<str>>,
 }

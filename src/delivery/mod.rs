@@ -13,9 +13,9 @@ mod stop;
 
 pub use claims::{Claim, Claims};
 pub use context::{Context, Tallied, Tally};
-pub use item::Item;
+pub use item::{Item, TakenOver};
 pub use local::Settles;
 pub use mask::mask;
-pub use pass::{DeliveryError, deliver};
-pub use settle::{forget_entry, settle_without_request};
+pub use pass::{DeliveryError, deliver, deliver_again};
+pub use settle::settle_without_request;
 pub use stop::{Stop, StopReason};

@@ -71,17 +71,27 @@ impl Drop for CountedAhead {
     }
 }
 
-/// Delivers every item that `next` gives, then once more those that clashed with each other.
+/// Delivers every item that `next` gives. Gives back those that clashed with each other, or with what is yet to be
+/// removed: they are to be tried [once more](deliver_again) at the run's end.
 ///
-/// Returns when each item is settled in the state or counted as left over.
+/// Returns when each other item is settled in the state or counted as left over.
 ///
 /// # Errors
 /// When the plan or the state fails; everything unsettled stays dirty.
 pub async fn deliver(
     context: &Context,
     next: impl FnMut() -> Result<Option<Item>, SpoolError>,
-) -> Result<(), DeliveryError> {
+) -> Result<Vec<Item>, DeliveryError> {
     let clashed = pass(context, next, false).await?;
+    context.state.writer().flush().await?;
+    Ok(clashed)
+}
+
+/// Delivers what clashed once more. A row that clashes again is rejected.
+///
+/// # Errors
+/// As [`deliver`].
+pub async fn deliver_again(context: &Context, clashed: Vec<Item>) -> Result<(), DeliveryError> {
     let mut again = clashed.into_iter();
     pass(context, || Ok(again.next()), true).await?;
     context.state.writer().flush().await?;

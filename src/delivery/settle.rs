@@ -12,7 +12,7 @@ use super::{
     attempt::{Fate, RowEnd, own_words},
     claims::Claim,
     context::Context,
-    item::Item,
+    item::{Item, TakenOver},
     mask::mask,
     pass::NO_INTENT,
     stop::StopReason,
@@ -46,33 +46,47 @@ pub(super) async fn settle(
 ) -> Result<Aftermath, StateError> {
     let mut aftermath = Aftermath::default();
     let mut rows = Vec::with_capacity(items.len());
+    let mut also = Vec::new();
     let keys: Vec<Key> =
         if batch == NO_INTENT { items.iter().map(|item| item.key.clone()).collect() } else { Vec::new() };
     for (position, (item, row_end)) in items.into_iter().zip(ends).enumerate() {
         let intent = IntentId { batch, position: u32::try_from(position).unwrap_or(u32::MAX) };
         let loaded = item.loaded.clone();
+        let yields = item.takes_over.clone().map(|from| yielded(context, from, item.match_hash));
         let end = end_of(context, item, row_end, intent, last_try, &mut aftermath).await?;
+        also.extend(yields.filter(|_| matches!(end, End::Put { .. })));
         rows.push(SettleRow { position: intent.position, loaded, end });
     }
     if batch == NO_INTENT {
-        settle_unnoted(context, keys, rows);
+        settle_unnoted(context, keys, rows, also);
         context.claims.queued(&aftermath.claimed).await;
         return Ok(aftermath);
     }
     // Not awaited: the writer records it with the next group, and a failure stops the next intent.
-    drop(context.state.writer().settle(Settle { batch, rows }));
+    drop(context.state.writer().settle(Settle { batch, rows, also }));
     context.claims.queued(&aftermath.claimed).await;
     judge_rejects(context);
     Ok(aftermath)
 }
 
 /// The proof harness's broken variant: without intents only acknowledged rows leave a trace.
-fn settle_unnoted(context: &Context, keys: Vec<Key>, rows: Vec<SettleRow>) {
+fn settle_unnoted(context: &Context, keys: Vec<Key>, rows: Vec<SettleRow>, also: Vec<LocalSettle>) {
     let settled = keys.into_iter().zip(rows).filter_map(|(key, SettleRow { loaded, end, .. })| match end {
         End::Put { .. } | End::Remove { .. } => Some(LocalSettle { key, loaded, end }),
         End::Rejected { .. } | End::Undelivered { .. } | End::Unsent => None,
     });
-    drop(context.state.writer().settle_local(context.sync, context.epoch, settled.collect()));
+    drop(context.state.writer().settle_local(context.sync, context.epoch, settled.chain(also).collect()));
+}
+
+/// The end of a key whose record has been taken over, in the transaction that settles the takeover: a crash between the
+/// two would leave the record to both, and the removal of the one would delete it from under the other. Its dirty marks go
+/// with its removal.
+fn yielded(context: &Context, from: TakenOver, match_hash: Option<u64>) -> LocalSettle {
+    let record = from.record_id.map(|id| context.owner_hasher.short(id.as_bytes()));
+    let owned = [(OwnerSpace::Match, match_hash), (OwnerSpace::RecordId, record)];
+    let gone = |(space, hash): (_, Option<u64>)| Some(OwnerChange { space, hash: hash?, present: false });
+    let owners = owned.into_iter().filter_map(gone).collect();
+    LocalSettle { key: from.key, loaded: Vec::new(), end: End::Remove { owners, quiet_until: None } }
 }
 
 async fn end_of(
@@ -159,7 +173,7 @@ async fn delivered(
     let held = item.entry.as_ref().and_then(|entry| entry.record_id.as_deref());
     if let Some(id) = record_id.as_deref().filter(|id| held != Some(*id)) {
         let hash = context.owner_hasher.short(id.as_bytes());
-        let yields = item.takes_over.as_ref();
+        let yields = item.takes_over.as_ref().map(|from| &from.key);
         match context.claims.claim(&context.state, context.sync, hash, &item.key, yields).await? {
             Claim::Granted => aftermath.claimed.push(hash),
             Claim::OwnedBy(owner) => return second_claim(context, &item, &owner, ambiguous_at).await,
@@ -171,7 +185,7 @@ async fn delivered(
         tally.delivered += 1;
         tally.released += u64::from(released);
     });
-    if let Some(from) = &item.takes_over {
+    if let Some(TakenOver { key: from, .. }) = &item.takes_over {
         context.claims.take(from).await;
     }
     let entry = Entry {
@@ -277,12 +291,6 @@ pub fn settle_without_request(context: &Context, item: Item, tombstone: bool) ->
         None => End::Remove { owners: owner_changes(context, item.entry.as_ref(), None), quiet_until: None },
     };
     LocalSettle { key: item.key, loaded: item.loaded, end }
-}
-
-/// Drops the entry of a tombstone whose record another key has taken over.
-pub fn forget_entry(context: &Context, key: Key, entry: &Entry) -> LocalSettle {
-    let end = End::Remove { owners: owner_changes(context, Some(entry), None), quiet_until: None };
-    LocalSettle { key, loaded: Vec::new(), end }
 }
 
 /// Stops a run whose rows are mostly refused: ten million errors help nobody.

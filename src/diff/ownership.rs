@@ -170,11 +170,9 @@ fn after(claim: &Claim, owner: &Key) -> Option<Annotation> {
     matches!(claim.was, Was::Planned(_)).then(|| Annotation::After { owner: owner.clone(), strict: !claim.has_record })
 }
 
-/// Behind a key that waits: a claimant found by match would hit that key's record, so it waits too.
+/// Behind a key that waits: a claimant found by match would hit that key's record, one that is addressed by id would
+/// clash with it, so both wait too.
 fn behind(claim: &Claim, owner: &Key) -> Option<Annotation> {
-    if claim.has_record {
-        return after(claim, owner);
-    }
     matches!(claim.was, Was::Planned(_)).then(|| Annotation::Waits { other: owner.clone() })
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use crate::{
-    delivery::{self, Context, Item, Settles},
+    delivery::{self, Context, Item, Settles, TakenOver},
     diff::Annotation,
     model::{Key, Operation, RecordRef, SyncId},
     plan::{Plan, PlanItem, PlanReader, PlanRow, Verdict},
@@ -27,8 +27,6 @@ const CHUNK: usize = 1_000;
 #[derive(Default)]
 struct Settled {
     local: Vec<LocalSettle>,
-    /// Removals whose record an upsert takes over.
-    seen: HashSet<Key>,
     /// Removals whose record has another owner.
     shared: HashSet<Key>,
 }
@@ -45,14 +43,15 @@ pub(super) struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// Delivers upserts, waits until they are settled, then delivers removals.
+    /// Delivers upserts, waits until they are settled, then delivers removals, then once more what clashed: a unique value
+    /// may have been given up by another upsert or by a removal.
     ///
     /// # Errors
     /// When the plan or the state fails.
     pub(super) async fn deliver(&self) -> Result<(), RunError> {
         let mut behind = Vec::new();
         let mut upserts = self.plan.upserts();
-        delivery::deliver(self.context, || {
+        let mut clashed = delivery::deliver(self.context, || {
             while let Some(plan_item) = upserts.next()? {
                 if !self.goes(&plan_item) {
                     continue;
@@ -68,8 +67,9 @@ impl Outgoing<'_> {
             Ok(None)
         })
         .await?;
-        self.deliver_behind(behind).await?;
-        self.deliver_removals().await
+        clashed.extend(self.deliver_behind(behind).await?);
+        clashed.extend(self.deliver_removals().await?);
+        Ok(delivery::deliver_again(self.context, clashed).await?)
     }
 
     /// Whether a row is planned and not held by the guard.
@@ -86,7 +86,9 @@ impl Outgoing<'_> {
         let PlanItem { row, annotation, .. } = plan_item;
         let known = self.address(&row);
         let (takes_over, taken_id) = match annotation {
-            Some(Annotation::TakesOver { from, record_id }) => (Some(from), record_id),
+            Some(Annotation::TakesOver { from: key, record_id }) => {
+                (Some(TakenOver { key, record_id: record_id.clone() }), record_id)
+            }
             Some(
                 Annotation::TakenOver { .. }
                 | Annotation::After { .. }
@@ -117,7 +119,7 @@ impl Outgoing<'_> {
     }
 
     /// Upserts that are found by a match value which another key has only now given up.
-    async fn deliver_behind(&self, behind: Vec<Item>) -> Result<(), RunError> {
+    async fn deliver_behind(&self, behind: Vec<Item>) -> Result<Vec<Item>, RunError> {
         let mut free = Vec::new();
         for item in behind {
             let hashes: Vec<u64> = item.match_hash.into_iter().collect();
@@ -132,7 +134,7 @@ impl Outgoing<'_> {
         Ok(delivery::deliver(self.context, || Ok(free.next())).await?)
     }
 
-    async fn deliver_removals(&self) -> Result<(), RunError> {
+    async fn deliver_removals(&self) -> Result<Vec<Item>, RunError> {
         let mut settled = Settled::default();
         let mut removals = self.plan.removals();
         loop {
@@ -145,11 +147,9 @@ impl Outgoing<'_> {
                 self.settle_without_request(item, &owners, &mut settled).await?;
             }
         }
-        self.settle_taken_tombstones(&mut settled).await?;
         self.settle_local(&mut settled.local, 0).await?;
         let mut sent = self.plan.removals();
-        delivery::deliver(self.context, || self.next_removal(&mut sent, &settled.shared)).await?;
-        Ok(())
+        Ok(delivery::deliver(self.context, || self.next_removal(&mut sent, &settled.shared)).await?)
     }
 
     fn next_chunk(&self, removals: &mut PlanReader) -> Result<Vec<PlanItem>, SpoolError> {
@@ -236,7 +236,6 @@ impl Outgoing<'_> {
     ) -> Result<(), RunError> {
         let key = &item.row.key;
         if matches!(item.annotation, Some(Annotation::TakenOver { .. })) {
-            settled.seen.insert(key.clone());
             if !self.context.claims.is_taken(key).await {
                 self.context.tally.add(|tally| tally.left_over += 1);
                 return Ok(());
@@ -252,22 +251,6 @@ impl Outgoing<'_> {
         let tombstone = item.row.planned.operation.is_none() && item.annotation.is_none();
         settled.local.push(delivery::settle_without_request(self.context, self.removal(item), tombstone));
         self.settle_local(&mut settled.local, CHUNK).await
-    }
-
-    /// Tombstones whose record a delivered upsert has taken over.
-    async fn settle_taken_tombstones(&self, settled: &mut Settled) -> Result<(), RunError> {
-        let mut annotations = self.plan.annotations();
-        while let Some((key, annotation)) = annotations.next()? {
-            let taken = matches!(annotation, Annotation::TakenOver { .. }) && !settled.seen.contains(&key);
-            if !taken || !self.context.claims.is_taken(&key).await {
-                continue;
-            }
-            let held = self.context.state.held(self.context.sync, &key).await?;
-            if let Some(entry) = held.entry.filter(|entry| entry.tombstone) {
-                settled.local.push(delivery::forget_entry(self.context, key, &entry));
-            }
-        }
-        Ok(())
     }
 
     async fn settle_local(&self, local: &mut Vec<LocalSettle>, at_least: usize) -> Result<(), RunError> {

@@ -48,8 +48,12 @@ fn a_released_value_is_claimed_after_its_owner() {
         assert_eq!(found, [(key(1), Annotation::After { owner: key(9), strict: !has_record })]);
     }
     let waits = Standing::Waiting { claims: vec![2], has_record: true };
-    let found = judged(vec![claim(1, NEW, false)], Some((9, Some(waits))));
-    assert_eq!(found, [(key(1), Annotation::Waits { other: key(9) })]);
+    for has_record in [false, true] {
+        let found = judged(vec![claim(1, NEW, has_record)], Some((9, Some(waits.clone()))));
+        assert_eq!(found, [(key(1), Annotation::Waits { other: key(9) })]);
+        let found = judged(vec![claim(1, NEW, has_record)], Some((9, Some(Standing::WaitingRemoval))));
+        assert_eq!(found, [(key(1), Annotation::Waits { other: key(9) })]);
+    }
 }
 
 #[test]

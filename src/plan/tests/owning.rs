@@ -108,7 +108,7 @@ proptest! {
                 (Some(Annotation::After { strict, .. }), Some(Standing::Planned { has_record, .. })) => {
                     prop_assert_eq!(*strict, !has_record);
                 }
-                (Some(Annotation::Waits { .. }), Some(Standing::Planned { has_record: false, .. } | Standing::Removal { .. })) => {}
+                (Some(Annotation::Waits { .. }), Some(Standing::Planned { .. } | Standing::Removal { .. })) => {}
                 (Some(Annotation::TakenOver { .. }), Some(Standing::Removal { .. } | Standing::Absent { .. })) => {}
                 (Some(annotation), standing) => prop_assert!(false, "{:?} for {:?}", annotation, standing),
             }

@@ -153,7 +153,7 @@ impl Run {
 
 pub(super) fn settle(state: &State, batch: i64, ends: Vec<(Vec<IntentId>, End)>) -> SettleTicket {
     let rows = (0..).zip(ends).map(|(position, (loaded, end))| SettleRow { position, loaded, end });
-    state.writer().settle(Settle { batch, rows: rows.collect() })
+    state.writer().settle(Settle { batch, rows: rows.collect(), also: Vec::new() })
 }
 
 pub(super) async fn overlay(state: &State, sync: SyncId) -> Result<Vec<Held>, StateError> {

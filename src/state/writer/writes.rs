@@ -47,6 +47,7 @@ pub(super) fn settle(open: OpenBatch, settle: Settle, now: Timestamp) -> Result<
         let intent = IntentId { batch: settle.batch, position: row.position };
         collector.add_member(intent, open.batch_key, member, row);
     }
+    collector.add_local(settle.also)?;
     let mut writes =
         vec![Write::CheckEpoch { sync: open.sync, epoch: open.epoch }, Write::DeleteIntent { batch: settle.batch }];
     let owners = collector.finish(&mut writes);
@@ -60,18 +61,7 @@ pub(super) fn settle_local(
     now: Timestamp,
 ) -> Result<Settled, StateError> {
     let mut collector = Collector::new(sync, now);
-    for LocalSettle { key, loaded, end } in rows {
-        match end {
-            End::Put { entry, owners, quiet_until } => {
-                collector.deliver(key, Some(entry), owners, quiet_until, loaded);
-            }
-            End::Remove { owners, quiet_until } => collector.deliver(key, None, owners, quiet_until, loaded),
-            End::Rejected { mark, .. } => collector.reject(&key, &mark),
-            End::Undelivered { .. } | End::Unsent => {
-                return Err(contract("a key without an intent cannot end undelivered"));
-            }
-        }
-    }
+    collector.add_local(rows)?;
     let mut writes = vec![Write::CheckEpoch { sync, epoch }];
     let owners = collector.finish(&mut writes);
     Ok((writes, owners))
@@ -98,6 +88,20 @@ impl Collector {
             End::Unsent if !row.loaded.is_empty() => {}
             End::Unsent => self.mark(intent, Some(batch_key), member, None),
         }
+    }
+
+    fn add_local(&mut self, rows: Vec<LocalSettle>) -> Result<(), StateError> {
+        for LocalSettle { key, loaded, end } in rows {
+            match end {
+                End::Put { entry, owners, quiet_until } => self.deliver(key, Some(entry), owners, quiet_until, loaded),
+                End::Remove { owners, quiet_until } => self.deliver(key, None, owners, quiet_until, loaded),
+                End::Rejected { mark, .. } => self.reject(&key, &mark),
+                End::Undelivered { .. } | End::Unsent => {
+                    return Err(contract("a key without an intent cannot end undelivered"));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn deliver(

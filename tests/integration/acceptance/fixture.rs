@@ -186,6 +186,25 @@ impl Pair {
         audit
     }
 
+    /// Prints what became of the first rows that the vendor does not hold as the model has them.
+    pub(super) fn explain(&self, model: &BTreeMap<u32, Content>) {
+        let (live, records) = (self.live(), self.records());
+        let differs = |(key, content): &(&u32, &Content)| {
+            !live.iter().any(|held| held.model_id == key.to_string() && held.content == **content)
+        };
+        for (key, content) in model.iter().filter(differs).take(5) {
+            println!("row {key} {content:?} is not there as such; concerned are:");
+            let concerned = |record: &&Value| {
+                let held = held(record);
+                held.model_id == key.to_string() || held.content.0 == content.0
+            };
+            for record in records.iter().filter(concerned) {
+                let id = record["id"].as_str().unwrap_or_default();
+                println!("  {record}\n    {}", self.sim.get(&format!("history/{}/{id}", self.object)));
+            }
+        }
+    }
+
     #[track_caller]
     fn records(&self) -> Vec<Value> {
         let records = self.sim.get(&format!("records/{}", self.object));

@@ -9,7 +9,7 @@ use fastrand::Rng;
 
 use super::{
     figures::Figures,
-    fixture::{Content, Options, Pair, SYNC},
+    fixture::{Audit, Content, Options, Pair, SYNC},
 };
 
 /// Executes statements on the lane's warehouse.
@@ -152,7 +152,11 @@ impl Lane {
         }
         self.judge();
         let model: BTreeMap<u32, Content> = self.rows.iter().map(|(id, row)| (*id, content(row))).collect();
-        self.figures.check(self.pair.audit(&model));
+        let found = self.pair.audit(&model);
+        if found != Audit::default() {
+            self.pair.explain(&model);
+        }
+        self.figures.check(found);
     }
 
     /// Takes over the judge's counts and resets them.
