@@ -3,12 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{
-    Exit,
-    beside::{self, Place},
-    context::Context,
-    output,
-};
+use super::{Exit, beside::Place, context::Context, output};
 use crate::{model::RunId, scheduler::RequestKind, state::StateError};
 
 /// Arguments of `approve`.
@@ -35,9 +30,7 @@ pub(super) async fn execute(context: &Context, args: ApproveArgs) -> anyhow::Res
             let closed = engine.state().clone().close().await;
             approved.and(closed)?;
         }
-        Place::Daemon(engine) => {
-            beside::ask(context, engine.state(), &RequestKind::Approve { run }).await?;
-        }
+        Place::Daemon(daemon) => drop(daemon.ask(context, &RequestKind::Approve { run }).await?),
     }
     if context.json() {
         output::json(&json!({ "approved": run }))?;

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     run::Engine,
     scheduler::{self, RequestError, RequestKind},
-    state::{State, StateError},
+    state::StateError,
 };
 
 /// What the daemon announces in the lock file; it alone carries out requests.
@@ -21,8 +21,11 @@ pub(super) enum Place {
     /// This process: it holds the lock.
     Here(Engine),
     /// The daemon that holds it.
-    Daemon(Engine),
+    Daemon(Daemon),
 }
+
+/// A daemon on the same state, and an engine to read the state beside it.
+pub(super) struct Daemon(pub(super) Engine);
 
 impl Setup<'_> {
     /// Takes the lock, or finds the daemon that holds it.
@@ -35,49 +38,49 @@ impl Setup<'_> {
             Err(error) => error,
         };
         let holder = error.downcast_ref::<StateError>().and_then(StateError::holder);
-        if holder.as_deref() != Some(DAEMON) {
-            return Err(error);
+        match self.reader().await? {
+            Some(engine) if holder.as_deref() == Some(DAEMON) => Ok(Place::Daemon(Daemon(engine))),
+            Some(_) | None => Err(error),
         }
-        self.reader().await?.map(Place::Daemon).ok_or(error)
     }
 }
 
-/// Asks the daemon and waits for its answer.
-///
-/// # Errors
-/// When the daemon refuses, the state fails, or the process is asked to stop; the request then stands.
-pub(super) async fn ask(context: &Context, state: &State, kind: &RequestKind) -> anyhow::Result<Value> {
-    let id = scheduler::post(state, kind).await?;
-    answer(context, state, id).await
-}
-
-/// Waits for the answer to a request.
-///
-/// # Errors
-/// As [`ask`].
-pub(super) async fn answer(context: &Context, state: &State, id: i64) -> anyhow::Result<Value> {
-    let answer = tokio::select! {
-        answer = scheduler::wait_for(state, id) => answer,
-        () = context.shutdown.cancelled() => {
-            return Err(CliError {
-                message: format!("stopped before the daemon answered request {id}"),
+impl Daemon {
+    /// Asks the daemon and waits for its answer.
+    ///
+    /// # Errors
+    /// When the daemon refuses or ends, the state fails, or this process is asked to stop.
+    pub(super) async fn ask(&self, context: &Context, kind: &RequestKind) -> anyhow::Result<Value> {
+        let id = scheduler::post(self.0.state(), kind).await?;
+        tokio::select! {
+            answer = scheduler::wait_for(self.0.state(), id) => answer.map_err(refused),
+            () = context.shutdown.cancelled() => Err(CliError {
+                message: format!("this command was stopped before request {id} was answered"),
                 hint: Some("the request stands: the daemon carries it out; see `syncline runs`".to_owned()),
                 exit: Exit::Partial,
             }
-            .into());
+            .into()),
         }
-    };
-    answer.map_err(|error| match error {
+    }
+}
+
+fn refused(error: RequestError) -> anyhow::Error {
+    match error {
         RequestError::Refused(reason) => {
             CliError::failed(format!("the running daemon refused: {reason}"), "see the daemon's log").into()
         }
+        RequestError::NoDaemon => CliError::failed(
+            "the daemon stopped before it answered",
+            "see its log for how far it came; the command given again carries it out by itself",
+        )
+        .into(),
         RequestError::State(error) => error.into(),
-    })
+    }
 }
 
 /// Says on stderr that the daemon does it.
-pub(super) fn say_who(json: bool) {
-    if !json {
+pub(super) fn say_who(context: &Context) {
+    if !context.json() {
         eprintln!("a daemon runs on this state; it was asked and is waited for");
     }
 }

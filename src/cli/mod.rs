@@ -81,7 +81,7 @@ enum Command {
     /// Let a guarded run's changes through.
     Approve(approve::ApproveArgs),
     /// Serve a stand-in for a vendor's API.
-    Simulate(simulate::SimulateArgs),
+    Simulate(Box<simulate::SimulateArgs>),
     /// The whole loop on embedded defaults, with nothing installed.
     Demo(demo::DemoArgs),
 }
@@ -102,7 +102,7 @@ pub async fn execute(cli: Cli, shutdown: Shutdown) -> anyhow::Result<Exit> {
         Command::Runs(args) => runs::execute(&context, args).await,
         Command::Rejected(args) => rejected::execute(&context, args).await,
         Command::Approve(args) => approve::execute(&context, args).await,
-        Command::Simulate(args) => simulate::run(args, context.shutdown).await.map(|()| Exit::Ok),
+        Command::Simulate(args) => simulate::run(*args, context.shutdown).await.map(|()| Exit::Ok),
         Command::Demo(args) => demo::execute(&context, args).await,
     }
 }

@@ -8,8 +8,11 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use super::{Exit, beside::DAEMON, context::Context, exit::CliError};
 use crate::{
     http::{self, Health, ServeError},
+    model::spec::Specs,
     scheduler::{Heartbeat, Scheduler},
     shutdown::Shutdown,
+    state::State,
+    telemetry::{event, events},
 };
 
 /// Without a beat of the scheduler for this long the process counts as stuck; it beats once a second.
@@ -24,6 +27,7 @@ pub(super) async fn execute(context: &Context) -> anyhow::Result<Exit> {
     // First, so that a second daemon is told about the lock and not about the port.
     let engine = Arc::new(setup.runner(DAEMON).await?);
     let state = engine.state().clone();
+    log_start(&setup.loaded.specs, &state).await?;
     let health = Arc::new(Health::new(MAX_SILENCE));
     let server = match setup.loaded.settings.http.listen {
         Some(address) => Some(listen(address, &health, &context.shutdown).await?),
@@ -46,6 +50,23 @@ pub(super) async fn execute(context: &Context) -> anyhow::Result<Exit> {
     }
     ended.and(closed)?;
     Ok(Exit::Ok)
+}
+
+async fn log_start(specs: &Specs, state: &State) -> anyhow::Result<()> {
+    event!(
+        events::CONFIG_LOADED,
+        sources = specs.sources.len(),
+        models = specs.models.len(),
+        destinations = specs.destinations.len(),
+        syncs = specs.syncs.len(),
+        environment = specs.environment
+    );
+    event!(events::STATE_OPENED, kind = "sqlite", syncs = state.syncs().await?.len());
+    if state.is_suspect() {
+        let hint = "it is older than its `.mark` file says: put the newer state back; until then removals wait";
+        event!(events::STATE_SUSPECT, hint);
+    }
+    Ok(())
 }
 
 type Server = JoinHandle<Result<(), ServeError>>;

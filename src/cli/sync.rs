@@ -1,12 +1,13 @@
 //! `syncline sync`: runs syncs now and waits.
 #![allow(clippy::print_stderr, reason = "remarks go to stderr, the result to stdout")]
 
+use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
 use super::{
     Exit,
-    beside::{self, Place},
+    beside::{self, Daemon, Place},
     context::Context,
     exit::CliError,
     output,
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     model::{RunId, nearest},
     run::{Engine, RunReport, Trigger},
-    scheduler::{self, RequestKind},
+    scheduler::RequestKind,
     state::{RunStatus, State, StateError},
 };
 
@@ -52,7 +53,7 @@ pub(super) async fn execute(context: &Context, args: SyncArgs) -> anyhow::Result
             let closed = engine.state().clone().close().await;
             reports.and_then(|reports| closed.map(|()| reports).map_err(Into::into))
         }
-        Place::Daemon(engine) => run_there(context, engine, &names(engine, &args)?, args.approve).await,
+        Place::Daemon(daemon) => run_there(context, daemon, &names(&daemon.0, &args)?, args.approve).await,
     }?;
     if context.json() {
         output::json(&json!({ "syncs": reports }))?;
@@ -109,19 +110,18 @@ async fn run_here(
 
 async fn run_there(
     context: &Context,
-    engine: &Engine,
+    daemon: &Daemon,
     names: &[String],
     approve: bool,
 ) -> anyhow::Result<Vec<RunReport>> {
-    beside::say_who(context.json());
-    let state = engine.state();
+    beside::say_who(context);
     let mut reports = Vec::with_capacity(names.len());
     for name in names {
-        if approve && let Some(run) = to_approve(state, name).await? {
-            beside::ask(context, state, &RequestKind::Approve { run }).await?;
+        if approve && let Some(run) = to_approve(daemon.0.state(), name).await? {
+            daemon.ask(context, &RequestKind::Approve { run }).await?;
         }
-        let id = scheduler::post(state, &RequestKind::Sync { sync: name.clone() }).await?;
-        reports.push(serde_json::from_value(beside::answer(context, state, id).await?)?);
+        let answer = daemon.ask(context, &RequestKind::Sync { sync: name.clone() }).await?;
+        reports.push(serde_json::from_value(answer).context("the daemon's answer cannot be read")?);
     }
     Ok(reports)
 }

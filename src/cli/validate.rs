@@ -2,16 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Exit,
-    context::Context,
-    exit::{CliError, diagnostic},
-    output,
-};
+use super::{Exit, context::Context, exit::diagnostic, output};
 use crate::{
-    config::Loaded,
+    config::{ConfigErrors, Diagnostic, Loaded, Origin},
     destination,
-    model::spec::{DestinationSpec, Specs, SyncSpec},
+    model::spec::Specs,
 };
 
 /// Loads the configuration and asks every connector whether it can do what its syncs want.
@@ -20,7 +15,7 @@ use crate::{
 /// Every mistake of the configuration.
 pub(super) fn execute(context: &Context) -> anyhow::Result<Exit> {
     let loaded = context.load()?;
-    check_connectors(&loaded.specs)?;
+    check_connectors(&loaded)?;
     if context.json() {
         output::json(&document(&loaded))?;
     } else {
@@ -29,25 +24,40 @@ pub(super) fn execute(context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// What only a connector knows of its settings.
-fn check_connectors(specs: &Specs) -> anyhow::Result<()> {
+/// What only a connector knows of its settings and its syncs.
+fn check_connectors(loaded: &Loaded) -> Result<(), ConfigErrors> {
+    let specs = &loaded.specs;
+    let mut errors = Vec::new();
     for spec in &specs.destinations {
         if let Err(error) = destination::open(spec) {
-            let message = format!("destination `{}`: {error}", spec.name);
-            return Err(CliError::usage(message, "correct the destination's settings").into());
+            errors.push(Diagnostic {
+                origin: origin(loaded, &format!("destinations.{}", spec.name), "type"),
+                message: format!("destination `{}` cannot be used", spec.name),
+                cause: error.to_string(),
+                hint: "correct the destination's settings".to_owned(),
+            });
         }
     }
     for sync in &specs.syncs {
-        if let Some(spec) = specs.destinations.iter().find(|spec| spec.name == sync.destination) {
-            check_sync(spec, sync)?;
+        let spec = specs.destinations.iter().find(|spec| spec.name == sync.destination);
+        if let Some(Err(problem)) = spec.map(|spec| destination::check_sync(spec, sync)) {
+            errors.push(Diagnostic {
+                origin: origin(loaded, &format!("syncs.{}", sync.name), problem.key),
+                message: format!("sync `{}` does not fit its destination `{}`", sync.name, sync.destination),
+                cause: problem.to_string(),
+                hint: problem.hint,
+            });
         }
     }
-    Ok(())
+    if errors.is_empty() { Ok(()) } else { Err(ConfigErrors(errors)) }
 }
 
-fn check_sync(spec: &DestinationSpec, sync: &SyncSpec) -> anyhow::Result<()> {
-    destination::check_sync(spec, sync)
-        .map_err(|problem| CliError::usage(format!("sync `{}`: {problem}", sync.name), problem.hint.clone()).into())
+/// Where a key stands; when it is not given, where its table begins.
+fn origin(loaded: &Loaded, table: &str, key: &str) -> Origin {
+    let below = format!("{table}.");
+    let given = loaded.origins.get(&format!("{below}{key}"));
+    let of_table = || loaded.origins.iter().find(|(path, _)| path.starts_with(&below)).map(|(_, origin)| origin);
+    given.or_else(of_table).cloned().unwrap_or_else(|| Origin::Path(table.into()))
 }
 
 fn summary(specs: &Specs) -> String {

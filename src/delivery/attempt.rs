@@ -5,6 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use crate::{
     destination::{Batch, BatchRow, Delivery, Outcome, Rejection},
     model::Timestamp,
+    telemetry::{event, events},
     wire::{Directive, Fault, FaultKind, HoldReason, Sent, VendorText, backoff},
 };
 
@@ -43,7 +44,7 @@ pub(super) enum Fate {
     /// Nothing stands at the known id.
     Gone,
     /// Needs a new intent before another attempt.
-    Expired,
+    Expired { attempts: u32 },
     /// Not acknowledged in this run.
     Open,
 }
@@ -66,13 +67,15 @@ struct Part {
 /// Sends a batch until every row has an end.
 pub(super) async fn send(context: &Context, batch: &Ready<'_>) -> Vec<RowEnd> {
     let mut ends: Vec<RowEnd> = batch.items.iter().map(|_| RowEnd { fate: Fate::Open, ambiguous_at: None }).collect();
-    let mut parts = vec![Part { rows: (0..batch.items.len()).collect(), attempts: 0, throttled: 0 }];
+    let attempts = batch.items.iter().map(|item| item.attempts).max().unwrap_or(0);
+    let mut parts = vec![Part { rows: (0..batch.items.len()).collect(), attempts, throttled: 0 }];
     while let Some(mut part) = parts.pop() {
+        context.look_for_shutdown();
         if context.stop.requested() {
             continue;
         }
         if context.clock.now() >= batch.send_before {
-            part.rows.iter().for_each(|&row| end(&mut ends, row, Fate::Expired));
+            part.rows.iter().for_each(|&row| end(&mut ends, row, Fate::Expired { attempts: part.attempts }));
             continue;
         }
         part.attempts += 1;
@@ -108,14 +111,13 @@ async fn attempt(context: &Context, batch: &Ready<'_>, part: &Part) -> Result<Ve
     };
     match delivery {
         Delivery::Rows(outcomes) => Ok(outcomes),
-        Delivery::Job(_) => Err(Fault::new(FaultKind::Settings, Sent::Yes)
+        Delivery::Job(_) => Err(Fault::new(FaultKind::Settings, Sent::Maybe)
             .because("the connector answered with a job, which this version does not follow")),
     }
 }
 
 fn request(context: &Context, batch: &Ready<'_>, part: &Part) -> Batch {
     let whole = part.rows.len() == batch.items.len();
-    let (first, last) = (part.rows.first().copied().unwrap_or(0), part.rows.last().copied().unwrap_or(0));
     let rows = part.rows.iter().filter_map(|&row| batch.items.get(row).map(|item| (row, item)));
     Batch {
         object: context.object.clone(),
@@ -128,12 +130,7 @@ fn request(context: &Context, batch: &Ready<'_>, part: &Part) -> Batch {
                 record: item.record.clone(),
             })
             .collect(),
-        idempotency_key: if whole {
-            batch.idempotency
-        } else {
-            // Rows in between may be settled already, so their number belongs to the part's name.
-            part_key(part_key(batch.idempotency, first, last + 1), part.rows.len(), part.rows.len())
-        },
+        idempotency_key: if whole { batch.idempotency } else { part_key(batch.idempotency, &part.rows) },
     }
 }
 
@@ -180,8 +177,12 @@ async fn react(context: &Context, part: Part, fault: Fault, ends: &mut [RowEnd],
     match fault.kind.directive() {
         Directive::Retry => try_again(context, part, Some(fault), parts).await,
         Directive::Hold => wait_out(context, part, fault, parts),
-        Directive::Split => split(part, fault, ends, parts),
-        Directive::Renew => part.rows.iter().for_each(|&row| end(ends, row, Fate::Expired)),
+        Directive::Split => split(context, part, fault, ends, parts),
+        Directive::Renew => {
+            // What never left was no attempt.
+            let attempts = part.attempts.saturating_sub(1);
+            part.rows.iter().for_each(|&row| end(ends, row, Fate::Expired { attempts }));
+        }
         Directive::Defer | Directive::StopRun => context.stop.request(StopReason::of_fault(fault)),
     }
 }
@@ -213,6 +214,7 @@ fn may_be_applied(fault: &Fault) -> bool {
 
 fn mark_ambiguous(context: &Context, ends: &mut [RowEnd], rows: &[usize]) {
     let now = context.clock.now();
+    event!(events::BATCH_AMBIGUOUS, sync = context.sync.0, run = %context.run, rows = rows.len());
     for &row in rows {
         if let Some(slot) = ends.get_mut(row) {
             slot.ambiguous_at = Some(now);
@@ -232,12 +234,15 @@ async fn try_again(context: &Context, part: Part, fault: Option<Fault>, parts: &
         return;
     }
     context.tally.add(|tally| tally.retries += 1);
-    let asked = fault.and_then(|fault| fault.retry_after).unwrap_or(Duration::ZERO);
+    let asked = fault.as_ref().and_then(|fault| fault.retry_after).unwrap_or(Duration::ZERO);
     if asked > MAX_PATIENCE {
         context.account.hold_for(asked, HoldReason::RetryAfter);
         return context.stop.request(StopReason::Hold(context.account.hold_state()));
     }
     let wait = backoff(part.attempts, BACKOFF.0, BACKOFF.1, &mut fastrand::Rng::new()).max(asked);
+    let reason = fault.map_or_else(|| "rows not named by the answer".to_owned(), |fault| fault.kind.to_string());
+    let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    event!(events::REQUEST_RETRIED, account = context.account.identity(), attempt = part.attempts, reason, wait_ms);
     tokio::select! {
         () = tokio::time::sleep(wait) => parts.push(part),
         () = context.shutdown.cancelled() => context.stop.request(StopReason::Shutdown),
@@ -268,7 +273,7 @@ fn wait_out(context: &Context, mut part: Part, fault: Fault, parts: &mut Vec<Par
 }
 
 /// Halves a part that was refused as a whole, until the row that is to blame stands alone.
-fn split(mut part: Part, fault: Fault, ends: &mut [RowEnd], parts: &mut Vec<Part>) {
+fn split(context: &Context, mut part: Part, fault: Fault, ends: &mut [RowEnd], parts: &mut Vec<Part>) {
     if let [row] = part.rows.as_slice() {
         let rejection = Rejection {
             code: fault.code.clone().unwrap_or_else(|| refusal_code(&fault).to_owned()),
@@ -278,6 +283,7 @@ fn split(mut part: Part, fault: Fault, ends: &mut [RowEnd], parts: &mut Vec<Part
         };
         return end(ends, *row, Fate::Rejected { rejection, attempts: part.attempts });
     }
+    event!(events::BATCH_SPLIT, run = %context.run, rows = part.rows.len());
     let second = part.rows.split_off(part.rows.len() / 2);
     parts.push(Part { rows: second, attempts: 0, throttled: part.throttled });
     parts.push(Part { rows: part.rows, attempts: 0, throttled: part.throttled });

@@ -1,6 +1,6 @@
 //! One record, one owner: which key may hold a vendor's record id.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use tokio::sync::Mutex;
 
@@ -13,7 +13,17 @@ use crate::{
 /// asks the index only when a hash is known already.
 #[derive(Debug, Default)]
 pub struct Claims {
-    known: Mutex<HashSet<u64>>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    /// Hashes that some key has owned.
+    known: HashSet<u64>,
+    /// Claims that are granted, but not queued in the state yet: the index does not show them.
+    granted: HashMap<u64, Key>,
+    /// Absent keys whose record a delivered operation took over.
+    taken: HashSet<Key>,
 }
 
 /// What a claim came to.
@@ -36,10 +46,11 @@ impl Claims {
         while let Some(owner) = scan.next().await? {
             known.insert(owner.hash);
         }
-        Ok(Self { known: Mutex::new(known) })
+        Ok(Self { held: Mutex::new(Held { known, ..Held::default() }) })
     }
 
-    /// Claims the record of this hash for a key. `yields`: the absent key that gives the record up.
+    /// Claims the record of this hash for a key. `yields`: the absent key that gives the record up. A granted claim is to
+    /// be [queued](Self::queued) once its settle is.
     ///
     /// # Errors
     /// When the state cannot be read.
@@ -51,12 +62,36 @@ impl Claims {
         key: &Key,
         yields: Option<&Key>,
     ) -> Result<Claim, StateError> {
-        let mut known = self.known.lock().await;
-        if known.insert(hash) {
-            return Ok(Claim::Granted);
+        let mut held = self.held.lock().await;
+        if let Some(owner) = held.granted.get(&hash).filter(|owner| *owner != key) {
+            return Ok(Claim::OwnedBy(owner.clone()));
         }
-        let owners = state.owners_of(sync, OwnerSpace::RecordId, &[hash]).await?;
-        let other = owners.into_iter().flatten().find(|owner| owner != key && Some(owner) != yields);
-        Ok(other.map_or(Claim::Granted, Claim::OwnedBy))
+        if !held.known.insert(hash) {
+            let owners = state.owners_of(sync, OwnerSpace::RecordId, &[hash]).await?;
+            let other = owners.into_iter().flatten().find(|owner| owner != key && Some(owner) != yields);
+            if let Some(other) = other {
+                return Ok(Claim::OwnedBy(other));
+            }
+        }
+        held.granted.insert(hash, key.clone());
+        Ok(Claim::Granted)
+    }
+
+    /// These claims are queued in the state, which shows them from now on.
+    pub(super) async fn queued(&self, hashes: &[u64]) {
+        let mut held = self.held.lock().await;
+        for hash in hashes {
+            held.granted.remove(hash);
+        }
+    }
+
+    /// The record of this absent key has a new owner.
+    pub(super) async fn take(&self, from: &Key) {
+        self.held.lock().await.taken.insert(from.clone());
+    }
+
+    /// Whether a delivered operation of this run took over the record of this key.
+    pub async fn is_taken(&self, key: &Key) -> bool {
+        self.held.lock().await.taken.contains(key)
     }
 }

@@ -17,7 +17,10 @@ use crate::{
     wire::{Account, Ahead, Class},
 };
 
-use super::{claims::Claims, stop::Stop};
+use super::{
+    claims::Claims,
+    stop::{Stop, StopReason},
+};
 
 /// What every worker of one delivery shares.
 pub struct Context {
@@ -77,12 +80,16 @@ pub struct Tallied {
     pub delivered: u64,
     /// Operations refused.
     pub rejected: u64,
+    /// Those of them that an earlier run had seen refused, unchanged.
+    pub rejected_again: u64,
     /// Operations settled without a request.
     pub skipped: u64,
     /// Operations with an unknown outcome.
     pub unknown: u64,
     /// Operations not begun.
     pub left_over: u64,
+    /// Delivered operations that gave up a match value, which a standing conflict may be waiting for.
+    pub released: u64,
     /// Batches begun.
     pub batches: u64,
     /// Attempts after the first.
@@ -104,6 +111,22 @@ impl Tally {
 }
 
 impl Context {
+    /// Requests a stop once the daemon is asked to end.
+    pub(super) fn look_for_shutdown(&self) {
+        if self.shutdown.is_cancelled() {
+            self.stop.request(StopReason::Shutdown);
+        }
+    }
+
+    /// Whether to begin nothing new: also because the daemon ends or the plan is too old.
+    pub(super) fn must_stop(&self) -> bool {
+        self.look_for_shutdown();
+        if tokio::time::Instant::now() >= self.plan_expires {
+            self.stop.request(StopReason::PlanTooOld);
+        }
+        self.stop.requested()
+    }
+
     /// True only in the proof harness's broken variant without intents.
     #[cfg(feature = "sabotage")]
     pub(super) const fn skips_intents(&self) -> bool {

@@ -31,6 +31,8 @@ pub struct Item {
     pub takes_over: Option<Key>,
     /// Attempts that ended in a standing reject.
     pub rejected_before: u32,
+    /// Attempts of this run under intents that have expired.
+    pub attempts: u32,
     /// A removal that no approval covers: it counts in the 24-hour sum.
     pub unapproved_removal: bool,
     /// Size in a request body, in bytes.

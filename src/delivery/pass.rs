@@ -1,8 +1,11 @@
 //! One pass over planned operations: batches, intents written ahead, workers, settles.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Mutex, PoisonError, atomic::Ordering},
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -49,6 +52,23 @@ struct Intended {
     items: Vec<Item>,
     idempotency: u128,
     send_before: Timestamp,
+    ahead: CountedAhead,
+}
+
+/// Counts one batch as written ahead until it is dropped, however its run ends.
+struct CountedAhead(Arc<AtomicU32>);
+
+impl CountedAhead {
+    fn new(counter: &Arc<AtomicU32>) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter.clone())
+    }
+}
+
+impl Drop for CountedAhead {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Delivers every item that `next` gives, then once more those that clashed with each other.
@@ -114,8 +134,7 @@ impl<'a, N: FnMut() -> Result<Option<Item>, SpoolError>> Former<'a, N> {
 
     fn next(&mut self) -> Result<Option<Formed>, DeliveryError> {
         loop {
-            self.look_for_stop();
-            if self.context.stop.requested() {
+            if self.context.must_stop() {
                 self.count_left_over()?;
                 return Ok(None);
             }
@@ -132,14 +151,6 @@ impl<'a, N: FnMut() -> Result<Option<Item>, SpoolError>> Former<'a, N> {
         }
     }
 
-    fn look_for_stop(&self) {
-        if self.context.shutdown.is_cancelled() {
-            self.context.stop.request(StopReason::Shutdown);
-        } else if tokio::time::Instant::now() >= self.context.plan_expires {
-            self.context.stop.request(StopReason::PlanTooOld);
-        }
-    }
-
     fn count_left_over(&mut self) -> Result<(), DeliveryError> {
         let mut out: Vec<Formed> = self.queue.drain(..).collect();
         let unfinished = self.batcher.take().map(|batcher| batcher.finish(&mut out)).is_some();
@@ -153,8 +164,10 @@ impl<'a, N: FnMut() -> Result<Option<Item>, SpoolError>> Former<'a, N> {
 }
 
 /// Makes a batch's intents durable.
-async fn intend(context: &Context, formed: Formed) -> Result<Intended, StateError> {
-    context.ahead.fetch_add(1, Ordering::Relaxed);
+async fn intend(context: &Context, mut formed: Formed) -> Result<Intended, StateError> {
+    let ahead = CountedAhead::new(&context.ahead);
+    // In key order, as the batch is formed again after a crash: then its body is the same too.
+    formed.items.sort_by(|a, b| a.key.cmp(&b.key));
     let send_before = context.clock.now() + INTENT_LIFE;
     let idempotency = formed.again.map_or_else(|| fastrand::u128(..), |key| key.idempotency);
     let members = u32::try_from(formed.items.len()).unwrap_or(u32::MAX);
@@ -173,7 +186,7 @@ async fn intend(context: &Context, formed: Formed) -> Result<Intended, StateErro
         grants: context.saved_grants(send_before),
     };
     let batch = if context.skips_intents() { NO_INTENT } else { context.state.writer().intend(intent).await? };
-    Ok(Intended { batch, items: formed.items, idempotency, send_before })
+    Ok(Intended { batch, items: formed.items, idempotency, send_before, ahead })
 }
 
 fn member(context: &Context, row: usize, item: &Item) -> Result<IntentMember, StateError> {
@@ -208,12 +221,13 @@ async fn work(
         context.tally.add(|tally| tally.batches += 1);
         let batch = Ready { items: &ready.items, idempotency: ready.idempotency, send_before: ready.send_before };
         let ends = attempt::send(context, &batch).await;
-        context.ahead.fetch_sub(1, Ordering::Relaxed);
+        drop(ready.ahead);
+        let whole = BatchKey { idempotency: ready.idempotency, members: u32::try_from(ends.len()).unwrap_or(u32::MAX) };
         let full = clashed.lock().unwrap_or_else(PoisonError::into_inner).len() >= MAX_CLASHED;
         let aftermath = settle(context, ready.batch, ready.items, ends, last_try || full).await?;
         clashed.lock().unwrap_or_else(PoisonError::into_inner).extend(aftermath.clashed);
-        for formed in by_operation(aftermath.again) {
-            if context.stop.requested() {
+        for formed in again(whole, aftermath.expired, aftermath.gone) {
+            if context.must_stop() {
                 context.tally.add(|tally| tally.left_over += formed.items.len() as u64);
             } else {
                 queue.push_back(intend(context, formed).await?);
@@ -223,10 +237,9 @@ async fn work(
     Ok(())
 }
 
-fn by_operation(items: Vec<Item>) -> impl Iterator<Item = Formed> {
-    let mut groups: BTreeMap<Operation, Vec<Item>> = BTreeMap::new();
-    for item in items {
-        groups.entry(item.operation).or_default().push(item);
-    }
-    groups.into_values().map(|items| Formed { items, again: None })
+/// What is sent again under new intents. A batch that expired as a whole stays the same batch.
+fn again(whole: BatchKey, expired: Vec<Item>, gone: Vec<Item>) -> impl Iterator<Item = Formed> {
+    let same = (expired.len() == whole.members as usize).then_some(whole);
+    let formed = [Formed { items: expired, again: same }, Formed { items: gone, again: None }];
+    formed.into_iter().filter(|formed| !formed.items.is_empty())
 }

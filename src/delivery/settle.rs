@@ -27,9 +27,13 @@ const JUDGED_AT_LEAST: u64 = 200;
 #[derive(Debug, Default)]
 pub(super) struct Aftermath {
     /// Needs a new intent and another send at once.
-    pub(super) again: Vec<Item>,
+    pub(super) expired: Vec<Item>,
+    /// The record is gone: needs an upsert by match at once.
+    pub(super) gone: Vec<Item>,
     /// Clashed with another row: tried once more at the end of the pass.
     pub(super) clashed: Vec<Item>,
+    /// Hashes of records that this batch's rows were granted.
+    claimed: Vec<u64>,
 }
 
 /// Settles one batch: every item gets exactly one end.
@@ -52,10 +56,12 @@ pub(super) async fn settle(
     }
     if batch == NO_INTENT {
         settle_unnoted(context, keys, rows);
+        context.claims.queued(&aftermath.claimed).await;
         return Ok(aftermath);
     }
     // Not awaited: the writer records it with the next group, and a failure stops the next intent.
     drop(context.state.writer().settle(Settle { batch, rows }));
+    context.claims.queued(&aftermath.claimed).await;
     judge_rejects(context);
     Ok(aftermath)
 }
@@ -79,26 +85,28 @@ async fn end_of(
 ) -> Result<End, StateError> {
     let ambiguous_at = row_end.ambiguous_at;
     match row_end.fate {
-        Fate::Delivered { record_id } => delivered(context, item, record_id, ambiguous_at).await,
-        Fate::Gone if item.operation.is_removal() => delivered(context, item, None, ambiguous_at).await,
+        Fate::Delivered { record_id } => delivered(context, item, record_id, ambiguous_at, aftermath).await,
+        Fate::Gone if item.operation.is_removal() => delivered(context, item, None, ambiguous_at, aftermath).await,
+        Fate::Gone if item.record_id.is_none() => {
+            // Found by match and yet gone: another upsert by match would end the same way.
+            let rejection = own_rejection("not_found", "the destination says that the record is gone");
+            refused(context, &item, &rejection, 1, ambiguous_at)
+        }
         Fate::Gone => {
             // The record was deleted there: one upsert by match, under an intent of its own.
             let item = Item { operation: Operation::Upsert, record_id: None, ..item };
-            aftermath.again.push(renewed(item, intent));
+            aftermath.gone.push(renewed(item, intent, ambiguous_at));
             Ok(End::Undelivered { ambiguous_at })
         }
-        Fate::Expired => {
-            aftermath.again.push(renewed(item, intent));
+        Fate::Expired { attempts } => {
+            aftermath.expired.push(renewed(Item { attempts, ..item }, intent, ambiguous_at));
             Ok(End::Undelivered { ambiguous_at })
         }
         Fate::Rejected { rejection, .. } if rejection.conflict && !last_try => {
-            aftermath.clashed.push(renewed(item, intent));
+            aftermath.clashed.push(renewed(item, intent, ambiguous_at));
             Ok(End::Undelivered { ambiguous_at })
         }
-        Fate::Rejected { rejection, attempts } => {
-            context.tally.add(|tally| tally.rejected += 1);
-            Ok(End::Rejected { mark: rejected(context, &item, &rejection, attempts, true)?, ambiguous_at })
-        }
+        Fate::Rejected { rejection, attempts } => refused(context, &item, &rejection, attempts, ambiguous_at),
         Fate::Open => {
             context.tally.add(|tally| match ambiguous_at {
                 Some(_) => tally.unknown += 1,
@@ -109,8 +117,24 @@ async fn end_of(
     }
 }
 
-/// The same item for a new intent; the old intent's mark is cleared with the others once it is delivered.
-fn renewed(mut item: Item, intent: IntentId) -> Item {
+fn refused(
+    context: &Context,
+    item: &Item,
+    rejection: &Rejection,
+    attempts: u32,
+    ambiguous_at: Option<Timestamp>,
+) -> Result<End, StateError> {
+    context.tally.add(|tally| {
+        tally.rejected += 1;
+        tally.rejected_again += u64::from(item.rejected_before > 0);
+    });
+    Ok(End::Rejected { mark: rejected(context, item, rejection, attempts, true)?, ambiguous_at })
+}
+
+/// The same item for a new intent; the old intent's mark is cleared with the others once it is delivered, but an attempt
+/// under it may still be applied.
+fn renewed(mut item: Item, intent: IntentId, ambiguous_at: Option<Timestamp>) -> Item {
+    item.ambiguous_at = item.ambiguous_at.max(ambiguous_at);
     item.loaded.push(intent);
     item.batch_key = None;
     item
@@ -121,6 +145,7 @@ async fn delivered(
     item: Item,
     answered: Option<Box<str>>,
     ambiguous_at: Option<Timestamp>,
+    aftermath: &mut Aftermath,
 ) -> Result<End, StateError> {
     let quiet_until = quiet_until(context, &item, ambiguous_at);
     if item.operation.is_removal() {
@@ -136,12 +161,19 @@ async fn delivered(
         let hash = context.owner_hasher.short(id.as_bytes());
         let yields = item.takes_over.as_ref();
         match context.claims.claim(&context.state, context.sync, hash, &item.key, yields).await? {
-            Claim::Granted => {}
+            Claim::Granted => aftermath.claimed.push(hash),
             Claim::OwnedBy(owner) => return second_claim(context, &item, &owner, ambiguous_at).await,
         }
     }
     let Some(fingerprint) = item.fingerprint else { return Ok(End::Undelivered { ambiguous_at }) };
-    context.tally.add(|tally| tally.delivered += 1);
+    let released = item.entry.as_ref().and_then(|old| old.match_hash).is_some_and(|old| item.match_hash != Some(old));
+    context.tally.add(|tally| {
+        tally.delivered += 1;
+        tally.released += u64::from(released);
+    });
+    if let Some(from) = &item.takes_over {
+        context.claims.take(from).await;
+    }
     let entry = Entry {
         fingerprint,
         encoding: ENCODING_VERSION,
@@ -171,13 +203,13 @@ async fn second_claim(
     };
     context.state.writer().mark_dirty(context.sync, vec![mark]).await?;
     context.tally.add(|tally| tally.rejected += 1);
-    let rejection = Rejection {
-        code: "conflict".to_owned(),
-        text: own_words("the destination answered with a record that another key of this sync owns"),
-        field: None,
-        conflict: false,
-    };
+    let words = "the destination answered with a record that another key of this sync owns";
+    let rejection = own_rejection("conflict", words);
     Ok(End::Rejected { mark: rejected(context, item, &rejection, 1, false)?, ambiguous_at })
+}
+
+fn own_rejection(code: &str, words: &str) -> Rejection {
+    Rejection { code: code.to_owned(), text: own_words(words), field: None, conflict: false }
 }
 
 fn rejected(
@@ -239,7 +271,7 @@ pub fn settle_without_request(context: &Context, item: Item, tombstone: bool) ->
     });
     let end = match item.entry.as_ref().filter(|_| tombstone) {
         Some(old) => {
-            let entry = Entry { tombstone: true, match_hash: None, run: context.run, ..old.clone() };
+            let entry = Entry { tombstone: true, run: context.run, ..old.clone() };
             End::Put { owners: owner_changes(context, item.entry.as_ref(), Some(&entry)), entry, quiet_until: None }
         }
         None => End::Remove { owners: owner_changes(context, item.entry.as_ref(), None), quiet_until: None },
@@ -256,8 +288,10 @@ pub fn forget_entry(context: &Context, key: Key, entry: &Entry) -> LocalSettle {
 /// Stops a run whose rows are mostly refused: ten million errors help nobody.
 fn judge_rejects(context: &Context) {
     let tally = context.tally.get();
-    let judged = tally.delivered + tally.rejected;
-    if judged >= JUDGED_AT_LEAST && tally.rejected * 2 > judged {
-        context.stop.request(StopReason::TooManyRejects { rejected: tally.rejected, judged });
+    // Those that stand refused already say nothing about the mapping of the others.
+    let rejected = tally.rejected - tally.rejected_again;
+    let judged = tally.delivered + rejected;
+    if judged >= JUDGED_AT_LEAST && rejected * 2 > judged {
+        context.stop.request(StopReason::TooManyRejects { rejected, judged });
     }
 }

@@ -14,6 +14,7 @@ use crate::{
 
 use super::{
     Engine, RunError,
+    close::chain,
     connection::{request_failed, unusable},
     prepare::body,
 };
@@ -56,7 +57,12 @@ impl Checked {
     }
 
     fn failed(&mut self, error: &RunError) {
-        self.problem(super::close::chain(error), error.hint());
+        let message = match error {
+            RunError::Source(error) => chain(error),
+            other => chain(other),
+        };
+        let own = format!("{} `{}`: ", self.kind, self.name);
+        self.problem(message.strip_prefix(&own).unwrap_or(&message).to_owned(), error.hint());
     }
 }
 

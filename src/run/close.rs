@@ -10,12 +10,14 @@ use crate::{
     plan::Rule,
     state::{RunClose, RunStatus, StateError, SyncUpdate},
     telemetry::{RunFinished, event, events},
+    wire::FaultKind,
 };
 
 use super::{
     Engine, RunError, RunReport,
+    outcome::Outcome,
     report::{TripLine, millis},
-    sync_run::{Outcome, Run, elapsed},
+    sync_run::{Run, elapsed},
 };
 
 /// A run whose work has ended, one way or the other.
@@ -50,6 +52,7 @@ impl Ended<'_, '_> {
         let status = status_of(&outcome, standing.rejected);
         let (total, invalid) = (outcome.counts.invalid, outcome.invalid.clone());
         self.log_invalid(&invalid, total);
+        self.log_trouble(&outcome);
         state.writer().replace_invalid(sync, self.run.begun.run, invalid, total).await?;
         self.update_sync(&outcome, status).await?;
         Ok(report_of(&self.run.sync.name, outcome, status))
@@ -62,16 +65,23 @@ impl Ended<'_, '_> {
             state.writer().log_removals(sync, self.run.begun.run, now, outcome.unapproved_removals).await?;
         }
         let counts = &outcome.counts;
-        let whole = outcome.stop.is_none() && counts.guarded == 0 && counts.left_over == 0 && !outcome.withheld;
-        if whole && outcome.used_approval {
+        let open = counts.guarded + counts.left_over + counts.unknown + counts.pending;
+        let whole = outcome.stop.is_none() && open == 0 && !outcome.withheld;
+        // An approval that came meanwhile is for the next run.
+        if whole
+            && let Some(used) = outcome.used_approval
+            && state.approved(sync).await?.is_some_and(|standing| standing.run == used)
+        {
             state.drop_approval(sync).await?;
         }
         let ended_well = matches!(status, RunStatus::Ok | RunStatus::Partial);
+        // A value that was given up frees those that stand refused for it, as a removal does.
+        let freed = outcome.released > 0 || (counts.removed > 0 && counts.delivered + counts.skipped > 0);
         let update = SyncUpdate {
             first_run_closed: (whole && outcome.verdict.tripped.is_empty()).then_some(true),
             last_ok_at: ended_well.then_some(now),
             mapping: Some(self.run.mapping.clone()),
-            last_removal_at: (counts.removed > 0 && counts.delivered + counts.skipped > 0).then_some(now),
+            last_removal_at: freed.then_some(now),
             ..SyncUpdate::default()
         };
         Ok(state.update_sync(sync, update).await?)
@@ -108,6 +118,32 @@ impl Ended<'_, '_> {
                 rows = listed,
                 total
             );
+        }
+    }
+
+    /// What somebody should look at, each in a line of its own.
+    fn log_trouble(&self, outcome: &Outcome) {
+        let (sync, run) = (self.run.sync.name.as_str(), self.run.begun.run);
+        if outcome.withheld {
+            event!(events::REMOVALS_WITHHELD, sync, run = %run, rows = outcome.counts.waiting_removals);
+        }
+        match &outcome.stop {
+            Some(StopReason::Quota { until }) => {
+                event!(events::QUOTA_SPENT, sync, run = %run, until = until.map(|at| at.to_string()));
+            }
+            Some(StopReason::Fault(fault)) if fault.kind == FaultKind::Credentials => {
+                event!(events::CREDENTIALS_REFUSED, sync, run = %run, hint = fault.kind.hint());
+            }
+            Some(
+                StopReason::Fault(_)
+                | StopReason::Hold(_)
+                | StopReason::Outage(_)
+                | StopReason::Shutdown
+                | StopReason::PlanTooOld
+                | StopReason::TooManyRejects { .. }
+                | StopReason::Storage(_),
+            )
+            | None => {}
         }
     }
 
@@ -253,8 +289,11 @@ fn report_of(name: &str, outcome: Outcome, status: RunStatus) -> RunReport {
             report.because(reason, hint.or_else(|| outcome_hint(&outcome.counts))).until(until)
         }
         None if outcome.withheld => report.because(
-            "removals wait: a row of the result has a null or unusable key, so absence proves nothing",
-            Some("repair the model's key columns; `syncline rejected` lists the rows".to_owned()),
+            "removals wait: absence proves nothing while a row has no usable key, or while the state is suspect",
+            Some(
+                "repair the model's key columns (`syncline rejected` lists the rows), or put the newer state back"
+                    .to_owned(),
+            ),
         ),
         None => report,
     }

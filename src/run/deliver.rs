@@ -7,8 +7,8 @@ use bytes::Bytes;
 use crate::{
     delivery::{self, Context, Item, Settles},
     diff::Annotation,
-    model::{Entry, Key, Operation, RecordRef, SyncId},
-    plan::{Plan, PlanItem, PlanRow, Verdict},
+    model::{Key, Operation, RecordRef, SyncId},
+    plan::{Plan, PlanItem, PlanReader, PlanRow, Verdict},
     spool::SpoolError,
     state::{LocalSettle, OwnerSpace, State},
 };
@@ -22,6 +22,16 @@ use super::{
 
 /// Local settles in one transaction.
 const CHUNK: usize = 1_000;
+
+/// What was settled without a request.
+#[derive(Default)]
+struct Settled {
+    local: Vec<LocalSettle>,
+    /// Removals whose record an upsert takes over.
+    seen: HashSet<Key>,
+    /// Removals whose record has another owner.
+    shared: HashSet<Key>,
+}
 
 /// A judged plan on its way out.
 pub(super) struct Outgoing<'a> {
@@ -101,6 +111,7 @@ impl Outgoing<'_> {
             entry: row.entry,
             takes_over,
             rejected_before: row.rejected_before,
+            attempts: 0,
             unapproved_removal: false,
         }
     }
@@ -122,25 +133,64 @@ impl Outgoing<'_> {
     }
 
     async fn deliver_removals(&self) -> Result<(), RunError> {
-        let mut local = Vec::new();
-        let mut seen = HashSet::new();
+        let mut settled = Settled::default();
         let mut removals = self.plan.removals();
-        let mut sent = self.plan.removals();
-        while let Some(item) = removals.next()? {
-            if self.goes(&item) {
-                self.settle_without_request(item, &mut local, &mut seen).await?;
+        loop {
+            let chunk = self.next_chunk(&mut removals)?;
+            if chunk.is_empty() {
+                break;
+            }
+            let owners = self.owners_of_removals(&chunk).await?;
+            for (item, owners) in chunk.into_iter().zip(owners) {
+                self.settle_without_request(item, &owners, &mut settled).await?;
             }
         }
-        self.settle_taken_tombstones(&seen, &mut local).await?;
-        self.settle_local(&mut local, 0).await?;
-        delivery::deliver(self.context, || self.next_removal(&mut sent)).await?;
+        self.settle_taken_tombstones(&mut settled).await?;
+        self.settle_local(&mut settled.local, 0).await?;
+        let mut sent = self.plan.removals();
+        delivery::deliver(self.context, || self.next_removal(&mut sent, &settled.shared)).await?;
         Ok(())
     }
 
+    fn next_chunk(&self, removals: &mut PlanReader) -> Result<Vec<PlanItem>, SpoolError> {
+        let mut chunk = Vec::new();
+        while chunk.len() < CHUNK
+            && let Some(item) = removals.next()?
+        {
+            chunk.extend(Some(item).filter(|item| self.goes(item)));
+        }
+        Ok(chunk)
+    }
+
+    /// For each removal the keys that own its record in the index: the id's, or where there is none the match value's.
+    async fn owners_of_removals(&self, chunk: &[PlanItem]) -> Result<Vec<Vec<Key>>, RunError> {
+        let mut owners = vec![Vec::new(); chunk.len()];
+        for space in [OwnerSpace::RecordId, OwnerSpace::Match] {
+            let asked: Vec<(usize, u64)> =
+                chunk.iter().enumerate().filter_map(|(at, item)| Some((at, self.owned(space, &item.row)?))).collect();
+            let hashes: Vec<u64> = asked.iter().map(|(_, hash)| *hash).collect();
+            let found = self.context.state.owners_of(self.context.sync, space, &hashes).await?;
+            for ((at, _), found) in asked.into_iter().zip(found) {
+                if let Some(slot) = owners.get_mut(at) {
+                    *slot = found;
+                }
+            }
+        }
+        Ok(owners)
+    }
+
+    fn owned(&self, space: OwnerSpace, row: &PlanRow) -> Option<u64> {
+        let id = self.address(row);
+        match space {
+            OwnerSpace::RecordId => id.map(|id| self.context.owner_hasher.short(id.as_bytes())),
+            OwnerSpace::Match => row.entry.as_ref().filter(|_| id.is_none()).and_then(|entry| entry.match_hash),
+        }
+    }
+
     /// The next removal that needs a request.
-    fn next_removal(&self, removals: &mut crate::plan::PlanReader) -> Result<Option<Item>, SpoolError> {
+    fn next_removal(&self, removals: &mut PlanReader, shared: &HashSet<Key>) -> Result<Option<Item>, SpoolError> {
         while let Some(item) = removals.next()? {
-            if self.goes(&item) && self.needs_request(&item) {
+            if self.goes(&item) && self.needs_request(&item) && !shared.contains(&item.row.key) {
                 return Ok(Some(self.removal(item)));
             }
         }
@@ -172,6 +222,7 @@ impl Outgoing<'_> {
             entry: row.entry,
             takes_over: None,
             rejected_before: row.rejected_before,
+            attempts: 0,
             unapproved_removal: !plan_item.approved,
             key: row.key,
         }
@@ -180,42 +231,43 @@ impl Outgoing<'_> {
     async fn settle_without_request(
         &self,
         item: PlanItem,
-        local: &mut Vec<LocalSettle>,
-        seen: &mut HashSet<Key>,
+        owners: &[Key],
+        settled: &mut Settled,
     ) -> Result<(), RunError> {
-        if let Some(Annotation::TakenOver { by }) = &item.annotation {
-            seen.insert(item.row.key.clone());
-            if !self.was_delivered(by).await? {
+        let key = &item.row.key;
+        if matches!(item.annotation, Some(Annotation::TakenOver { .. })) {
+            settled.seen.insert(key.clone());
+            if !self.context.claims.is_taken(key).await {
                 self.context.tally.add(|tally| tally.left_over += 1);
                 return Ok(());
             }
         } else if self.needs_request(&item) {
-            return Ok(());
+            // A takeover that was settled before this removal (a guard held it, a crash came between) left the record to
+            // another key. The last of its owners removes it.
+            if !owners.iter().any(|owner| owner != key && !settled.shared.contains(owner)) {
+                return Ok(());
+            }
+            settled.shared.insert(key.clone());
         }
         let tombstone = item.row.planned.operation.is_none() && item.annotation.is_none();
-        local.push(delivery::settle_without_request(self.context, self.removal(item), tombstone));
-        self.settle_local(local, CHUNK).await
+        settled.local.push(delivery::settle_without_request(self.context, self.removal(item), tombstone));
+        self.settle_local(&mut settled.local, CHUNK).await
     }
 
     /// Tombstones whose record a delivered upsert has taken over.
-    async fn settle_taken_tombstones(&self, seen: &HashSet<Key>, local: &mut Vec<LocalSettle>) -> Result<(), RunError> {
+    async fn settle_taken_tombstones(&self, settled: &mut Settled) -> Result<(), RunError> {
         let mut annotations = self.plan.annotations();
         while let Some((key, annotation)) = annotations.next()? {
-            let Annotation::TakenOver { by } = annotation else { continue };
-            if seen.contains(&key) || self.withheld || !self.was_delivered(&by).await? {
+            let taken = matches!(annotation, Annotation::TakenOver { .. }) && !settled.seen.contains(&key);
+            if !taken || !self.context.claims.is_taken(&key).await {
                 continue;
             }
             let held = self.context.state.held(self.context.sync, &key).await?;
             if let Some(entry) = held.entry.filter(|entry| entry.tombstone) {
-                local.push(delivery::forget_entry(self.context, key, &entry));
+                settled.local.push(delivery::forget_entry(self.context, key, &entry));
             }
         }
         Ok(())
-    }
-
-    async fn was_delivered(&self, key: &Key) -> Result<bool, RunError> {
-        let held = self.context.state.held(self.context.sync, key).await?;
-        Ok(held.entry.is_some_and(|entry: Entry| !entry.tombstone && entry.run == self.context.run))
     }
 
     async fn settle_local(&self, local: &mut Vec<LocalSettle>, at_least: usize) -> Result<(), RunError> {

@@ -70,6 +70,15 @@ pub struct Engine {
     pub(super) parts: EngineParts,
     pub(super) connections: Connections,
     sources: Mutex<HashMap<String, Arc<dyn Source>>>,
+    #[cfg(test)]
+    pub(super) stand_ins: Option<StandIns>,
+}
+
+/// What tests use instead of the configured source and destination.
+#[cfg(test)]
+pub(super) struct StandIns {
+    pub(super) source: Arc<dyn Source>,
+    pub(super) destination: Arc<dyn crate::destination::Destination>,
 }
 
 impl Engine {
@@ -77,7 +86,24 @@ impl Engine {
     pub fn new(parts: EngineParts) -> Self {
         let quota = Arc::new(StateQuota::new(parts.state.clone()));
         let accounts = Accounts::new(parts.clock.clone(), quota, parts.shutdown.clone());
-        Self { connections: Connections::new(accounts), parts, sources: Mutex::default() }
+        Self {
+            connections: Connections::new(accounts),
+            parts,
+            sources: Mutex::default(),
+            #[cfg(test)]
+            stand_ins: None,
+        }
+    }
+
+    /// The same engine over stand-ins.
+    #[cfg(test)]
+    pub(super) fn with_stand_ins(
+        mut self,
+        source: Arc<dyn Source>,
+        destination: Arc<dyn crate::destination::Destination>,
+    ) -> Self {
+        self.stand_ins = Some(StandIns { source, destination });
+        self
     }
 
     /// The state.
@@ -136,6 +162,10 @@ impl Engine {
     /// # Errors
     /// When its settings or secrets cannot be used.
     pub async fn source(&self, name: &str) -> Result<Arc<dyn Source>, RunError> {
+        #[cfg(test)]
+        if let Some(stand_ins) = &self.stand_ins {
+            return Ok(stand_ins.source.clone());
+        }
         let known = |sources: &HashMap<String, Arc<dyn Source>>| sources.get(name).cloned();
         if let Some(source) = known(&self.sources.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(source);

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use crate::{
     diff::{Annotation, Was},
-    model::{ChangeKind, Counts, InvalidCode, InvalidRow, Key, SyncId, Timestamp, spec::SyncSpec},
+    model::{ChangeKind, Counts, InvalidCode, InvalidRow, Key, RunId, SyncId, Timestamp, spec::SyncSpec},
     plan::{ApprovedWriter, Measured, Plan, PlanItem, Verdict, judge},
     state::{OwnerSpace, State, SyncRecord},
 };
@@ -20,10 +20,10 @@ pub(super) struct Judged {
     pub(super) counts: Counts,
     pub(super) verdict: Verdict,
     pub(super) invalid: Vec<InvalidRow>,
-    /// Removals wait because a row had no usable key (promise P4).
+    /// Removals wait because a row had no usable key (promise P4), or the state is suspect.
     pub(super) withheld: bool,
-    /// A standing approval covers changes of this sync.
-    pub(super) approved: bool,
+    /// The run whose standing approval was used.
+    pub(super) approved: Option<RunId>,
     /// Keys whose record must be found by an earlier match value before anything is sent.
     pub(super) to_find: Vec<ToFind>,
 }
@@ -54,7 +54,9 @@ impl Basis<'_> {
     /// When the state or a spool fails.
     pub(super) async fn judge(&self, passed: Passed) -> Result<Judged, RunError> {
         let mut plan = passed.plan;
-        let mut tally = Tally::of(&passed.counts, passed.unusable_keys > 0);
+        // A store older than its high-water mark does not know what was sent since: nothing may be removed on its word.
+        let withheld = passed.unusable_keys > 0 || self.state.is_suspect();
+        let mut tally = Tally::of(&passed.counts, withheld);
         let mut invalid = passed.invalid;
         if let Some(mut resolver) = passed.ownership {
             if resolver.wants_owners() {
@@ -75,7 +77,7 @@ impl Basis<'_> {
         }
         let verdict = judge(&self.sync.guard, self.sync.first_run, &self.measured(&tally, approval).await?);
         let Tally { counts, withheld, .. } = tally;
-        Ok(Judged { plan, counts, verdict, invalid, withheld, approved: approval.standing, to_find })
+        Ok(Judged { plan, counts, verdict, invalid, withheld, approved: approval.run, to_find })
     }
 
     async fn approve(&self, plan: &mut Plan) -> Result<Approval, RunError> {
@@ -85,7 +87,7 @@ impl Basis<'_> {
             writer.push(&key, kind)?;
         }
         plan.approve(writer.finish(approved.set.first_run)?);
-        Ok(Approval { standing: true, first_run: approved.set.first_run, of_invalid: approved.set.of_invalid })
+        Ok(Approval { run: Some(approved.run), first_run: approved.set.first_run, of_invalid: approved.set.of_invalid })
     }
 
     async fn measured(&self, tally: &Tally, approval: Approval) -> Result<Measured, RunError> {
@@ -107,7 +109,7 @@ impl Basis<'_> {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Approval {
-    standing: bool,
+    run: Option<RunId>,
     first_run: bool,
     of_invalid: bool,
 }

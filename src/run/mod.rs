@@ -10,6 +10,7 @@ mod error;
 mod guarded;
 mod judge;
 mod keyed;
+mod outcome;
 mod pending;
 mod planner;
 mod prepare;
@@ -19,6 +20,8 @@ mod report;
 mod resolve;
 mod source_settings;
 mod sync_run;
+#[cfg(test)]
+mod tests;
 
 pub use check::{Checked, Problem};
 pub use connection::Connected;
@@ -27,3 +30,9 @@ pub use error::RunError;
 pub use preview::{Preview, SampleRow};
 pub use report::{Durations, Requests, RunReport, TripLine};
 pub use sync_run::Trigger;
+
+/// The engine over stand-ins, for the scheduler's tests.
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) use super::tests::{Kit, rows};
+}

@@ -8,7 +8,8 @@ use crate::{
     diff::{self, Decision, Neighbours, Planned, Row, Seen, Side, Standing, side},
     mapping::Mapping,
     model::{
-        Fingerprinter, Held, InvalidCode, InvalidRow, Key, KeyKind, KeyProblem, RecordRef, RowRef, encode_key,
+        Fingerprint, Fingerprinter, Held, InvalidCode, InvalidRow, Key, KeyKind, KeyProblem, RecordRef, RowRef,
+        encode_key,
         spec::{OnRemoved, SyncSpec},
     },
     plan::{OwnershipBuilder, OwnershipResolver, Plan, PlanRow, PlanWriter},
@@ -233,7 +234,7 @@ impl<'a> Pass<'a> {
             claims,
             record: row.record.clone(),
             entry: held.and_then(|held| held.entry.clone()),
-            rejected_before: held.and_then(|held| held.rejected.as_ref()).map_or(0, |mark| mark.attempts),
+            rejected_before: held.map_or(0, |held| rejected_before(held, row.fingerprint)),
             ambiguous_at: held.and_then(latest_ambiguous),
         };
         Ok(self.writer.push(&plan_row)?)
@@ -260,7 +261,14 @@ impl<'a> Pass<'a> {
         let record_id = held.entry.as_ref().and_then(|entry| entry.record_id.clone());
         match diff::decide(None, Some(&held), &self.planner.context) {
             Decision::Removal(planned) => {
-                self.note(&held.key, &Standing::Removal { record_id: planned.record_id.clone() })?;
+                let (now, window) = (self.planner.context.now, self.planner.context.late_window);
+                let standing = if latest_ambiguous(&held).is_some_and(|at| at + window > now) {
+                    // An earlier attempt may still be applied, so nobody may count on the record yet.
+                    Standing::WaitingRemoval
+                } else {
+                    Standing::Removal { record_id: planned.record_id.clone() }
+                };
+                self.note(&held.key, &standing)?;
                 self.removal(held, planned)?;
             }
             Decision::WaitingRemoval(_) => {
@@ -281,7 +289,7 @@ impl<'a> Pass<'a> {
 
     fn removal(&mut self, held: Held, planned: Planned) -> Result<(), SpoolError> {
         let ambiguous_at = latest_ambiguous(&held);
-        let rejected_before = held.rejected.as_ref().map_or(0, |mark| mark.attempts);
+        let rejected_before = rejected_before(&held, None);
         let record = self.cleared.clone();
         let Held { key, entry, .. } = held;
         let row = PlanRow {
@@ -310,6 +318,11 @@ impl<'a> Pass<'a> {
             local: self.local,
         })
     }
+}
+
+/// Attempts at the same record that were refused: a changed one begins anew.
+fn rejected_before(held: &Held, fingerprint: Option<Fingerprint>) -> u32 {
+    held.rejected.as_ref().filter(|mark| mark.fingerprint == fingerprint).map_or(0, |mark| mark.attempts)
 }
 
 fn latest_ambiguous(held: &Held) -> Option<crate::model::Timestamp> {

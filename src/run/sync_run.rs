@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    delivery::{Claims, Context, Stop, StopReason, Tally},
+    delivery::{Claims, Context, Stop, Tally},
     diff,
     model::{Counts, spec::SyncSpec},
     state::{BegunRun, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
+    wire::{Fault, FaultKind, Sent},
 };
 
 use super::{
@@ -19,6 +20,7 @@ use super::{
     deliver::{Outgoing, settle_outside_plan},
     guarded,
     judge::{Basis, Judged},
+    outcome::Outcome,
     planner::{Passed, Planner},
     prepare::Prepared,
     report::{Durations, millis},
@@ -60,19 +62,6 @@ pub(super) struct Run<'a> {
     pub(super) mapping: MappingRecord,
 }
 
-/// What a run came to before it is closed.
-pub(super) struct Outcome {
-    pub(super) counts: Counts,
-    pub(super) verdict: crate::plan::Verdict,
-    pub(super) withheld: bool,
-    pub(super) used_approval: bool,
-    pub(super) invalid: Vec<crate::model::InvalidRow>,
-    pub(super) stop: Option<StopReason>,
-    pub(super) durations: Durations,
-    pub(super) requests: super::Requests,
-    pub(super) unapproved_removals: u64,
-}
-
 impl Engine {
     /// Runs a sync once. Never fails as a whole: what went wrong is in the report, the state and the log.
     pub async fn run_sync(&self, name: &str, trigger: Trigger) -> RunReport {
@@ -106,7 +95,11 @@ impl Engine {
     ) -> Result<(Run<'a>, Prepared<'a>), RunError> {
         let sync = self.sync(name).ok_or_else(|| RunError::unknown("sync", name))?;
         let known = self.state().sync(name).await?;
-        let prepared = self.prepare(sync, known.as_ref()).await?;
+        // Reading and asking changes nothing, so a stop need not wait for a slow database.
+        let prepared = tokio::select! {
+            prepared = self.prepare(sync, known.as_ref()) => prepared?,
+            () = self.parts.shutdown.cancelled() => return Err(RunError::Stopped),
+        };
         let record = match known {
             Some(record) => record,
             None => self.register(&prepared).await?,
@@ -144,6 +137,13 @@ impl Run<'_> {
         let mut durations = Durations::default();
         let passed = self.pass(prepared, progress).await?;
         durations.plan_ms = millis(self.started.elapsed());
+        event!(
+            events::MODEL_READ,
+            sync = self.sync.name,
+            run = %self.begun.run,
+            read = passed.counts.read,
+            total_ms = durations.plan_ms
+        );
         let judging = Instant::now();
         let (passed, local) = split_local(passed);
         let judged = self.basis().judge(passed).await?;
@@ -161,6 +161,7 @@ impl Run<'_> {
             durations,
             requests: super::Requests::default(),
             unapproved_removals: 0,
+            released: 0,
         };
         let delivering = Instant::now();
         let planned = counts.added + counts.changed + counts.removed;
@@ -223,7 +224,7 @@ impl Run<'_> {
 
     async fn deliver(&self, prepared: &Prepared<'_>, judged: &Judged, outcome: &mut Outcome) -> Result<(), RunError> {
         let spec = self.engine.destination(self.sync)?;
-        let connected = match self.engine.connect(spec, prepared.destination.as_ref()).await {
+        let connected = match self.unless_stopped(self.engine.connect(spec, prepared.destination.as_ref())).await {
             Err(RunError::Request { fault, .. }) => {
                 outcome.nothing_sent(*fault);
                 return Ok(());
@@ -234,7 +235,8 @@ impl Run<'_> {
         let before = connected.account.stats();
         let context = self.context(prepared, &connected).await?;
         let hasher = self.engine.match_hasher(prepared, &self.record);
-        let resolved = match resolve(&context, hasher.as_ref(), &judged.plan, &judged.to_find).await {
+        let resolving = resolve(&context, hasher.as_ref(), &judged.plan, &judged.to_find);
+        let resolved = match self.unless_stopped(resolving).await {
             Err(RunError::Request { fault, .. }) => {
                 outcome.nothing_sent(*fault);
                 return Ok(());
@@ -253,6 +255,19 @@ impl Run<'_> {
         outcome.count(&context, &before);
         outcome.stop = context.stop.take();
         delivered
+    }
+
+    /// Asks the vendor something that changes nothing; a stop does not wait for the answer.
+    async fn unless_stopped<T>(&self, asking: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
+        tokio::select! {
+            biased;
+            answer = asking => answer,
+            () = self.engine.parts.shutdown.cancelled() => Err(RunError::Request {
+                destination: self.sync.destination.clone(),
+                action: "ask before the stop",
+                fault: Box::new(Fault::new(FaultKind::Stopped, Sent::No)),
+            }),
+        }
     }
 
     async fn context(&self, prepared: &Prepared<'_>, connected: &Connected) -> Result<Context, RunError> {
@@ -340,32 +355,6 @@ impl Engine {
             object: prepared.sync.object.clone(),
             fields: prepared.sync.match_fields.clone(),
         })
-    }
-}
-
-impl Outcome {
-    /// The destination could not even be asked: everything that would have been sent is left over.
-    fn nothing_sent(&mut self, fault: crate::wire::Fault) {
-        self.counts.left_over = self.counts.added + self.counts.changed + self.counts.removed - self.counts.guarded;
-        self.stop = Some(StopReason::of_fault(fault));
-    }
-
-    fn count(&mut self, context: &Context, before: &crate::wire::AccountStats) {
-        let tally = context.tally.get();
-        self.counts.delivered = tally.delivered;
-        self.counts.rejected = tally.rejected;
-        self.counts.skipped = tally.skipped;
-        self.counts.unknown = tally.unknown;
-        self.counts.left_over = tally.left_over;
-        self.unapproved_removals = tally.unapproved_removals;
-        let after = context.account.stats();
-        self.requests = super::Requests {
-            sent: after.requests - before.requests,
-            batches: tally.batches,
-            retries: tally.retries,
-            throttled: after.throttled - before.throttled,
-            limiter_wait_ms: millis(after.limiter_wait.saturating_sub(before.limiter_wait)),
-        };
     }
 }
 

@@ -2,10 +2,19 @@
 
 mod due;
 mod requests;
+#[cfg(test)]
+mod tests;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::{Id, JoinError, JoinSet},
+    time::Instant,
+};
 
 use crate::{
     model::spec::SyncSpec,
@@ -35,7 +44,9 @@ pub struct Scheduler {
     shutdown: Shutdown,
     heartbeat: Arc<dyn Heartbeat>,
     plans: BTreeMap<String, SyncPlan>,
-    running: JoinSet<(String, RunReport)>,
+    running: JoinSet<RunReport>,
+    /// Whose run each task is.
+    names: HashMap<Id, String>,
     max_runs: usize,
     /// Names of syncs that are due, longest first: first come, first served keeps syncs of one account fair.
     ready: Vec<String>,
@@ -63,7 +74,16 @@ impl Scheduler {
         let now = Instant::now();
         let plans = engine.syncs().map(|sync| (sync.name.clone(), SyncPlan::new(sync, now))).collect();
         let max_runs = engine.max_runs();
-        Self { engine, shutdown, heartbeat, plans, running: JoinSet::new(), max_runs, ready: Vec::new() }
+        Self {
+            engine,
+            shutdown,
+            heartbeat,
+            plans,
+            running: JoinSet::new(),
+            names: HashMap::new(),
+            max_runs,
+            ready: Vec::new(),
+        }
     }
 
     /// Runs until a stop is asked for and every run under way has ended.
@@ -80,7 +100,7 @@ impl Scheduler {
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => break None,
-                Some(ended) = self.running.join_next() => {
+                Some(ended) = self.running.join_next_with_id() => {
                     if let Err(error) = self.ended(ended).await {
                         break Some(error);
                     }
@@ -96,8 +116,12 @@ impl Scheduler {
         };
         event!(events::SCHEDULER_STOPPING, running = self.running.len());
         self.shutdown.cancel();
-        while let Some(ended) = self.running.join_next().await {
-            self.ended(ended).await?;
+        let mut failure = failure;
+        while let Some(ended) = self.running.join_next_with_id().await {
+            // The others still end and settle what they can.
+            if let Err(error) = self.ended(ended).await {
+                failure.get_or_insert(error);
+            }
         }
         event!(events::SCHEDULER_STOPPED);
         failure.map_or(Ok(()), Err)
@@ -151,28 +175,27 @@ impl Scheduler {
         plan.waiting.iter_mut().for_each(|waiting| waiting.next_run = false);
         let trigger = if plan.waiting.is_empty() { Trigger::Schedule } else { Trigger::Request };
         let engine = self.engine.clone();
-        self.running.spawn(async move {
-            let report = engine.run_sync(&name, trigger).await;
-            (name, report)
-        });
+        let sync = name.clone();
+        let task = self.running.spawn(async move { engine.run_sync(&sync, trigger).await });
+        self.names.insert(task.id(), name);
     }
 
-    async fn ended(&mut self, ended: Result<(String, RunReport), tokio::task::JoinError>) -> Result<(), StateError> {
-        let Ok((name, report)) = ended else {
-            // The panic hook has logged it; the sync is not scheduled again, the others go on.
-            return Ok(());
-        };
+    async fn ended(&mut self, ended: Result<(Id, RunReport), JoinError>) -> Result<(), StateError> {
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some(name) = self.names.remove(&id) else { return Ok(()) };
+        let report = ended.map_or_else(|_| panicked(&name), |(_, report)| report);
         let Some(plan) = self.plans.get_mut(&name) else { return Ok(()) };
         plan.running = false;
         let (answered, later): (Vec<_>, Vec<_>) = plan.waiting.drain(..).partition(|waiting| !waiting.next_run);
         plan.waiting = later;
-        if report.status == RunStatus::Partial && report.plan_too_old {
+        if report.plan_too_old {
             self.ask(name);
         }
         for waiting in answered {
             requests::answer(&self.engine, waiting.request, &report).await?;
         }
-        Ok(())
+        // A writer that has failed writes nothing any more: better to stop than to fail every run (promise P7).
+        self.engine.state().writer().flush().await
     }
 
     async fn take_requests(&mut self) -> Result<(), StateError> {
@@ -181,19 +204,24 @@ impl Scheduler {
                 continue;
             }
             match requests::read(&self.engine, &request) {
-                Some(name) => self.enqueue(name, request.id),
+                Some(name) => self.enqueue(&name, request.id),
                 None => requests::execute(&self.engine, &request).await?,
             }
         }
         Ok(())
     }
 
-    fn enqueue(&mut self, name: String, request: i64) {
-        if let Some(plan) = self.plans.get_mut(&name) {
+    fn enqueue(&mut self, name: &str, request: i64) {
+        if let Some(plan) = self.plans.get_mut(name) {
             plan.waiting.push(Waiting { request, next_run: plan.running });
-            self.ask(name);
+            self.ask(name.to_owned());
         }
     }
+}
+
+/// The panic hook has logged it; the next run recovers what this one left in flight.
+fn panicked(name: &str) -> RunReport {
+    RunReport::new(name, None, RunStatus::Failed).because("the run ended in a defect of Syncline; see the log", None)
 }
 
 impl SyncPlan {

@@ -35,6 +35,9 @@ pub enum RequestError {
     /// The daemon refused it.
     #[error("{0}")]
     Refused(String),
+    /// The daemon ended before it answered; the request is withdrawn.
+    #[error("the daemon stopped before it answered")]
+    NoDaemon,
     /// The state failed.
     #[error(transparent)]
     State(#[from] StateError),
@@ -57,21 +60,28 @@ pub async fn post(state: &State, kind: &RequestKind) -> Result<i64, StateError> 
 /// When it was refused, or the state fails.
 pub async fn wait_for(state: &State, id: i64) -> Result<Value, RequestError> {
     loop {
+        // Before the answer is looked for: a daemon that answered and ended has answered.
+        let alone = !state.has_runner();
         if let Some(answer) = state.request(id).await?.and_then(|request| request.result) {
             return match answer.get("error").and_then(Value::as_str) {
                 Some(error) => Err(RequestError::Refused(error.to_owned())),
                 None => Ok(answer),
             };
         }
+        if alone {
+            // Withdrawn, so that the next daemon does not carry out what nobody waits for.
+            state.finish_request(id, json!({ "error": "withdrawn: no daemon runs any more" })).await?;
+            return Err(RequestError::NoDaemon);
+        }
         tokio::time::sleep(ANSWER_POLL).await;
     }
 }
 
-/// The sync that a request wants to run, if that is what it wants and the sync exists.
+/// The sync that a request wants to run, if that is what it wants and the sync exists and is enabled.
 pub(super) fn read(engine: &Engine, request: &Request) -> Option<String> {
     let name = request.args.get("sync").and_then(Value::as_str).filter(|_| request.kind == "sync");
     if let Some(name) = name
-        && engine.sync(name).is_some()
+        && engine.syncs().any(|sync| sync.name == name)
     {
         event!(events::REQUEST_RECEIVED, request = request.id, kind = request.kind, sync = name);
         return Some(name.to_owned());
@@ -84,7 +94,7 @@ pub(super) async fn execute(engine: &Engine, request: &Request) -> Result<(), St
     event!(events::REQUEST_RECEIVED, request = request.id, kind = request.kind);
     let result = match request.kind.as_str() {
         "approve" => approve(engine, request).await,
-        "sync" => Err("the running daemon's configuration has no such sync".to_owned()),
+        "sync" => Err("the running daemon's configuration has no such sync, or it is not enabled".to_owned()),
         _ => Err(format!("the running daemon does not know the request `{}`", request.kind)),
     };
     let answer = result.unwrap_or_else(|error| json!({ "error": error }));

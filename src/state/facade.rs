@@ -5,13 +5,14 @@ use std::{
     fmt,
     fs::File,
     io::Write as _,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use super::{
-    Access, Approval, ApprovedScan, BegunRun, NewSync, OpenOptions, Overlay, OwnerScan, OwnerSpace, Request, RunClose,
-    RunRow, Standing, StateError, SyncRecord, SyncUpdate, Writer, begin,
+    Access, Approval, ApprovedScan, BegunRun, NewSync, OpenOptions, Overlay, OwnerScan, OwnerSpace, RunClose, RunRow,
+    Standing, StateError, SyncRecord, SyncUpdate, Writer, begin,
     codec::{split_owner_key, unpack_invalid, unpack_rejected},
     count,
     keyring::Keyring,
@@ -27,8 +28,6 @@ use crate::{
 
 /// How long an approval stands.
 const APPROVAL: Duration = Duration::from_secs(24 * 3600);
-/// How long finished operator requests are kept.
-const FINISHED: Duration = Duration::from_secs(24 * 3600);
 
 /// The state; cheap to clone.
 ///
@@ -36,19 +35,20 @@ const FINISHED: Duration = Duration::from_secs(24 * 3600);
 /// writer's first error, and [`StateError::NotFound`] when the row to change is not there.
 #[derive(Clone)]
 pub struct State {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    store: Arc<dyn StateStore>,
-    writer: Writer,
+pub(super) struct Inner {
+    pub(super) store: Arc<dyn StateStore>,
+    pub(super) writer: Writer,
     keyring: Keyring,
-    clock: Clock,
-    access: Access,
+    pub(super) clock: Clock,
+    pub(super) access: Access,
     mark: Mark,
     suspect: bool,
     owners: tokio::sync::Mutex<OwnerCache>,
     lock: Mutex<Option<Arc<File>>>,
+    path: PathBuf,
 }
 
 impl fmt::Debug for State {
@@ -64,7 +64,7 @@ impl State {
     /// Locked, foreign, newer or damaged state, a wrong key or environment; a reader also when there is none.
     pub async fn open(options: OpenOptions) -> Result<Self, StateError> {
         let opened = open::open(&options).await?;
-        let OpenOptions { access, clock, .. } = options;
+        let OpenOptions { access, clock, path, .. } = options;
         let lock = opened.lock.map(Arc::new);
         let writer = match access {
             Access::Runner => Writer::start(Arc::clone(&opened.store), clock.clone(), lock.clone()).await?,
@@ -80,6 +80,7 @@ impl State {
             suspect: opened.suspect,
             owners: tokio::sync::Mutex::default(),
             lock: Mutex::new(lock),
+            path,
         };
         let state = Self { inner: Arc::new(inner) };
         state.write_mark().await?;
@@ -108,16 +109,19 @@ impl State {
         self.inner.access == Access::Runner
     }
 
+    /// Whether any process runs syncs on this state now.
+    pub fn has_runner(&self) -> bool {
+        super::open::is_locked(&self.inner.path)
+    }
+
     /// Notes in the lock file what this process does (`run`, `sync`), for the commands that find it locked.
     ///
     /// # Errors
     /// When the lock file cannot be written.
     pub fn announce(&self, command: &str) -> Result<(), StateError> {
         let lock = self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        match lock.as_ref() {
-            Some(file) => (&**file).write_all(command.as_bytes()).map_err(StateError::io("write", "the lock file")),
-            None => Ok(()),
-        }
+        let Some(file) = lock.as_ref() else { return Ok(()) };
+        (&**file).write_all(command.as_bytes()).map_err(StateError::io("write", "the lock file"))
     }
 
     /// The sync of that name.
@@ -330,39 +334,6 @@ impl State {
     /// The limiter's saved grants of an account.
     pub async fn grants(&self, account: &str) -> Result<Option<Vec<u8>>, StateError> {
         self.inner.store.grants(account).await
-    }
-
-    /// Posts an operator request; works for readers too. Returns its id.
-    pub async fn post_request(
-        &self,
-        kind: &str,
-        sync: Option<SyncId>,
-        args: serde_json::Value,
-    ) -> Result<i64, StateError> {
-        let (kind, at) = (kind.to_owned(), self.inner.clock.now());
-        let writes = vec![Write::InsertRequest { kind, sync, args: args.to_string(), at }];
-        let ids = match self.inner.access {
-            Access::Runner => self.inner.writer.write(writes).await?,
-            Access::Reader => self.inner.store.commit(writes).await?,
-        };
-        ids.first().copied().ok_or_else(|| StateError::Contract("the store answered too few ids".to_owned()))
-    }
-
-    /// Unfinished requests, oldest first.
-    pub async fn open_requests(&self) -> Result<Vec<Request>, StateError> {
-        self.inner.store.requests(None).await
-    }
-
-    /// Finishes a request with its result.
-    pub async fn finish_request(&self, id: i64, result: serde_json::Value) -> Result<(), StateError> {
-        let at = self.inner.clock.now();
-        let finish = Write::FinishRequest { id, result: result.to_string(), at, prune_before: at - FINISHED };
-        self.inner.writer.write(vec![finish]).await.map(|_| ())
-    }
-
-    /// One request.
-    pub async fn request(&self, id: i64) -> Result<Option<Request>, StateError> {
-        Ok(self.inner.store.requests(Some(id)).await?.pop())
     }
 
     /// The writer. A reader's writer answers every call with an error.

@@ -16,6 +16,7 @@ mod open;
 mod overlay;
 mod owners;
 mod records;
+mod requests;
 mod settle;
 mod sqlite;
 mod store;

@@ -4,6 +4,7 @@ use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use secrecy::SecretString;
@@ -45,6 +46,9 @@ const KEY_CHECK: &str = "key_check";
 const IDENTITY: &str = "state_id";
 
 /// An opened store and what belongs to it.
+/// How long a lock that is held may be a mere look at it.
+const LOCK_PATIENCE: Duration = Duration::from_millis(50);
+
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) store: Arc<dyn StateStore>,
@@ -57,7 +61,7 @@ pub(super) struct Opened {
 
 pub(super) async fn open(options: &OpenOptions) -> Result<Opened, StateError> {
     let lock = match options.access {
-        Access::Runner => Some(take_lock(&options.path)?),
+        Access::Runner => Some(take_lock_patiently(&options.path).await?),
         Access::Reader => None,
     };
     let fresh = prepare_file(options)?;
@@ -68,6 +72,23 @@ pub(super) async fn open(options: &OpenOptions) -> Result<Opened, StateError> {
     let mark = Mark { path: beside(&options.path, ".mark"), identity };
     let suspect = mark.is_ahead_of(store.commit_count().await?)?;
     Ok(Opened { store, keyring, mark, suspect, lock })
+}
+
+/// Whether a process holds the lock of this state.
+pub(super) fn is_locked(state: &Path) -> bool {
+    let file = private().open(beside(state, ".lock"));
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Takes the lock, asking twice: another command may be looking whether somebody holds it ([`is_locked`]).
+async fn take_lock_patiently(state: &Path) -> Result<File, StateError> {
+    match take_lock(state) {
+        Err(StateError::Locked { .. }) => {
+            tokio::time::sleep(LOCK_PATIENCE).await;
+            take_lock(state)
+        }
+        taken => taken,
+    }
 }
 
 /// The OS drops the lock with the process, however it ends.

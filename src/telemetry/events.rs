@@ -41,16 +41,12 @@ events! {
     // Process.
     /// The configuration was read and is valid.
     CONFIG_LOADED = INFO "config.loaded";
-    /// A configuration has errors; a running daemon keeps the one it has.
-    CONFIG_REFUSED = ERROR "config.refused";
     /// The daemon begins to schedule runs.
     SCHEDULER_STARTED = INFO "scheduler.started";
     /// The daemon was asked to stop and finishes the batches in flight.
     SCHEDULER_STOPPING = INFO "scheduler.stopping";
     /// No run is under way any more.
     SCHEDULER_STOPPED = INFO "scheduler.stopped";
-    /// A sync has not run for longer than it should have.
-    SYNC_OVERDUE = WARN "sync.overdue";
     /// An operator request (`sync`, `approve`, …) was taken from the state.
     REQUEST_RECEIVED = INFO "request.received";
     /// An operator request was carried out or refused.
@@ -71,8 +67,6 @@ events! {
     RUN_STARTED = INFO "run.started";
     /// A run has closed; its summary. Write it with [`super::RunFinished`].
     RUN_FINISHED = INFO "run.finished";
-    /// A run was not needed or not possible now; nothing was read or sent.
-    RUN_SKIPPED = INFO "run.skipped";
     /// A run stopped on an error.
     RUN_FAILED = ERROR "run.failed";
     /// The model or the target changed in a way that no approval can let through.
@@ -97,8 +91,6 @@ events! {
     BATCH_AMBIGUOUS = WARN "batch.ambiguous";
     /// A batch was refused as a whole and is sent again in halves.
     BATCH_SPLIT = INFO "batch.split";
-    /// The destination answered for every row of a batch.
-    BATCH_DELIVERED = DEBUG "batch.delivered";
 
     // Accounts.
     /// One request to a destination was answered or failed.
@@ -113,26 +105,18 @@ events! {
     QUOTA_SPENT = WARN "quota.spent";
     /// The destination does not accept the account's credentials; an operator must act.
     CREDENTIALS_REFUSED = ERROR "credentials.refused";
-    /// The vendor announced other limits than those in use; the narrower ones hold.
-    ACCOUNT_LIMITED = INFO "account.limited";
 
     // State.
     /// The state store is open.
     STATE_OPENED = INFO "state.opened";
-    /// The state's tables were brought to this version, after a backup.
-    STATE_MIGRATED = INFO "state.migrated";
     /// Intents of a run that did not end were found; their keys are dirty.
     STATE_RECOVERED = WARN "state.recovered";
     /// A journal was folded into its pages.
     STATE_COMPACTED = DEBUG "state.compacted";
     /// The store is older than its high-water mark, or restored: removals wait.
     STATE_SUSPECT = ERROR "state.suspect";
-    /// A storage error; the sync stops and sends nothing more (promise P7).
-    STATE_FAILED = ERROR "state.failed";
 
     // Sources.
-    /// A connection to a source was opened.
-    SOURCE_OPENED = DEBUG "source.opened";
     /// A statement could not be cancelled; it ends when the server notices the closed connection.
     SOURCE_LINGERS = WARN "source.lingers";
 }

@@ -7,6 +7,9 @@ use super::{
     steps::Step,
 };
 
+/// Widest line of text.
+const WIDTH: usize = 110;
+
 /// Prints the demo's story as it happens; with `--output json` it is silent.
 pub(super) struct Narrator {
     silent: bool,
@@ -22,14 +25,14 @@ impl Narrator {
     pub(super) fn introduce(&self, stage: &Stage) {
         self.line(&bold("Syncline demo"));
         let folder = stage.path().display();
-        let fate = if stage.is_kept() { "is kept" } else { "is removed at the end; `--keep DIR` keeps it" };
+        let fate = if stage.is_kept() { "is kept" } else { "is removed at the end (`--keep DIR` keeps it)" };
         let (customers, limit) = (thousands(u64::from(CUSTOMERS)), thousands(u64::from(LIMIT.requests)));
-        self.say(&[
-            &format!("A warehouse with {customers} customers (SQLite) and an empty CRM (a simulated HubSpot on"),
-            &format!("{}) are ready. Everything lies in `{folder}`, which", stage.address),
-            &format!("{fate}. The simulator allows {limit} requests in 10 s, ten times what"),
-            "HubSpot's smallest plan does, so that the demo takes seconds. This is the whole configuration:",
-        ]);
+        self.say(&format!(
+            "A warehouse with {customers} customers (SQLite) and an empty CRM (a simulated HubSpot on {}) are ready, in \
+             the folder {folder}, which {fate}. The simulator allows {limit} requests in 10 s, ten times what HubSpot's \
+             smallest plan does, so that the demo takes seconds. This is the whole configuration:",
+            stage.address
+        ));
         self.line("");
         for text in stage.configuration.lines() {
             self.line(format!("      {text}").trim_end());
@@ -42,12 +45,10 @@ impl Narrator {
         self.line(&bold(&format!("{number}. {title}")));
     }
 
-    /// A paragraph of lines.
-    pub(super) fn say(&self, lines: &[&str]) {
+    /// A paragraph.
+    pub(super) fn say(&self, text: &str) {
         self.line("");
-        for text in lines {
-            self.line(&format!("   {text}"));
-        }
+        self.wrapped("   ", text);
     }
 
     /// A command as an operator would type it.
@@ -75,9 +76,9 @@ impl Narrator {
     pub(super) fn rejected(&self, rows: &[Rejected]) {
         self.command(&format!("rejected {}", super::stage::SYNC));
         for Rejected { key, code, message } in rows {
-            self.line(&format!("     key {key}  {code}  {message}"));
+            self.wrapped("     ", &format!("key {key}: {code}: {message}"));
         }
-        self.say(&["The reason is HubSpot's own. Values of the row are masked in it, so that no row data is stored."]);
+        self.say("The reason is in HubSpot's own words. The row's values are masked in them: no row data is stored.");
     }
 
     /// The audit and the figures of the whole.
@@ -86,27 +87,37 @@ impl Narrator {
         let count = |number: usize| thousands(number as u64);
         self.line("");
         self.line(&bold("Audit: model against CRM"));
-        self.say(&[
-            &format!(
-                "{} customers and {} contacts, {} values compared one by one, past everything Syncline knows:",
-                count(audit.customers),
-                count(audit.contacts),
-                count(audit.values)
-            ),
-            "",
-        ]);
+        self.say(&format!(
+            "{} customers and {} contacts, {} values compared one by one, past everything that Syncline knows:",
+            count(audit.customers),
+            count(audit.contacts),
+            count(audit.values)
+        ));
+        self.line("");
         self.line(&bold(&format!("   {missing} missing, {wrong} wrong, {orphans} orphans")));
         if audit.is_clean() {
             let took = duration(elapsed_ms);
-            self.say(&[&format!("Every figure was as promised. It took {took} and {} requests.", thousands(requests))]);
+            self.say(&format!("Every figure was as promised. It took {took} and {} requests.", thousands(requests)));
         }
         if stage.is_kept() {
             let folder = stage.path().display();
-            self.say(&[
-                "The simulator has ended; the state is there to look at:",
-                &format!("$ syncline --config {folder}/config runs"),
-            ]);
+            self.say("The simulator has ended. Configuration, warehouse and state are there to look at:");
+            self.command(&format!("--config {folder}/config runs"));
         }
+    }
+
+    /// Breaks a text between words into lines of at most [`WIDTH`] characters.
+    fn wrapped(&self, indent: &str, text: &str) {
+        let mut current = indent.to_owned();
+        for word in text.split(' ') {
+            if current.len() > indent.len() && current.chars().count() + word.chars().count() > WIDTH {
+                self.line(current.trim_end());
+                current = indent.to_owned();
+            }
+            current.push_str(word);
+            current.push(' ');
+        }
+        self.line(current.trim_end());
     }
 
     fn line(&self, text: &str) {

@@ -156,6 +156,11 @@ impl Stage {
         number(&self.simulator.report(), &format!("/objects/{OBJECT}/live"))
     }
 
+    /// Contacts that were ever created.
+    pub(super) fn created(&self) -> u64 {
+        number(&self.simulator.report(), &format!("/objects/{OBJECT}/created_total"))
+    }
+
     async fn open(&self, access: Access) -> anyhow::Result<State> {
         let TextSpec::Plain(url) = &self.loaded.settings.state.url else { bail!("the demo's state has a plain path") };
         let path = PathBuf::from(url.strip_prefix("sqlite://").unwrap_or(url));

@@ -55,6 +55,13 @@ impl<'a> Problem<'a> {
         list.and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default()
     }
 
+    /// The words for a person: those of the list inside, where there is one.
+    fn words(self) -> String {
+        let embedded = self.embedded();
+        let inner: Vec<_> = embedded.iter().filter_map(|value| value.get("message")?.as_str()).collect();
+        if inner.is_empty() { self.message().to_owned() } else { inner.join("; ") }
+    }
+
     /// The code of the first detail, and the property it is about.
     fn detail(self) -> (Option<String>, Option<String>) {
         let own = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -93,7 +100,7 @@ impl<'a> Problem<'a> {
         let (detail, field) = self.detail();
         Rejection {
             code: self.code(Some(record)).unwrap_or_else(|| "UNNAMED_ERROR".to_owned()),
-            text: VendorText::new(self.message()),
+            text: VendorText::new(&self.words()),
             field: field.filter(|field| record.get(field).is_some()),
             conflict: self.is_conflict(detail.as_deref()),
         }

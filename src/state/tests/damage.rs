@@ -187,12 +187,15 @@ async fn a_scan_beside_a_compaction_says_so() {
     let all: Vec<_> = (0..20_000).map(key).collect();
     let batch = run.intend(&state, &all).await;
     settle(&state, batch, all.iter().map(|_| (vec![], put(1))).collect()).wait().await.unwrap();
+    // The writer may compact by itself after a settle; a flush comes after that.
+    state.writer().flush().await.unwrap();
     compact::compact(state.store(), id).await.unwrap();
     let mut scan = state.overlay(id);
     assert_eq!(scan.next().await.unwrap().unwrap().key, key(0));
     let remove = || End::Remove { owners: vec![], quiet_until: None };
     let batch = run.intend(&state, &all).await;
     settle(&state, batch, all.iter().map(|_| (vec![], remove())).collect()).wait().await.unwrap();
+    state.writer().flush().await.unwrap();
     compact::compact(state.store(), id).await.unwrap();
     let ended = loop {
         match scan.next().await {

@@ -30,6 +30,20 @@ fn the_default_configuration_is_valid() {
 }
 
 #[test]
+fn what_a_connector_refuses_has_a_place_too() {
+    let workspace = Workspace::new();
+    workspace.copy("config", "config");
+    let text = std::fs::read_to_string(workspace.path("config/syncline.toml")).unwrap();
+    let line = text.lines().position(|line| line.starts_with("match = ")).unwrap() + 1;
+    let wrong = text.replace("match = \"email\"", "match = \"hs_object_id\"");
+    let wrong = wrong.replace("email = \"email\"", "hs_object_id = \"id\"");
+    workspace.write("config/syncline.toml", &wrong);
+    let errors = workspace.syncline(&["validate"]).expect(2).stderr;
+    assert!(errors.starts_with(&format!("config/syncline.toml:{line}:")), "{errors}");
+    assert!(errors.contains("given out by HubSpot"), "{errors}");
+}
+
+#[test]
 fn a_missing_folder_and_bad_usage_exit_2() {
     let workspace = Workspace::new();
     for arguments in [&["validate"][..], &["status"], &["--config", "nowhere", "sync", "--all"], &["run"]] {

@@ -41,9 +41,21 @@ fn sync_and_approve_beside_a_daemon_are_done_by_it() {
 }
 
 #[test]
+fn a_daemon_that_dies_does_not_keep_a_command_waiting() {
+    let (workspace, sim) = people("first_run = \"backfill\"");
+    sim.post("faults", r#"[{"action": {"hang": {}}}]"#);
+    let daemon = daemon(&workspace);
+    let waiting = workspace.start(&["sync", SYNC]);
+    sim.get("wait?requests=1");
+    daemon.kill();
+    let ended = waiting.wait().expect(1);
+    assert!(ended.stderr.contains("the daemon stopped before it answered"), "{}", ended.stderr);
+}
+
+#[test]
 fn sync_beside_sync_exits_6() {
     let (workspace, sim) = people("first_run = \"backfill\"");
-    sim.post("faults", r#"[{"do": "hang", "times": 1}]"#);
+    sim.post("faults", r#"[{"match": {"times": 1}, "action": {"hang": {}}}]"#);
     let first = workspace.start(&["sync", SYNC]);
     sim.get("wait?requests=1");
     workspace.syncline(&["sync", SYNC]).expect(6);

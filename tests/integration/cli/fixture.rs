@@ -1,5 +1,7 @@
 //! A workspace with one sync from an SQLite file to a simulated HubSpot.
 
+#![allow(clippy::panic)] // helpers outside of `#[test]` functions fail the test that calls them
+
 use crate::support::{Finished, Sim, TOKEN, Workspace};
 
 /// The sync's name.

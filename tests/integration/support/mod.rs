@@ -10,6 +10,6 @@ mod workspace;
 
 pub(crate) use process::{Finished, Running};
 pub(crate) use servers::postgres::{TestDatabase, postgres, postgres_with};
-pub(crate) use sim::{HttpAnswer, Sim, TOKEN, http};
+pub(crate) use sim::{Sim, TOKEN, http};
 pub(crate) use sqlite::{SqliteFile, sqlite_file};
 pub(crate) use workspace::Workspace;

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running simulator; ends with this value.
 pub(crate) struct Sim {
-    process: Running,
+    _process: Running,
     /// `http://127.0.0.1:PORT`.
     pub(crate) url: String,
 }
@@ -32,7 +32,7 @@ impl Sim {
         let process = Running::start(command);
         let line: Value = serde_json::from_str(&process.wait_for_output("listening")).expect("a JSON line");
         let url = line["listening"].as_str().expect("an address").to_owned();
-        Self { process, url }
+        Self { _process: process, url }
     }
 
     /// `GET /_sim/PATH` of the judge, such as `report`, `records/contacts` or `requests`.
@@ -47,15 +47,16 @@ impl Sim {
         self.control("POST", path, body)
     }
 
+    /// Removes every fault.
+    #[track_caller]
+    pub(crate) fn clear_faults(&self) {
+        self.control("DELETE", "faults", "");
+    }
+
     /// Requests of any kind since the start or the last `reset-requests`.
     #[track_caller]
     pub(crate) fn requests(&self) -> u64 {
         self.get("report").pointer("/requests/total").and_then(Value::as_u64).expect("a number of requests")
-    }
-
-    /// The process, for signals.
-    pub(crate) fn process(&self) -> &Running {
-        &self.process
     }
 
     #[track_caller]

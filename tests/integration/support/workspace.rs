@@ -49,6 +49,9 @@ impl Workspace {
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(from);
         for entry in fs::read_dir(from).expect("no such folder") {
             let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                continue;
+            }
             let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
             self.write(&format!("{to}/{name}"), &fs::read_to_string(&path).expect("a text file"));
         }

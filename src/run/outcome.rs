@@ -1,0 +1,52 @@
+//! What a run came to, before it is closed.
+
+use crate::{
+    delivery::{Context, StopReason},
+    model::{Counts, InvalidRow, RunId},
+    plan::Verdict,
+    wire::{AccountStats, Fault},
+};
+
+use super::{Durations, Requests, report::millis};
+
+/// What a run came to before it is closed.
+pub(super) struct Outcome {
+    pub(super) counts: Counts,
+    pub(super) verdict: Verdict,
+    pub(super) withheld: bool,
+    pub(super) used_approval: Option<RunId>,
+    pub(super) invalid: Vec<InvalidRow>,
+    pub(super) stop: Option<StopReason>,
+    pub(super) durations: Durations,
+    pub(super) requests: Requests,
+    pub(super) unapproved_removals: u64,
+    /// Delivered operations that gave up a match value.
+    pub(super) released: u64,
+}
+
+impl Outcome {
+    /// The destination could not even be asked: everything that would have been sent is left over.
+    pub(super) fn nothing_sent(&mut self, fault: Fault) {
+        self.counts.left_over = self.counts.added + self.counts.changed + self.counts.removed - self.counts.guarded;
+        self.stop = Some(StopReason::of_fault(fault));
+    }
+
+    pub(super) fn count(&mut self, context: &Context, before: &AccountStats) {
+        let tally = context.tally.get();
+        self.counts.delivered = tally.delivered;
+        self.counts.rejected = tally.rejected;
+        self.counts.skipped = tally.skipped;
+        self.counts.unknown = tally.unknown;
+        self.counts.left_over = tally.left_over;
+        self.unapproved_removals = tally.unapproved_removals;
+        self.released = tally.released;
+        let after = context.account.stats();
+        self.requests = Requests {
+            sent: after.requests - before.requests,
+            batches: tally.batches,
+            retries: tally.retries,
+            throttled: after.throttled - before.throttled,
+            limiter_wait_ms: millis(after.limiter_wait.saturating_sub(before.limiter_wait)),
+        };
+    }
+}

@@ -1,0 +1,124 @@
+//! Refusals, poison rows, backoff, stops: what is counted and what is tried again.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use super::{Kit, Step, answered, fault, kit::advance, row, rows};
+use crate::{
+    destination::{Outcome, Rejection},
+    state::RunStatus,
+    wire::{FaultKind, Sent, VendorText},
+};
+
+#[tokio::test]
+async fn a_poison_row_is_found_by_halving_and_alone_rejected() {
+    let kit = Kit::new().await;
+    kit.vendor.refuses_whole.store(true, Ordering::Relaxed);
+    kit.vendor.refuse("7@x");
+    let report = kit.run(&rows(0..30, "a")).await;
+    assert_eq!((report.counts.delivered, report.counts.rejected), (29, 1));
+    assert_eq!(report.status, RunStatus::Partial);
+    let keys: std::collections::BTreeSet<_> = kit.vendor.calls().into_iter().map(|call| call.key).collect();
+    assert_eq!(keys.len(), 9, "every part has a key of its own");
+}
+
+#[tokio::test]
+async fn a_reject_waits_for_its_backoff_or_a_changed_record() {
+    let kit = Kit::new().await;
+    kit.vendor.refuse("1@x");
+    assert_eq!(kit.run(&rows(0..3, "a")).await.counts.rejected, 1);
+    let waits = kit.run(&rows(0..3, "a")).await;
+    assert_eq!((waits.counts.waiting, waits.counts.unchanged, waits.status), (1, 2, RunStatus::Partial));
+    assert_eq!(kit.run(&rows(0..3, "b")).await.counts.rejected, 1);
+    advance(Duration::from_secs(15 * 60)).await;
+    assert_eq!(kit.run(&rows(0..3, "b")).await.counts.rejected, 1, "a changed record's backoff begins anew");
+    assert_eq!(kit.run(&rows(0..3, "b")).await.counts.waiting, 1);
+    kit.vendor.accept_all();
+    advance(Duration::from_secs(3600)).await;
+    assert_eq!(kit.run_ok(&rows(0..3, "b")).await.counts.delivered, 1);
+}
+
+#[tokio::test]
+async fn standing_rejects_do_not_stop_a_run() {
+    let kit = Kit::with(100, |sync| sync.guard.max_changed = 100.0).await;
+    kit.run_ok(&rows(0..600, "a")).await;
+    (0..250).for_each(|id| kit.vendor.refuse(&format!("{id}@x")));
+    kit.run(&rows(0..600, "b")).await;
+    advance(Duration::from_secs(15 * 60)).await;
+    let mut model = rows(0..600, "b");
+    model.push(row(900, "900@x", "new"));
+    let report = kit.run(&model).await;
+    assert_eq!((report.status, report.counts.rejected), (RunStatus::Partial, 250), "{report:?}");
+}
+
+#[tokio::test]
+async fn mostly_refused_rows_stop_a_run() {
+    let kit = Kit::with(100, |_| {}).await;
+    (0..600).for_each(|id| kit.vendor.refuse(&format!("{id}@x")));
+    let report = kit.run(&rows(0..600, "a")).await;
+    assert_eq!(report.status, RunStatus::Failed);
+    assert!(report.counts.left_over > 0);
+}
+
+#[tokio::test]
+async fn an_outage_leaves_the_rest_over_and_the_next_run_goes_on() {
+    let kit = Kit::new().await;
+    kit.vendor.script((0..30).map(|_| fault(FaultKind::Connect, Sent::No)));
+    let report = kit.run(&rows(0..100, "a")).await;
+    assert_eq!((report.status, report.counts.left_over), (RunStatus::Failed, 100), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_vendor_that_never_answers_ends_the_run() {
+    let kit = Kit::new().await;
+    // Each attempt outlives the intent: new ones are written, but the attempts still count.
+    kit.vendor.script((0..40).map(|at| match at % 2 {
+        0 => fault(FaultKind::TimedOut, Sent::Maybe),
+        _ => fault(FaultKind::Expired, Sent::No),
+    }));
+    let report = kit.run(&rows(0..5, "a")).await;
+    assert_eq!(report.counts.unknown, 5, "{report:?}");
+    assert!(kit.vendor.calls().len() <= 7);
+}
+
+#[tokio::test]
+async fn a_row_that_is_gone_by_match_is_refused() {
+    let kit = Kit::new().await;
+    kit.vendor.script((0..5).map(|_| answered(|_| Outcome::Gone)));
+    let report = kit.run(&[row(1, "1@x", "a")]).await;
+    assert_eq!((report.counts.rejected, kit.vendor.calls().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_row_to_try_again_is_alone_in_its_next_attempt() {
+    let kit = Kit::new().await;
+    kit.vendor.script([answered(|row| match row.correlation {
+        1 => Outcome::Retry(Rejection {
+            code: "LOCKED".to_owned(),
+            text: VendorText::new("locked"),
+            field: None,
+            conflict: false,
+        }),
+        _ => Outcome::Delivered { record_id: Some(format!("10{}", row.correlation).into_boxed_str()) },
+    })]);
+    kit.run_ok(&rows(0..3, "a")).await;
+    let calls = kit.vendor.calls();
+    assert_eq!(calls.iter().map(|call| call.rows.len()).collect::<Vec<_>>(), [3, 1]);
+}
+
+#[tokio::test]
+async fn a_stop_leaves_everything_over() {
+    let kit = Kit::new().await;
+    kit.run_ok(&rows(0..50, "a")).await;
+    kit.vendor.script([Step::Apply, fault(FaultKind::Stopped, Sent::No)]);
+    let report = kit.run(&rows(0..45, "b")).await;
+    assert_eq!((report.status, report.counts.delivered, report.counts.left_over), (RunStatus::Interrupted, 10, 40));
+    kit.converges(&rows(0..45, "b")).await;
+}
+
+#[tokio::test]
+async fn a_stop_while_planning_sends_nothing() {
+    let kit = Kit::new().await;
+    kit.shutdown.cancel();
+    assert_eq!(kit.run(&rows(0..5, "a")).await.status, RunStatus::Interrupted);
+    assert!(kit.vendor.calls().is_empty());
+}

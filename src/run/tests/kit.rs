@@ -1,0 +1,199 @@
+//! A state in a temporary folder, one sync, and short ways to run it.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use super::{destination::ScriptedDestination, source::FakeSource};
+use crate::{
+    clock::Clock,
+    model::{
+        Timestamp,
+        spec::{
+            AuthSpec, DestinationSpec, FieldSource, FieldSpec, FirstRun, GuardSpec, HttpSpec, LimitsSpec, Mode,
+            ModelBodySpec, ModelSpec, OnRemoved, Schedule, SchedulerSettings, SecretSpec, SourceKind, SourceSpec,
+            Specs, SyncSpec, TextSpec, VendorSpec, WhenNull,
+        },
+    },
+    run::{Engine, EngineParts, RunReport, SecretFailure, Secrets, Trigger},
+    shutdown::Shutdown,
+    state::{Access, OpenOptions, RunStatus, State},
+};
+
+/// A row of the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) id: Option<i64>,
+    pub(crate) email: String,
+    pub(crate) name: String,
+}
+
+pub(crate) fn row(id: i64, email: &str, name: &str) -> Row {
+    Row { id: Some(id), email: email.to_owned(), name: name.to_owned() }
+}
+
+/// Rows of these keys with one name.
+pub(crate) fn rows(ids: std::ops::Range<i64>, name: &str) -> Vec<Row> {
+    ids.map(|id| row(id, &format!("{id}@x"), name)).collect()
+}
+
+/// One sync between the two stand-ins.
+pub(crate) struct Kit {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) source: Arc<FakeSource>,
+    pub(crate) vendor: Arc<ScriptedDestination>,
+    pub(crate) shutdown: Shutdown,
+    _folder: tempfile::TempDir,
+}
+
+struct NoSecrets;
+
+#[async_trait]
+impl Secrets for NoSecrets {
+    async fn read(&self, _secret: &SecretSpec) -> Result<SecretString, SecretFailure> {
+        Ok(SecretString::from("secret"))
+    }
+}
+
+impl Kit {
+    pub(crate) async fn new() -> Self {
+        Self::with(10, |_| {}).await
+    }
+
+    /// Batches of at most `max_rows`, one at a time, and a changed sync.
+    pub(crate) async fn with(max_rows: usize, change: impl FnOnce(&mut SyncSpec)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::following_tokio(Timestamp::from_micros(1_700_000_000_000_000));
+        let options = OpenOptions {
+            path: folder.path().join("state.db"),
+            key: None,
+            environment: None,
+            access: Access::Runner,
+            clock: clock.clone(),
+        };
+        let mut sync = sync();
+        change(&mut sync);
+        let shutdown = Shutdown::new();
+        let parts = EngineParts {
+            specs: specs(sync),
+            scheduler: SchedulerSettings { max_runs: 2, workers_per_run: 1 },
+            state: State::open(options).await.unwrap(),
+            secrets: Arc::new(NoSecrets),
+            spool_dir: folder.path().to_owned(),
+            clock,
+            shutdown: shutdown.clone(),
+            #[cfg(feature = "sabotage")]
+            sabotage: crate::model::Sabotage::default(),
+        };
+        let (source, vendor) = (Arc::new(FakeSource::default()), Arc::new(ScriptedDestination::new(max_rows)));
+        let engine = Arc::new(Engine::new(parts).with_stand_ins(source.clone(), vendor.clone()));
+        Self { engine, source, vendor, shutdown, _folder: folder }
+    }
+
+    /// Runs once over these rows. The counts always add up.
+    pub(crate) async fn run(&self, rows: &[Row]) -> RunReport {
+        self.source.set(rows);
+        let report = self.engine.run_sync("s", Trigger::Command).await;
+        report.counts.check().unwrap();
+        report
+    }
+
+    /// As [`Kit::run`], which must end well.
+    pub(crate) async fn run_ok(&self, rows: &[Row]) -> RunReport {
+        let report = self.run(rows).await;
+        assert_eq!(report.status, RunStatus::Ok, "{report:?}");
+        report
+    }
+
+    /// Runs until a request hangs, then forgets the run, as a crash does.
+    pub(crate) async fn crash(&self, rows: &[Row]) {
+        self.source.set(rows);
+        tokio::select! {
+            report = self.engine.run_sync("s", Trigger::Command) => panic!("the run ended: {report:?}"),
+            () = self.vendor.hanging.notified() => {}
+        }
+    }
+
+    /// Runs until nothing is left to do once the late window is over, and checks that every record is there.
+    pub(crate) async fn converges(&self, rows: &[Row]) {
+        advance(Duration::from_secs(200)).await;
+        self.run(rows).await;
+        let mut wanted: Vec<_> = rows.iter().map(|row| (row.email.clone(), row.name.clone())).collect();
+        wanted.sort();
+        assert_eq!(self.vendor.records(), wanted);
+        let report = self.run(rows).await;
+        assert_eq!(report.counts.unchanged, rows.len() as u64, "{report:?}");
+    }
+}
+
+/// Moves tokio's clock, which the engine's wall clock follows.
+pub(crate) async fn advance(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+fn field(name: &str) -> FieldSpec {
+    let source = FieldSource::Column { column: name.to_owned(), cast: None };
+    FieldSpec { name: name.to_owned(), source, when_null: WhenNull::Skip }
+}
+
+fn sync() -> SyncSpec {
+    SyncSpec {
+        name: "s".to_owned(),
+        model: "m".to_owned(),
+        destination: "d".to_owned(),
+        object: "contacts".to_owned(),
+        mode: Mode::Mirror,
+        match_fields: vec!["email".to_owned()],
+        on_removed: OnRemoved::Delete,
+        first_run: FirstRun::Backfill,
+        schedule: Schedule::Manual,
+        guard: GuardSpec { stop_on_empty: false, ..GuardSpec::default() },
+        filter: None,
+        fields: vec![field("email"), field("name")],
+        star: None,
+        enabled: true,
+        late_window: Some(Duration::from_secs(100)),
+        max_plan_age: Duration::from_secs(3600),
+    }
+}
+
+fn specs(sync: SyncSpec) -> Specs {
+    let http = HttpSpec {
+        path: "/".to_owned(),
+        method: "POST".to_owned(),
+        delete_path: None,
+        batch_size: 10,
+        envelope: None,
+        idempotency_header: "idempotency-key".to_owned(),
+        results: None,
+        identity: None,
+    };
+    Specs {
+        environment: None,
+        sources: vec![SourceSpec {
+            name: "w".to_owned(),
+            kind: SourceKind::Sqlite { path: TextSpec::Plain("none".to_owned()) },
+            statement_timeout: Duration::from_secs(60),
+        }],
+        models: vec![ModelSpec {
+            name: "m".to_owned(),
+            source: "w".to_owned(),
+            primary_key: vec!["id".to_owned()],
+            body: ModelBodySpec::Table("t".to_owned()),
+        }],
+        destinations: vec![DestinationSpec {
+            name: "d".to_owned(),
+            vendor: VendorSpec::Http(Box::new(http)),
+            base_url: Some("http://127.0.0.1:9".to_owned()),
+            allow_private: vec!["127.0.0.1/32".to_owned()],
+            account: None,
+            auth: AuthSpec::None,
+            limits: LimitsSpec::default(),
+            request_timeout: Duration::from_secs(40),
+        }],
+        syncs: vec![sync],
+    }
+}

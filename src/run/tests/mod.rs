@@ -1,0 +1,13 @@
+//! The engine end to end in one process: a source of given rows, a destination that follows a script, a real state.
+
+mod destination;
+mod faults;
+mod guarding;
+mod histories;
+mod kit;
+mod ownership;
+mod random;
+mod source;
+
+use destination::{Step, answered, fault};
+pub(crate) use kit::{Kit, Row, row, rows};

@@ -1,0 +1,134 @@
+//! One record, one owner: takeovers, collisions, second claims, and removals that must not hit a living key's record.
+
+use super::{Kit, Step, row, rows};
+use crate::{model::spec::OnRemoved, state::RunStatus};
+
+#[tokio::test]
+async fn a_new_key_takes_over_the_record_of_one_that_left() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    let report = kit.run_ok(&[row(2, "1@x", "b")]).await;
+    assert_eq!((report.counts.delivered, report.counts.skipped), (1, 1));
+    kit.converges(&[row(2, "1@x", "b")]).await;
+    assert!(kit.vendor.calls().iter().all(|call| call.operation != crate::model::Operation::Delete));
+}
+
+#[tokio::test]
+async fn a_held_removal_does_not_hit_the_record_that_was_taken_over() {
+    let kit = Kit::with(100, |sync| sync.guard.max_added = 100.0).await;
+    kit.run_ok(&rows(0..400, "a")).await;
+    // 150 rows get new keys: their removal is held, their records are taken over.
+    let moved =
+        |id: i64| if id < 150 { row(id + 1_000, &format!("{id}@x"), "a") } else { row(id, &format!("{id}@x"), "a") };
+    let model: Vec<_> = (0..400).map(moved).collect();
+    let report = kit.run(&model).await;
+    assert_eq!((report.status, report.counts.guarded, report.counts.delivered), (RunStatus::Guarded, 150, 150));
+    kit.engine.approve(report.run.unwrap()).await.unwrap();
+    let report = kit.run_ok(&model).await;
+    assert_eq!((report.counts.removed, report.counts.skipped), (150, 150));
+    kit.converges(&model).await;
+}
+
+#[tokio::test]
+async fn a_shared_record_goes_with_its_last_owner() {
+    let kit = Kit::with(100, |sync| sync.guard.max_added = 100.0).await;
+    kit.run_ok(&rows(0..400, "a")).await;
+    let moved =
+        |id: i64| if id < 150 { row(id + 1_000, &format!("{id}@x"), "a") } else { row(id, &format!("{id}@x"), "a") };
+    let report = kit.run(&(0..400).map(moved).collect::<Vec<_>>()).await;
+    assert_eq!(report.counts.guarded, 150);
+    let left = rows(150..400, "a");
+    let report = kit.run(&left).await;
+    kit.engine.approve(report.run.unwrap()).await.unwrap();
+    let report = kit.run_ok(&left).await;
+    assert_eq!((report.counts.skipped, report.counts.delivered), (150, 150));
+    kit.converges(&left).await;
+}
+
+#[tokio::test]
+async fn a_kept_record_is_taken_over_by_a_new_key() {
+    let kit = Kit::with(10, |sync| sync.on_removed = OnRemoved::Keep).await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    assert_eq!(kit.run_ok(&[]).await.counts.skipped, 1);
+    assert_eq!(kit.run_ok(&[row(2, "1@x", "b")]).await.counts.delivered, 1);
+    kit.converges(&[row(2, "1@x", "b")]).await;
+}
+
+#[tokio::test]
+async fn a_kept_key_returns_to_its_record() {
+    let kit = Kit::with(10, |sync| sync.on_removed = OnRemoved::Keep).await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.run_ok(&[]).await;
+    let report = kit.run_ok(&[row(1, "new@x", "b")]).await;
+    assert_eq!((report.counts.added, report.counts.delivered), (1, 1));
+    kit.converges(&[row(1, "new@x", "b")]).await;
+}
+
+#[tokio::test]
+async fn of_two_keys_with_one_match_the_one_that_stays_takes_the_record() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    let both = [row(1, "1@x", "a"), row(2, "1@X ", "b")];
+    let report = kit.run(&both).await;
+    assert_eq!((report.counts.invalid, report.counts.delivered), (2, 0));
+    kit.run_ok(&[row(2, "1@X ", "b")]).await;
+    assert_eq!(kit.vendor.records(), [("1@X ".to_owned(), "b".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_second_claim_in_one_batch_is_refused() {
+    let kit = Kit::new().await;
+    kit.vendor.alias("second@x", 1);
+    let both = [row(1, "1@x", "a"), row(2, "second@x", "b")];
+    let report = kit.run(&both).await;
+    assert_eq!((report.counts.delivered, report.counts.rejected), (1, 1), "{report:?}");
+    let report = kit.run(&both).await;
+    assert_eq!((report.counts.delivered, report.counts.waiting), (1, 1), "the owner is sent again");
+    assert_eq!(kit.vendor.records(), [("1@x".to_owned(), "a".to_owned())]);
+    // The refused key leaves: the owner's record stays.
+    kit.converges(&both[..1]).await;
+}
+
+#[tokio::test]
+async fn a_second_claim_in_another_run_is_refused() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.alias("second@x", 1);
+    let report = kit.run(&[row(1, "1@x", "a"), row(2, "second@x", "b")]).await;
+    assert_eq!(report.counts.rejected, 1);
+    // The owner leaves: its removal frees the refused key.
+    kit.run(&[row(2, "second@x", "b")]).await;
+    kit.run(&[row(2, "second@x", "b")]).await;
+    kit.converges(&[row(2, "second@x", "b")]).await;
+}
+
+#[tokio::test]
+async fn a_crash_between_takeover_and_removal_does_not_delete_the_record() {
+    let kit = Kit::with(1, |_| {}).await;
+    kit.run_ok(&[row(1, "1@x", "a"), row(5, "5@x", "a")]).await;
+    // Key 2 takes over the record of key 1 and is settled; the next request never ends.
+    kit.vendor.script([Step::Apply, Step::Hang]);
+    kit.crash(&[row(2, "1@x", "b"), row(5, "5@x", "b")]).await;
+    kit.converges(&[row(2, "1@x", "b"), row(5, "5@x", "b")]).await;
+}
+
+#[tokio::test]
+async fn swapped_match_values_settle_in_one_run() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a"), row(2, "2@x", "b")]).await;
+    let report = kit.run(&[row(1, "3@x", "a"), row(2, "1@x", "b")]).await;
+    assert_eq!((report.status, report.counts.delivered), (RunStatus::Ok, 2), "{report:?}");
+    kit.converges(&[row(1, "3@x", "a"), row(2, "1@x", "b")]).await;
+}
+
+#[tokio::test]
+async fn a_record_whose_removal_may_still_be_applied_is_not_taken_over() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.script((0..3).map(|_| Step::Late));
+    kit.run(&[]).await;
+    let report = kit.run(&[row(2, "1@x", "b")]).await;
+    assert_eq!((report.counts.waiting, report.counts.delivered), (1, 1), "{report:?}");
+    kit.vendor.apply_late();
+    kit.converges(&[row(2, "1@x", "b")]).await;
+}

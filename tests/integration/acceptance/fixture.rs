@@ -1,0 +1,299 @@
+//! A workspace with one sync of a table to a simulated vendor, and the questions that the tests ask of both.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::Value;
+
+use crate::support::{Finished, Sim, TOKEN, Workspace};
+
+/// The sync's name.
+pub(super) const SYNC: &str = "rows-to-crm";
+/// Longest wait until nothing waits any more: an intent's life, a late window, and slow machines.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// What differs between the tests' configurations.
+pub(super) struct Options<'a> {
+    /// `hubspot` or `http`.
+    pub(super) vendor: &'a str,
+    /// Further arguments of the simulator.
+    pub(super) simulator: &'a [&'a str],
+    /// After an ambiguous send, other changes wait so long.
+    pub(super) late_window: &'a str,
+    /// Further lines of the sync.
+    pub(super) settings: &'a str,
+    /// `[sources.warehouse]`, when it is not the workspace's SQLite file.
+    pub(super) source: &'a str,
+    /// The value of `WAREHOUSE_URL`.
+    pub(super) warehouse_url: &'a str,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            vendor: "hubspot",
+            simulator: &[],
+            late_window: "3s",
+            settings: "first_run = \"backfill\"",
+            source: "type = \"sqlite\"\npath = \"warehouse.db\"",
+            warehouse_url: "",
+        }
+    }
+}
+
+/// A row of the model, or a record at the vendor: e-mail address and plan.
+pub(super) type Content = (String, String);
+
+/// A live record at the vendor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    /// The vendor's id.
+    pub(super) id: String,
+    /// The model's key that was written to it.
+    pub(super) model_id: String,
+    /// E-mail address and plan.
+    pub(super) content: Content,
+}
+
+/// A workspace and the simulator that its sync writes to.
+pub(super) struct Pair {
+    /// The workspace.
+    pub(super) workspace: Workspace,
+    /// The simulator.
+    pub(super) sim: Sim,
+    object: &'static str,
+}
+
+impl Pair {
+    /// Both, with a model `m (id, email, plan)` that the caller fills.
+    pub(super) fn new(options: &Options<'_>) -> Self {
+        let hubspot = options.vendor == "hubspot";
+        let own: &[&str] = if hubspot {
+            &["--property", "plan:string", "--property", "model_id:string", "--limit", "none"]
+        } else {
+            &["--key-pointer", "/model_id"]
+        };
+        let sim = Sim::start(options.vendor, &[own, options.simulator].concat());
+        let mut workspace = Workspace::new();
+        workspace.variable("CRM_TOKEN", TOKEN);
+        workspace.variable("WAREHOUSE_URL", options.warehouse_url);
+        workspace.write("config/syncline.toml", &configuration(&sim.url, options));
+        Self { workspace, sim, object: if hubspot { "contacts" } else { "records" } }
+    }
+
+    /// The same with these rows in its SQLite file.
+    pub(super) fn with_rows(options: &Options<'_>, rows: &str) -> Self {
+        let pair = Self::new(options);
+        pair.sql(&format!(
+            "create table m (id integer primary key, email text, plan text); insert into m values {rows};"
+        ));
+        pair
+    }
+
+    /// Runs statements on the SQLite file.
+    pub(super) fn sql(&self, sql: &str) {
+        self.workspace.sql(sql);
+    }
+
+    /// One run of the sync, which must end with this exit code.
+    #[track_caller]
+    pub(super) fn sync(&self, code: i32) -> Counted {
+        Counted(self.workspace.syncline(&["sync", SYNC, "--output", "json"]).expect(code))
+    }
+
+    /// Runs the daemon until a run ends in which nothing waits, and stops it; what its runs said otherwise.
+    pub(super) fn settle(&self, arguments: &[&str]) -> Result<(), String> {
+        let daemon = self.workspace.start(&[arguments, &["run"]].concat());
+        daemon.find_log(PATIENCE, is_quiet)?;
+        daemon.terminate().expect(0);
+        Ok(())
+    }
+
+    /// Asks the simulator until it holds what is wanted.
+    #[track_caller]
+    pub(super) fn wait_until(&self, what: &str, wanted: impl Fn(&[Held]) -> bool) {
+        // Bounded by questions, each of which is a request over a connection of its own.
+        let found = (0..20_000).any(|_| wanted(&self.live()));
+        assert!(found, "the simulator never held {what}: {:?}", self.live());
+    }
+
+    /// Live records in the order of their creation.
+    #[track_caller]
+    pub(super) fn live(&self) -> Vec<Held> {
+        self.records().iter().filter(|record| record["archived"] == false).map(held).collect()
+    }
+
+    /// The one live record of a key.
+    #[track_caller]
+    pub(super) fn record_of(&self, model_id: u32) -> Held {
+        let (model_id, live) = (model_id.to_string(), self.live());
+        let mut of_key = live.iter().filter(|held| held.model_id == model_id);
+        let (Some(only), None) = (of_key.next(), of_key.next()) else {
+            panic!("got other than one record of key {model_id}: {live:?}")
+        };
+        only.clone()
+    }
+
+    /// Whether a record is archived.
+    #[track_caller]
+    pub(super) fn is_archived(&self, id: &str) -> bool {
+        self.records().iter().any(|record| record["id"] == id && record["archived"] == true)
+    }
+
+    /// Records that were ever made.
+    #[track_caller]
+    pub(super) fn ever_made(&self) -> usize {
+        self.records().len()
+    }
+
+    /// A number of the judge's report.
+    #[track_caller]
+    pub(super) fn judged(&self, pointer: &str) -> u64 {
+        let report = self.sim.get("report");
+        report.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("no `{pointer}` in {report}"))
+    }
+
+    /// A number of `status`.
+    #[track_caller]
+    pub(super) fn standing(&self, name: &str) -> u64 {
+        let status = self.workspace.syncline(&["status", "--output", "json"]).expect(0).json();
+        status["status"][0][name].as_u64().unwrap_or_else(|| panic!("no `{name}` in {status}"))
+    }
+
+    /// `rejected --output json`.
+    #[track_caller]
+    pub(super) fn rejected(&self) -> Finished {
+        self.workspace.syncline(&["rejected", SYNC, "--output", "json"]).expect(0)
+    }
+
+    /// Compares the simulator with the model.
+    #[track_caller]
+    pub(super) fn audit(&self, model: &BTreeMap<u32, Content>) -> Audit {
+        let mut by_key: BTreeMap<String, Vec<Held>> = BTreeMap::new();
+        for held in self.live() {
+            by_key.entry(held.model_id.clone()).or_default().push(held);
+        }
+        let mut audit = Audit::default();
+        for (key, content) in model {
+            match by_key.remove(&key.to_string()).as_deref() {
+                None | Some([]) => audit.missing += 1,
+                Some([first, more @ ..]) => {
+                    audit.wrong += u64::from(first.content != *content);
+                    audit.orphans += more.len() as u64;
+                }
+            }
+        }
+        audit.orphans += by_key.values().map(|held| held.len() as u64).sum::<u64>();
+        audit
+    }
+
+    #[track_caller]
+    fn records(&self) -> Vec<Value> {
+        let records = self.sim.get(&format!("records/{}", self.object));
+        records.as_array().cloned().expect("a list of records")
+    }
+}
+
+/// How the simulator differs from the model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Audit {
+    /// Records with another content.
+    pub(super) wrong: u64,
+    /// Rows without a record.
+    pub(super) missing: u64,
+    /// Live records of no row, or a second one of a row.
+    pub(super) orphans: u64,
+}
+
+/// The report of one run.
+pub(super) struct Counted(Finished);
+
+impl Counted {
+    /// A count of P6.
+    #[track_caller]
+    pub(super) fn count(&self, name: &str) -> u64 {
+        let document = self.0.json();
+        document["syncs"][0]["counts"][name].as_u64().unwrap_or_else(|| panic!("no `{name}` in {document}"))
+    }
+
+    /// Several counts of P6, in this order.
+    #[track_caller]
+    pub(super) fn counts<const N: usize>(&self, names: [&str; N]) -> [u64; N] {
+        names.map(|name| self.count(name))
+    }
+
+    /// The run's id.
+    #[track_caller]
+    pub(super) fn run(&self) -> i64 {
+        self.0.json()["syncs"][0]["run"].as_i64().expect("a run")
+    }
+}
+
+fn held(record: &Value) -> Held {
+    let text = |name: &str| match &record["properties"][name] {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Held {
+        id: record["id"].as_str().unwrap_or_default().to_owned(),
+        model_id: text("model_id"),
+        content: (text("email"), text("plan")),
+    }
+}
+
+/// A log line that tells of a run with which everything is done.
+fn is_quiet(line: &str) -> bool {
+    let Ok(line) = serde_json::from_str::<Value>(line) else { return false };
+    let fields = line.get("fields").unwrap_or(&line);
+    let none = |name: &str| fields[name] == 0;
+    fields["event"] == "run.finished" && fields["outcome"] == "ok" && none("waiting") && none("waiting_removals")
+}
+
+fn configuration(url: &str, options: &Options<'_>) -> String {
+    let Options { vendor, late_window, settings, source, .. } = options;
+    let (object, match_field, own) = if *vendor == "hubspot" {
+        ("contacts", "email", "limits = { requests = 10000, per = \"1s\" }")
+    } else {
+        let own = "path = \"/v1/{object}\"\ndelete_path = \"/v1/{object}/{match}\"\nbatch_size = 10\n\
+            envelope = \"records\"\nresults = { rows = \"/results\", key = \"/id\", status = \"/status\", success = [\"ok\"] }";
+        ("records", "model_id", own)
+    };
+    format!(
+        r#"
+environment = "test"
+[state]
+url = "sqlite://data/state.db"
+[http]
+listen = "off"
+[scheduler]
+workers_per_run = 2
+[defaults]
+schedule = {{ every = "1s" }}
+[sources.warehouse]
+{source}
+[models.rows]
+source = "warehouse"
+primary_key = "id"
+sql = "select id, email, plan from m"
+[destinations.crm]
+type = "{vendor}"
+token = {{ env = "CRM_TOKEN" }}
+base_url = "{url}"
+allow_private = ["127.0.0.1/32"]
+request_timeout = "3s"
+{own}
+[syncs.{SYNC}]
+model = "rows"
+destination = "crm"
+object = "{object}"
+match = "{match_field}"
+mode = "mirror"
+late_window = "{late_window}"
+guard = {{ max_removed = "100%", max_changed = "100%", max_added = "100%" }}
+{settings}
+[syncs.{SYNC}.fields]
+model_id = "id"
+email = "email"
+plan = "plan"
+"#
+    )
+}

@@ -1,0 +1,18 @@
+//! Acceptance: the real binary against a simulated vendor in a process of its own, killed, lied to and left without
+//! answers. `SYNCLINE_TEST_BINARY` runs the same tests on another build, such as a release build.
+//!
+//! After a crash every operation that may have been sent is taken for sent until its intent ends, 60 s after it was
+//! written, and other changes of its key wait until then and for `late_window` on top. So each of these tests ends with
+//! a daemon that runs until nothing waits, and they take about 70 s, side by side.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)] // helpers fail the test that calls them
+
+mod figures;
+mod first_run;
+mod fixture;
+mod identity;
+mod kill_loop;
+mod lane;
+mod lost_answers;
+mod poison;
+mod takeover;

@@ -1,0 +1,117 @@
+//! Two rows with one address, and who owns the record (acceptance 8).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::fixture::{Held, Options, Pair, SYNC};
+
+fn pair() -> Pair {
+    let pair = Pair::with_rows(
+        &Options::default(),
+        "(1, 'a@example.com', 'gold'), (2, 'b@example.com', 'gold'), (3, 'c@example.com', 'gold'),
+         (4, 'd@example.com', 'gold')",
+    );
+    pair.sync(0);
+    pair
+}
+
+fn others_of_invalid(pair: &Pair) -> BTreeMap<String, Value> {
+    let listed = pair.rejected().json();
+    let rows = listed["invalid"].as_array().cloned().unwrap_or_default();
+    rows.iter().map(|row| (row["key"].as_str().unwrap_or_default().to_owned(), row["others"].clone())).collect()
+}
+
+#[test]
+fn of_two_rows_with_one_address_neither_is_sent_until_one_leaves() {
+    let pair = pair();
+    let before = pair.live();
+    let [r1, r2, r3, r4] = [1, 2, 3, 4].map(|id| pair.record_of(id));
+    // 11 wants the record of 1, 2 that of 3, 14 that of 4; 12 and 13 want one that nobody has. All owners change too.
+    pair.sql(
+        "insert into m values (11, 'A@example.com', 'silver'), (12, 'x@example.com', 'gold'),
+           (13, ' x@example.com', 'silver'), (14, 'd@example.com', 'silver');
+         update m set email = 'c@example.com' where id = 2;
+         update m set plan = 'bronze' where id in (1, 3, 4);",
+    );
+    pair.sim.post("reset-requests", "");
+    let sent = pair.sync(3);
+    assert_eq!(sent.counts(["read", "invalid", "delivered"]), [8, 8, 0]);
+    assert_eq!((pair.live(), pair.judged("/requests/inputs")), (before, 0), "a record was touched");
+    let named = others_of_invalid(&pair);
+    for (one, other) in [("1", "11"), ("2", "3"), ("4", "14"), ("12", "13")] {
+        assert_eq!((&named[one], &named[other]), (&json!([other]), &json!([one])), "{named:?}");
+    }
+
+    // 1 and 3 owned the records, 14 did not, 12 had none.
+    pair.sql("delete from m where id in (1, 3, 14, 12)");
+    let sent = pair.sync(0);
+    assert_eq!(sent.counts(["invalid", "added", "changed", "removed", "skipped"]), [0, 2, 2, 2, 1]);
+    let taken = pair.record_of(11);
+    assert_eq!((taken.id.as_str(), taken.content.1.as_str()), (r1.id.as_str(), "silver"), "not taken over");
+    let own = pair.record_of(2);
+    assert_eq!((own.id.as_str(), own.content.0.as_str()), (r2.id.as_str(), "c@example.com"));
+    assert_eq!(pair.record_of(4), Held { content: ("d@example.com".into(), "bronze".into()), ..r4 });
+    let fresh = pair.record_of(13);
+    assert!(pair.is_archived(&r3.id), "2 had a record of its own, so that of 3 leaves");
+    assert_eq!((pair.live().len(), pair.ever_made()), (4, 5), "{:?}", pair.live());
+
+    pair.sql("delete from m where id in (11, 13)");
+    assert_eq!(pair.sync(0).counts(["removed", "delivered"]), [2, 2]);
+    assert!(pair.is_archived(&r1.id) && pair.is_archived(&fresh.id));
+    println!("8 rows in 4 groups listed, 0 sent; then 1 taken over, 1 moved, 1 made, 1 archived; 5 records ever made");
+}
+
+/// Kills the run in which 11 takes over the record of 1. `applied`: the simulator has written it and not answered, else
+/// it has only received it.
+fn kill_takeover(applied: bool) -> (Pair, Held) {
+    let pair = pair();
+    let owned = pair.record_of(1);
+    pair.sql("insert into m values (11, 'a@example.com', 'silver')");
+    pair.sync(3);
+    pair.sql("delete from m where id = 1");
+    let phase = if applied { "after" } else { "before" };
+    pair.sim.post(
+        "faults",
+        &format!(r#"{{"match": {{"path_contains": "batch/", "times": 1}}, "phase": "{phase}", "action": "hang"}}"#),
+    );
+    pair.sim.post("reset-requests", "");
+    let running = pair.workspace.start(&["sync", SYNC]);
+    pair.sim.get("wait?requests=2");
+    if applied {
+        pair.wait_until("the takeover", |live| live.iter().any(|held| held.model_id == "11"));
+    }
+    assert!(running.kill().code.is_none(), "it ended before it was killed");
+    pair.sim.clear_faults();
+    (pair, owned)
+}
+
+#[test]
+fn a_takeover_survives_a_kill_before_it_is_applied_and_before_its_answer() {
+    std::thread::scope(|scope| {
+        for applied in [false, true] {
+            scope.spawn(move || {
+                let (pair, owned) = kill_takeover(applied);
+                pair.settle(&[]).unwrap();
+                let taken = pair.record_of(11);
+                assert_eq!((taken.id.as_str(), taken.content.1.as_str()), (owned.id.as_str(), "silver"));
+                assert_eq!((pair.live().len(), pair.ever_made()), (4, 4), "{:?}", pair.live());
+                pair.sql("delete from m where id = 11");
+                pair.sync(0);
+                assert!(pair.is_archived(&owned.id));
+                println!("takeover killed, applied: {applied}; record {} kept, then archived with its owner", owned.id);
+            });
+        }
+    });
+}
+
+#[test]
+fn the_owner_may_be_back_after_a_takeover_was_killed() {
+    let (pair, owned) = kill_takeover(true);
+    pair.sql("delete from m where id = 11; insert into m values (1, 'a@example.com', 'bronze');");
+    pair.settle(&[]).unwrap();
+    let back = pair.record_of(1);
+    assert_eq!((back.id.as_str(), back.content.1.as_str()), (owned.id.as_str(), "bronze"));
+    assert_eq!((pair.live().len(), pair.ever_made()), (4, 4), "{:?}", pair.live());
+    println!("record {} is its first owner's again", owned.id);
+}
