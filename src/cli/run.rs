@@ -29,8 +29,10 @@ pub(super) async fn execute(context: &Context) -> anyhow::Result<Exit> {
     let state = engine.state().clone();
     log_start(&setup.loaded.specs, &state).await?;
     let health = Arc::new(Health::new(MAX_SILENCE));
+    // The server outlives the runs: while they end, the process is alive and not ready.
+    let served = Shutdown::new();
     let server = match setup.loaded.settings.http.listen {
-        Some(address) => Some(listen(address, &health, &context.shutdown).await?),
+        Some(address) => Some(listen(address, &health, &served).await?),
         None => None,
     };
     let heartbeat: Arc<dyn Heartbeat> = Arc::new(Beats(health.clone()));
@@ -45,6 +47,7 @@ pub(super) async fn execute(context: &Context) -> anyhow::Result<Exit> {
     let ended = Scheduler::new(engine, context.shutdown.clone(), heartbeat).run().await;
     let closed = state.close().await;
     unready.await?;
+    served.cancel();
     if let Some(server) = server {
         server.await??;
     }

@@ -9,7 +9,7 @@ use crate::{
         KeyKind, Schema,
         spec::{DestinationSpec, KeyShape, ModelBodySpec, ModelSpec, OnRemoved, SyncSpec},
     },
-    source::{ModelBody, ModelQuery, Source},
+    source::{ModelBody, ModelQuery, Source, SourceError},
     state::{MappingRecord, SyncRecord, Target},
 };
 
@@ -113,16 +113,20 @@ pub(super) fn body(model: &ModelSpec) -> ModelBody {
     }
 }
 
-/// The kinds of the key columns: those of the first run, else those of the schema.
+/// The kinds of the key columns. Those of the first run stand: another kind now is refused, because every key would be
+/// another one.
 fn key_shape(query: &ModelQuery, schema: &Schema) -> Result<KeyShape, RunError> {
-    let of_schema = |column: &String| {
-        let found = schema.position(column).and_then(|position| schema.columns.get(position));
-        found.and_then(|column| column.key_kind).ok_or_else(|| RunError::unknown("key column", column))
-    };
-    let kinds = match &query.key_kinds {
-        Some(kinds) => kinds.clone(),
-        None => query.primary_key.iter().map(of_schema).collect::<Result<_, _>>()?,
-    };
+    let fixed = query.key_kinds.as_deref().unwrap_or_default();
+    let mut kinds = Vec::with_capacity(query.primary_key.len());
+    for (part, name) in query.primary_key.iter().enumerate() {
+        let column = schema.position(name).and_then(|position| schema.columns.get(position));
+        let found = column.and_then(|column| column.key_kind).ok_or_else(|| RunError::unknown("key column", name))?;
+        if let Some(expected) = fixed.get(part).copied().filter(|expected| *expected != found) {
+            let (model, column, found) = (query.name.clone(), name.clone(), found.to_string());
+            return Err(SourceError::KeyKindChanged { model, column, expected, found }.into());
+        }
+        kinds.push(found);
+    }
     Ok(KeyShape { columns: query.primary_key.clone(), kinds })
 }
 

@@ -123,7 +123,7 @@ fn daemon(world: &World, net: &mut Net) {
     world.sql("update people set name = name || ' once more' where id % 3 = 1");
     net.finished("sync", &world.workspace.syncline(&["sync", SYNC]));
     let ended = daemon.terminate().expect(0);
-    assert!(ended.stderr.contains("\"DEBUG\"") && ended.stderr.contains("batch.delivered"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\"DEBUG\"") && ended.stderr.contains("request.ended"), "{}", ended.stderr);
     net.finished("run", &ended);
 }
 

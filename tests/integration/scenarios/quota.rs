@@ -100,7 +100,7 @@ fn many_restarts_make_no_burst() {
     for kill in 1..=4 {
         let killed = world.workspace.start(&["sync", "rows-1"]);
         world.wait_for_requests(kill * 10);
-        wait(tokio::time::sleep(Duration::from_millis(30 * kill)));
+        wait(async { tokio::time::sleep(Duration::from_millis(30 * kill)).await });
         killed.kill();
     }
     world.sync("rows-1", 0);

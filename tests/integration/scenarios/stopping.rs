@@ -7,6 +7,8 @@ use crate::support::{Sim, http};
 
 const ROWS: u64 = 400;
 const SYNC: &str = "rows-to-api";
+/// Batches whose intents are written before their turn comes: as many as there are workers.
+const WRITTEN_AHEAD: u64 = 4;
 /// How long a stop may take.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -24,7 +26,9 @@ fn a_stop_in_the_middle_settles_what_is_in_flight_and_the_next_run_goes_on() {
     let (sent, status) = (world.sim.requests(), world.status(SYNC));
     println!("  stopped in {took:.2?} after {sent} of {ROWS} requests; dirty: {}", status["dirty"]);
     assert!(took < GRACE && sent < ROWS);
-    assert_eq!((&status["dirty"], &status["entries"]), (&0.into(), &sent.into()), "the batches in flight are settled");
+    // What was in flight is settled; only what was written ahead and never sent is dirty.
+    assert_eq!(status["entries"], sent);
+    assert!(status["dirty"].as_u64().is_some_and(|dirty| dirty <= WRITTEN_AHEAD), "{status}");
     let interrupted = &world.runs()[0];
     assert_eq!(interrupted.status(), "interrupted");
     assert_eq!(interrupted.counts(["delivered", "left_over"]), [sent, ROWS - sent]);
