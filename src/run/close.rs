@@ -251,14 +251,17 @@ fn failed_report(name: &str, error: &RunError) -> RunReport {
 /// The gravest of what happened.
 fn status_of(outcome: &Outcome, standing_rejects: u64) -> RunStatus {
     let counts = &outcome.counts;
+    let mut deferred = false;
     match &outcome.stop {
+        Some(StopReason::Quota { .. } | StopReason::Hold(_)) => deferred = true,
+        // The vendor has asked to come later before anything could be sent.
+        Some(StopReason::Outage(fault)) if fault.kind == FaultKind::Throttled => deferred = true,
         Some(
             StopReason::Storage(_) | StopReason::Fault(_) | StopReason::Outage(_) | StopReason::TooManyRejects { .. },
         ) => return RunStatus::Failed,
         Some(StopReason::Shutdown) => return RunStatus::Interrupted,
-        Some(StopReason::Quota { .. } | StopReason::Hold(_) | StopReason::PlanTooOld) | None => {}
+        Some(StopReason::PlanTooOld) | None => {}
     }
-    let deferred = matches!(outcome.stop, Some(StopReason::Quota { .. } | StopReason::Hold(_)));
     let open = counts.rejected + counts.invalid + counts.unknown + counts.pending + counts.left_over;
     if !outcome.verdict.tripped.is_empty() || outcome.withheld {
         RunStatus::Guarded

@@ -1,5 +1,13 @@
 //! The integration tests: one binary, so that database servers are started once.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests print their figures, and their helpers fail the test that calls them"
+)]
+
 mod acceptance;
 mod borders;
 mod cli;
