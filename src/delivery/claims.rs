@@ -50,7 +50,7 @@ impl Claims {
     }
 
     /// Claims the record of this hash for a key. `yields`: the absent key that gives the record up. A granted claim is to
-    /// be [queued](Self::queued) once its settle is.
+    /// be queued once its settle is.
     ///
     /// # Errors
     /// When the state cannot be read.
