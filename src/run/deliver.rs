@@ -76,7 +76,10 @@ impl Outgoing<'_> {
         let PlanItem { row, annotation, .. } = plan_item;
         let known = self.address(&row);
         let (takes_over, taken_id) = match annotation {
-            Some(Annotation::TakesOver { from, record_id }) => (Some(from), record_id),
+            Some(Annotation::TakesOver { from, record_id }) => {
+                let taken_id = self.resolved.get(&from).cloned().unwrap_or(record_id);
+                if keeps_own(&known, &taken_id) { (None, None) } else { (Some(from), taken_id) }
+            }
             Some(
                 Annotation::TakenOver { .. }
                 | Annotation::After { .. }
@@ -147,9 +150,16 @@ impl Outgoing<'_> {
     /// Whether a removal is sent: not when the key only leaves a tombstone, when another key takes the record over, or
     /// when nothing was found at the destination.
     fn needs_request(&self, item: &PlanItem) -> bool {
-        let taken = matches!(item.annotation, Some(Annotation::TakenOver { .. }));
+        let taken = self.taker(item).is_some();
         let nothing_found = self.resolved.get(&item.row.key).is_some_and(Option::is_none);
         item.row.planned.operation.is_some() && !taken && !nothing_found
+    }
+
+    /// The key that takes this removed key's record over.
+    fn taker<'b>(&self, item: &'b PlanItem) -> Option<&'b Key> {
+        let Some(Annotation::TakenOver { by }) = &item.annotation else { return None };
+        let own = self.resolved.get(by).cloned().flatten();
+        (!keeps_own(&own, &self.address(&item.row))).then_some(by)
     }
 
     fn removal(&self, plan_item: PlanItem) -> Item {
@@ -175,7 +185,9 @@ impl Outgoing<'_> {
     }
 
     async fn settle_without_request(&self, item: PlanItem, local: &mut Vec<LocalSettle>) -> Result<(), RunError> {
-        if let Some(Annotation::TakenOver { by }) = &item.annotation {
+        let taker = self.taker(&item);
+        let tombstone = item.row.planned.operation.is_none() && taker.is_none();
+        if let Some(by) = taker {
             if !self.was_delivered(by).await? {
                 self.context.tally.add(|tally| tally.left_over += 1);
                 return Ok(());
@@ -183,7 +195,6 @@ impl Outgoing<'_> {
         } else if self.needs_request(&item) {
             return Ok(());
         }
-        let tombstone = item.row.planned.operation.is_none() && item.annotation.is_none();
         local.push(delivery::settle_without_request(self.context, self.removal(item), tombstone));
         self.settle_local(local, CHUNK).await
     }
@@ -201,6 +212,12 @@ impl Outgoing<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a claimant keeps the record that an unanswered upsert of it was found to have made. It then takes nothing over:
+/// the other record is removed, and what clashes with it until then is tried again after that.
+fn keeps_own(own: &Option<Box<str>>, taken: &Option<Box<str>>) -> bool {
+    own.is_some() && own != taken
 }
 
 /// Whether the guard holds this row.
