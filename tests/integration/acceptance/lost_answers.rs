@@ -42,7 +42,7 @@ fn newer_change_waits(pair: &Pair) {
 
 #[track_caller]
 fn ends_right(pair: &Pair) {
-    pair.settle(&[]).unwrap();
+    pair.settle(&[]).expect("never quiet");
     assert_eq!(plan(pair), "second");
     assert_eq!((pair.standing("dirty"), pair.live().len()), (0, 3));
     assert_eq!((pair.judged("/overlap/different"), pair.judged("/overlap/late_different")), (0, 0));
