@@ -87,7 +87,12 @@ impl Outgoing<'_> {
         let known = self.address(&row);
         let (takes_over, taken_id) = match annotation {
             Some(Annotation::TakesOver { from: key, record_id }) => {
-                (Some(TakenOver { key, record_id: record_id.clone() }), record_id)
+                let record_id = self.resolved.get(&key).cloned().unwrap_or(record_id);
+                if keeps_own(&known, &record_id) {
+                    (None, None)
+                } else {
+                    (Some(TakenOver { key, record_id: record_id.clone() }), record_id)
+                }
             }
             Some(
                 Annotation::TakenOver { .. }
@@ -200,9 +205,16 @@ impl Outgoing<'_> {
     /// Whether a removal is sent: not when the key only leaves a tombstone, when another key takes the record over, or
     /// when nothing was found at the destination.
     fn needs_request(&self, item: &PlanItem) -> bool {
-        let taken = matches!(item.annotation, Some(Annotation::TakenOver { .. }));
+        let taken = self.taker(item).is_some();
         let nothing_found = self.resolved.get(&item.row.key).is_some_and(Option::is_none);
         item.row.planned.operation.is_some() && !taken && !nothing_found
+    }
+
+    /// The key that takes this removed key's record over.
+    fn taker<'b>(&self, item: &'b PlanItem) -> Option<&'b Key> {
+        let Some(Annotation::TakenOver { by }) = &item.annotation else { return None };
+        let own = self.resolved.get(by).cloned().flatten();
+        (!keeps_own(&own, &self.address(&item.row))).then_some(by)
     }
 
     fn removal(&self, plan_item: PlanItem) -> Item {
@@ -235,7 +247,8 @@ impl Outgoing<'_> {
         settled: &mut Settled,
     ) -> Result<(), RunError> {
         let key = &item.row.key;
-        if matches!(item.annotation, Some(Annotation::TakenOver { .. })) {
+        let taken = self.taker(&item).is_some();
+        if taken {
             if !self.context.claims.is_taken(key).await {
                 self.context.tally.add(|tally| tally.left_over += 1);
                 return Ok(());
@@ -248,7 +261,7 @@ impl Outgoing<'_> {
             }
             settled.shared.insert(key.clone());
         }
-        let tombstone = item.row.planned.operation.is_none() && item.annotation.is_none();
+        let tombstone = item.row.planned.operation.is_none() && !taken;
         settled.local.push(delivery::settle_without_request(self.context, self.removal(item), tombstone));
         self.settle_local(&mut settled.local, CHUNK).await
     }
@@ -261,6 +274,12 @@ impl Outgoing<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a claimant keeps the record that an unanswered upsert of it was found to have made. It then takes nothing over:
+/// the other record is removed, and what clashes with it until then is tried again after that.
+fn keeps_own(own: &Option<Box<str>>, taken: &Option<Box<str>>) -> bool {
+    own.is_some() && own != taken
 }
 
 /// Whether the guard holds this row.

@@ -40,6 +40,15 @@ impl Default for Options<'_> {
     }
 }
 
+/// Runs scenarios at once, because most of the time goes into waiting for intents and late windows to end.
+pub(super) fn side_by_side(scenarios: &[fn()]) {
+    std::thread::scope(|scope| {
+        for scenario in scenarios {
+            scope.spawn(scenario);
+        }
+    });
+}
+
 /// A row of the model, or a record at the vendor: e-mail address and plan.
 pub(super) type Content = (String, String);
 
@@ -100,10 +109,19 @@ impl Pair {
         Counted(self.workspace.syncline(&["sync", SYNC, "--output", "json"]).expect(code))
     }
 
-    /// Runs the daemon until a run ends in which nothing waits, and stops it; what its runs said otherwise.
-    pub(super) fn settle(&self, arguments: &[&str]) -> Result<(), String> {
+    /// Runs the daemon until a run ends in which nothing waits, and stops it.
+    #[track_caller]
+    pub(super) fn settle(&self) {
+        if let Err(said) = self.settle_within(PATIENCE, &[]) {
+            let last: Vec<&str> = said.lines().rev().take(3).collect();
+            panic!("never quiet; the last lines: {last:#?}\n{}", self.rejected().stdout);
+        }
+    }
+
+    /// The same with a time limit and further arguments of the daemon; what it said when that was not enough.
+    pub(super) fn settle_within(&self, patience: Duration, arguments: &[&str]) -> Result<(), String> {
         let daemon = self.workspace.start(&[arguments, &["run"]].concat());
-        daemon.find_log(PATIENCE, is_quiet)?;
+        daemon.find_log(patience, is_quiet)?;
         daemon.terminate().expect(0);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fixture::{Options, Pair};
+use super::fixture::{Options, Pair, side_by_side};
 
 /// What a run spends on one batch.
 const ATTEMPTS: usize = 3;
@@ -42,7 +42,7 @@ fn newer_change_waits(pair: &Pair) {
 
 #[track_caller]
 fn ends_right(pair: &Pair) {
-    pair.settle(&[]).unwrap();
+    pair.settle();
     assert_eq!(plan(pair), "second");
     assert_eq!((pair.standing("dirty"), pair.live().len()), (0, 3));
     assert_eq!((pair.judged("/overlap/different"), pair.judged("/overlap/late_different")), (0, 0));
@@ -55,7 +55,6 @@ fn writes(pair: &Pair) -> Vec<(Value, Value)> {
     writes.map(|request| (request["idempotency_key"].clone(), request["body"].clone())).collect()
 }
 
-#[test]
 fn a_change_after_a_lost_answer_waits_for_the_late_window() {
     let pair = unanswered("hubspot", "\"drop_answer\"");
     assert_eq!(plan(&pair), "first", "it was written");
@@ -64,7 +63,6 @@ fn a_change_after_a_lost_answer_waits_for_the_late_window() {
     println!("hubspot, answer dropped: unknown 1, then waiting 1, then right");
 }
 
-#[test]
 fn a_lost_answer_is_sent_again_and_newer_changes_wait_all_the_same() {
     let pair = unanswered("hubspot", "\"drop_answer\"");
     let again = pair.sync(0);
@@ -75,7 +73,6 @@ fn a_lost_answer_is_sent_again_and_newer_changes_wait_all_the_same() {
     println!("hubspot, answer dropped: unknown 1, delivered 1 with the re-send, then waiting 1, then right");
 }
 
-#[test]
 fn a_write_that_is_applied_late_is_overtaken_by_nothing() {
     let pair = unanswered("hubspot", "\"apply_late\"");
     assert_eq!(plan(&pair), "old", "it is not written yet");
@@ -86,7 +83,6 @@ fn a_write_that_is_applied_late_is_overtaken_by_nothing() {
     println!("hubspot, applied late: unknown 1, waiting 1, {ATTEMPTS} late writes, then right");
 }
 
-#[test]
 fn a_write_that_is_applied_late_after_its_re_send_does_no_harm() {
     let pair = unanswered("hubspot", "\"apply_late\"");
     assert_eq!(pair.sync(0).counts(["changed", "delivered"]), [1, 1]);
@@ -96,20 +92,29 @@ fn a_write_that_is_applied_late_after_its_re_send_does_no_harm() {
     println!("hubspot, applied late after the re-send: delivered 1, waiting 1, {ATTEMPTS} late writes, then right");
 }
 
+fn re_sends_keep_their_idempotency_key_and_their_body(action: &str) {
+    let pair = unanswered("http", action);
+    assert_eq!(pair.sync(0).counts(["changed", "delivered"]), [1, 1]);
+    let sent = writes(&pair);
+    assert_eq!(sent.len(), ATTEMPTS + 1, "{sent:?}");
+    assert!(sent[0].0.is_string() && sent.iter().all(|write| *write == sent[0]), "{sent:?}");
+    assert_eq!(pair.judged("/idempotency/conflicting"), 0);
+    newer_change_waits(&pair);
+    pair.sim.post("release", "");
+    ends_right(&pair);
+    let newer = writes(&pair);
+    assert!(!newer.is_empty() && newer.iter().all(|write| write.0 != sent[0].0), "a newer change needs its own key");
+    println!("http, {action}: {} sends with one key and one body, then right", sent.len());
+}
+
 #[test]
-fn re_sends_keep_their_idempotency_key_and_their_body() {
-    for action in ["\"drop_answer\"", "\"apply_late\""] {
-        let pair = unanswered("http", action);
-        assert_eq!(pair.sync(0).counts(["changed", "delivered"]), [1, 1]);
-        let sent = writes(&pair);
-        assert_eq!(sent.len(), ATTEMPTS + 1, "{sent:?}");
-        assert!(sent[0].0.is_string() && sent.iter().all(|write| *write == sent[0]), "{sent:?}");
-        assert_eq!(pair.judged("/idempotency/conflicting"), 0);
-        newer_change_waits(&pair);
-        pair.sim.post("release", "");
-        ends_right(&pair);
-        let newer = writes(&pair);
-        assert!(newer.iter().all(|write| write.0 != sent[0].0), "a newer change needs a key of its own");
-        println!("http, {action}: {} sends with one key and one body, then right", sent.len());
-    }
+fn what_is_not_answered_is_unknown_sent_again_and_never_overtaken() {
+    side_by_side(&[
+        a_change_after_a_lost_answer_waits_for_the_late_window,
+        a_lost_answer_is_sent_again_and_newer_changes_wait_all_the_same,
+        a_write_that_is_applied_late_is_overtaken_by_nothing,
+        a_write_that_is_applied_late_after_its_re_send_does_no_harm,
+        || re_sends_keep_their_idempotency_key_and_their_body("\"drop_answer\""),
+        || re_sends_keep_their_idempotency_key_and_their_body("\"apply_late\""),
+    ]);
 }
