@@ -90,10 +90,11 @@ pub(super) async fn respond(shared: Arc<Shared>, switch: Switch, request: Reques
 }
 
 fn arrive(shared: Arc<Shared>, call: &Call) -> (Ticket, Option<Answer>) {
+    // Read before the lock: waiting while another request is applied is not the client's delay.
+    let now = Instant::now();
     let (no, endpoint, refusal) = {
         let mut state = shared.lock();
-        // The time is read under the lock, so that arrivals are counted in its order.
-        let arrived = state.arrive(call, Instant::now());
+        let arrived = state.arrive(call, now);
         shared.arrivals.send_replace(state.judge.total());
         arrived
     };

@@ -59,6 +59,7 @@ pub(super) struct State {
     quota: Quota,
     late: HashMap<u64, Late>,
     late_applied: u64,
+    latest_arrival: Instant,
 }
 
 struct Late {
@@ -85,11 +86,15 @@ impl State {
             options: common,
             late: HashMap::new(),
             late_applied: 0,
+            latest_arrival: Instant::now(),
         }
     }
 
-    /// Counts an arrival: its number, its endpoint, and what credential and quota say.
+    /// Counts an arrival: its number, its endpoint, and what credential and quota say. Arrivals are counted in order: one
+    /// that was overtaken counts as arriving with the one before it.
     pub(super) fn arrive(&mut self, call: &Call, now: Instant) -> (u64, String, Option<Answer>) {
+        let now = now.max(self.latest_arrival);
+        self.latest_arrival = now;
         let (no, endpoint) = self.judge.arrive(call, now);
         let refusal = self.vendor.refuse_credential(call).or_else(|| self.admit(now));
         (no, endpoint, refusal)

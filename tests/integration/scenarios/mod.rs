@@ -5,7 +5,7 @@
 //! | --- | --- | --- |
 //! | `SYNCLINE_TEST_BINARY` | the binary that cargo built | the program under test, such as a release build |
 //! | `SYNCLINE_ROWS` | 3000 | rows of the tables in `full_size` and `memory`; from 1,000,000 on the peak is asserted |
-//! | `SYNCLINE_QUOTA` | `20/1s` | the simulator's window in `quota` |
+//! | `SYNCLINE_QUOTA` | `40/5s` | the simulator's window in `quota` |
 //! | `SYNCLINE_BACKLOG` | 10 | seconds of backlog in `quota` |
 //!
 //! The whole size, against a release build:

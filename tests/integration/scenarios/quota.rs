@@ -20,7 +20,7 @@ struct Backlog {
 impl Backlog {
     /// Rows that take `SYNCLINE_BACKLOG` seconds at least: whole windows, then one more burst.
     fn new() -> Self {
-        let quota = std::env::var("SYNCLINE_QUOTA").unwrap_or_else(|_| "20/1s".to_owned());
+        let quota = std::env::var("SYNCLINE_QUOTA").unwrap_or_else(|_| "40/5s".to_owned());
         let (limit, seconds) = quota.split_once('/').expect("a quota such as 100/10s");
         let limit: u64 = limit.parse().expect("requests");
         let per: u64 = seconds.trim_end_matches('s').parse().expect("seconds");
@@ -95,11 +95,11 @@ fn a_restart_in_the_middle_makes_no_burst() {
 /// A restart during a long run of small windows, again and again.
 #[test]
 fn many_restarts_make_no_burst() {
-    let backlog = Backlog { quota: "10/1s".to_owned(), limit: 10, per: Duration::from_secs(1), rows: 60 };
+    let backlog = Backlog { quota: "20/3s".to_owned(), limit: 20, per: Duration::from_secs(3), rows: 80 };
     let world = world(&backlog, 1);
     for kill in 1..=4 {
         let killed = world.workspace.start(&["sync", "rows-1"]);
-        world.wait_for_requests(kill * 10);
+        world.wait_for_requests(kill * 15);
         wait(async { tokio::time::sleep(Duration::from_millis(30 * kill)).await });
         killed.kill();
     }

@@ -4,8 +4,8 @@ use super::world::{Warehouse, World};
 use crate::support::Sim;
 
 const ROWS: u64 = 1_500;
-/// Requests that the simulator allows in a second.
-const LIMIT: u64 = 5;
+/// Requests that the simulator allows in five seconds.
+const LIMIT: u64 = 15;
 
 #[test]
 fn two_syncs_and_two_names_of_one_account_share_one_budget() {
@@ -45,7 +45,7 @@ fn sync_beside_run_is_coalesced_and_never_overlaps_with_the_schedule() {
 }
 
 fn world() -> World {
-    let limit = format!("{LIMIT}/1s");
+    let limit = format!("{LIMIT}/5s");
     let sim = Sim::start("hubspot", &["--property", "companies.ref:string:unique", "--limit", &limit]);
     let mut body = "
 [models.people]
@@ -64,7 +64,7 @@ type = "hubspot"
 token = {{ env = "CRM_TOKEN" }}
 base_url = "URL"
 allow_private = ["127.0.0.1/32"]
-limits = {{ requests = {LIMIT}, per = "1s" }}
+limits = {{ requests = {LIMIT}, per = "5s" }}
 [syncs.people-to-{object}]
 model = "people"
 destination = "{name}"

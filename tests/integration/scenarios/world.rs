@@ -147,6 +147,16 @@ impl World {
         assert!(patient, "{requests} requests never came");
     }
 
+    /// When the latest requests arrived, for a test that fails.
+    fn arrivals(&self) -> String {
+        let requests = self.sim.get("requests?limit=200");
+        let line = |request: &Value| {
+            let millis = request["arrival_us"].as_u64().unwrap_or_default() as f64 / 1000.0;
+            format!("\n{millis:.1} ms {} {}", request["path"], request["status"])
+        };
+        requests.as_array().into_iter().flatten().map(line).collect()
+    }
+
     /// The quota's side of the judge: the fullest window, refusals and overlaps of one key. None may be beyond the rules.
     #[track_caller]
     pub(super) fn assert_polite(&self, limit: u64) {
@@ -154,8 +164,8 @@ impl World {
         let too_many = self.judged("/requests/too_many");
         let overlaps = self.judged("/overlap/identical") + self.judged("/overlap/different");
         println!("  fullest window: {fullest} of {limit}; 429s: {too_many}; overlaps of one key: {overlaps}");
-        assert!(fullest <= limit, "{fullest} requests in one window of {limit}");
-        assert_eq!((too_many, overlaps), (0, 0));
+        assert!(fullest <= limit, "{fullest} requests in one window of {limit}: {}", self.arrivals());
+        assert_eq!((too_many, overlaps), (0, 0), "{}", self.arrivals());
     }
 }
 
