@@ -142,7 +142,7 @@ impl Lane {
             self.pair.sim.get(&format!("wait?requests={requests}"));
             !running.ends_within(Duration::ZERO)
         } else {
-            !running.ends_within(Duration::from_millis(self.rng.u64(50..1_000)))
+            !running.ends_within(Duration::from_millis(self.rng.u64(20..600)))
         };
         self.figures.kills += u64::from(under_way);
         running.kill();
