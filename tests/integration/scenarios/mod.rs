@@ -17,7 +17,7 @@
 //!     cargo test --test integration scenarios::memory -- --nocapture
 //! ```
 
-#![allow(clippy::expect_used, clippy::panic)] // helpers outside of `#[test]` functions fail the test that calls them
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)] // helpers outside of `#[test]` functions fail the test that calls them
 
 mod accident;
 mod canary;
