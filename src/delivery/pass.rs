@@ -29,7 +29,7 @@ use super::{
 
 /// Intents are good for this long: a batch not begun by then gets new ones, so that after a crash the time of the last
 /// possible attempt is known.
-const INTENT_LIFE: Duration = Duration::from_secs(60);
+const INTENT_LIFE: Duration = Duration::from_secs(30);
 /// Names a batch whose intents were left out on purpose ([`Context::skips_intents`]).
 pub(super) const NO_INTENT: i64 = -1;
 /// Rows that clashed and are tried once more at the end; further ones are rejected at once.

@@ -102,7 +102,7 @@ impl FaultKind {
             Self::Dropped => (Retry, "the connection broke; the rows count as unknown and are sent again"),
             Self::Throttled => (Hold, "lower `limits` if other programs share this account"),
             Self::QuotaSpent { .. } => (Defer, "the day's quota is used up; raise it or lower `reserve`"),
-            Self::Credentials => (StopRun, "renew the credentials, then run `syncline release`"),
+            Self::Credentials => (StopRun, "renew the credentials; the next run reads them again"),
             Self::Forbidden => (StopRun, "grant the credentials the right that the vendor names"),
             Self::NotFound => (StopRun, "check `object` and `base_url`"),
             Self::BatchRefused => (Split, "a row of this batch is refused; see `syncline rejected`"),
@@ -115,9 +115,9 @@ impl FaultKind {
                 (Defer, "the account is on hold; it goes on by itself")
             }
             Self::Held(HoldState::Shut(reason)) => match reason {
-                HoldReason::Credentials => (StopRun, "renew the credentials, then run `syncline release`"),
+                HoldReason::Credentials => (StopRun, "renew the credentials; the next run reads them again"),
                 HoldReason::Operator | HoldReason::RetryAfter | HoldReason::Outage | HoldReason::Quota => {
-                    (Defer, "run `syncline release` to go on")
+                    (Defer, "the account goes on when it is released")
                 }
             },
             Self::Stopped => (Defer, "the daemon is stopping; the next run goes on"),
