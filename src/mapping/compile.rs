@@ -20,6 +20,15 @@ pub struct Mapping {
     match_is_key: bool,
 }
 
+/// The key column that a field is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyPart {
+    /// Its place in the key, from 0.
+    pub position: usize,
+    /// The field has its text form.
+    pub as_text: bool,
+}
+
 /// One field, bound.
 #[derive(Debug, Clone)]
 pub(super) struct Bound {
@@ -80,12 +89,13 @@ impl Mapping {
         &self.key_columns
     }
 
-    /// The place in the key of the key column that a field takes as it is; `None` for any other field.
-    pub fn key_position(&self, field: &str) -> Option<usize> {
+    /// Where a field takes a key column as it is, or as its text; `None` for any other field.
+    pub fn key_part(&self, field: &str) -> Option<KeyPart> {
         let bound = self.fields.iter().find(|bound| bound.name == field)?;
         match bound.source {
-            BoundSource::Column { position, cast: None, .. } => {
-                self.key_columns.iter().position(|column| *column == position)
+            BoundSource::Column { position, cast: cast @ (None | Some(Cast::Text)), .. } => {
+                let position = self.key_columns.iter().position(|column| *column == position)?;
+                Some(KeyPart { position, as_text: cast.is_some() })
             }
             BoundSource::Column { .. } | BoundSource::Constant { .. } => None,
         }

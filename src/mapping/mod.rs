@@ -14,7 +14,7 @@ mod parse;
 mod tests;
 mod text;
 
-pub use compile::Mapping;
+pub use compile::{KeyPart, Mapping};
 pub use encode::InvalidField;
 pub use error::MappingError;
 pub use json::{to_json, value_to_json};

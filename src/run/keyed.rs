@@ -1,24 +1,22 @@
 //! The match fields of a removed key, for destinations that know records only by their match value.
 
 use crate::{
-    mapping::Mapping,
-    model::{Key, KeyValues, encode_field},
+    mapping::{KeyPart, Mapping, to_text},
+    model::{Key, KeyValues, Value, encode_field},
 };
 
 /// Makes the match fields of a key that is no longer in the model, from the key itself.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KeyRecord {
-    /// Match field and the position of its column in the key.
-    fields: Vec<(String, usize)>,
+    /// Match field and the key column that it is made of.
+    fields: Vec<(String, KeyPart)>,
 }
 
 impl KeyRecord {
-    /// The match fields that are plain key columns, when all of them are.
+    /// The match fields that are key columns, when all of them are.
     pub(super) fn new(mapping: &Mapping, match_fields: &[String], needed: bool) -> Self {
-        let fields: Option<Vec<_>> = match_fields
-            .iter()
-            .map(|field| mapping.key_position(field).map(|position| (field.clone(), position)))
-            .collect();
+        let fields: Option<Vec<_>> =
+            match_fields.iter().map(|field| mapping.key_part(field).map(|part| (field.clone(), part))).collect();
         Self { fields: fields.filter(|_| needed).unwrap_or_default() }
     }
 
@@ -34,11 +32,13 @@ impl KeyRecord {
         }
         let values = KeyValues::decode(key);
         let mut fields: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        for (name, position) in &self.fields {
+        for (name, part) in &self.fields {
+            let Some(value) = values.as_ref().and_then(|values| values.get(part.position)) else { continue };
+            let text = to_text(value);
+            let value = if part.as_text { Value::Text(&text) } else { value };
             let mut bytes = Vec::new();
-            let value = values.as_ref().and_then(|values| values.get(*position));
             // Key values are always valid record values.
-            if value.is_some_and(|value| encode_field(name, value, &mut bytes).is_ok()) {
+            if encode_field(name, value, &mut bytes).is_ok() {
                 fields.push((name.as_bytes().to_vec(), bytes));
             }
         }

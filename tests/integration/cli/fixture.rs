@@ -9,7 +9,12 @@ pub(super) const SYNC: &str = "people-to-crm";
 
 /// A workspace with five people, and the simulator that they go to. `settings` is added to the sync.
 pub(super) fn people(settings: &str) -> (Workspace, Sim) {
-    let sim = Sim::start("hubspot", &["--property", "plan:string"]);
+    people_with(&[], settings)
+}
+
+/// The same with further arguments of the simulator.
+pub(super) fn people_with(arguments: &[&str], settings: &str) -> (Workspace, Sim) {
+    let sim = Sim::start("hubspot", &[&["--property", "plan:string"], arguments].concat());
     let mut workspace = Workspace::new();
     workspace.variable("CRM_TOKEN", TOKEN);
     workspace.write("config/syncline.toml", &configuration(&sim.url, settings));

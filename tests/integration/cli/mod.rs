@@ -3,4 +3,5 @@
 mod configuration;
 mod daemon;
 mod fixture;
+mod removals;
 mod syncs;
