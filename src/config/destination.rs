@@ -65,14 +65,13 @@ pub(super) fn destination(name: &str, entry: &Entry, sink: &Sink) -> Option<Dest
     let request_timeout = reader.duration("request_timeout", Duration::from_secs(1), hour).unwrap_or(REQUEST_TIMEOUT);
     reader.finish();
     Some(DestinationSpec {
-        name: name.to_owned(),
-        vendor: vendor?,
         base_url,
         allow_private: allow_private.iter().map(ToString::to_string).collect(),
         account,
         auth: auth?,
         limits,
         request_timeout,
+        ..DestinationSpec::new(name, vendor?)
     })
 }
 

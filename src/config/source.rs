@@ -124,7 +124,7 @@ pub(super) fn model(name: &str, entry: &Entry, sink: &Sink) -> Option<ModelSpec>
     let body = body(&reader);
     reader.reserved(&["changed_when", "full_every", "dbt"]);
     reader.finish();
-    Some(ModelSpec { name: name.to_owned(), source: source?, primary_key: primary_key?, body: body? })
+    Some(ModelSpec::new(name, &source?, primary_key?, body?))
 }
 
 fn primary_key(reader: &Reader<'_>) -> Option<Vec<String>> {

@@ -12,7 +12,6 @@ use super::{
 use crate::model::spec::{FirstRun, GuardSpec, Mode, OnRemoved, Schedule, SyncSpec, WhenNull};
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
-const MAX_PLAN_AGE: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -79,11 +78,9 @@ pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) 
     let on_removed = on_removed(&reader, mode);
     let when_null = when_null(&reader).unwrap_or(defaults.when_null);
     let (fields, star) = fields::fields(&reader, when_null);
+    let text = Option::<String>::unwrap_or_default;
+    let base = SyncSpec::new(name, &text(model), &text(destination), &text(object));
     let spec = SyncSpec {
-        name: name.to_owned(),
-        model: model.unwrap_or_default(),
-        destination: destination.unwrap_or_default(),
-        object: object.unwrap_or_default(),
         mode: mode.unwrap_or(Mode::Upsert),
         match_fields: match_fields.unwrap_or_default(),
         on_removed: on_removed.unwrap_or(OnRemoved::Keep),
@@ -95,7 +92,8 @@ pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) 
         star,
         enabled: reader.boolean("enabled").unwrap_or(true),
         late_window: reader.duration("late_window", SECOND, DAY),
-        max_plan_age: reader.duration("max_plan_age", SECOND, DAY).unwrap_or(MAX_PLAN_AGE),
+        max_plan_age: reader.duration("max_plan_age", SECOND, DAY).unwrap_or(base.max_plan_age),
+        ..base
     };
     reader.reserved(&LATER);
     reader.finish();

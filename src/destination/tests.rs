@@ -5,8 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{DestinationError, Outcome, answer, registry};
 use crate::{
     model::spec::{
-        AuthSpec, DestinationSpec, FirstRun, GuardSpec, HttpSpec, HubSpotSpec, LimitsSpec, Mode, OnRemoved, Schedule,
-        SecretSpec, SyncSpec, VendorSpec, WindowSpec,
+        AuthSpec, DestinationSpec, HttpSpec, HubSpotSpec, LimitsSpec, SecretSpec, SyncSpec, VendorSpec, WindowSpec,
     },
     wire::{Auth, ClientSettings, FixedSecret, Limits},
 };
@@ -28,50 +27,21 @@ pub(super) fn brief(outcomes: &[Outcome]) -> Vec<String> {
 /// A generic destination: batches of ten in an envelope, no results.
 pub(super) fn http_spec() -> HttpSpec {
     HttpSpec {
-        path: "/v1/{object}".into(),
-        method: "POST".into(),
         delete_path: Some("/v1/{object}/{match}".into()),
         batch_size: 10,
         envelope: Some("records".into()),
-        idempotency_header: "Idempotency-Key".into(),
-        results: None,
-        identity: None,
+        ..HttpSpec::new("/v1/{object}")
     }
 }
 
 /// A sync to `object`, with these match fields.
 pub(super) fn sync(object: &str, match_fields: &[&str]) -> SyncSpec {
-    SyncSpec {
-        name: "s".into(),
-        model: "m".into(),
-        destination: "d".into(),
-        object: object.into(),
-        mode: Mode::Upsert,
-        match_fields: match_fields.iter().map(|field| (*field).to_owned()).collect(),
-        on_removed: OnRemoved::Keep,
-        first_run: FirstRun::Ask,
-        schedule: Schedule::Manual,
-        guard: GuardSpec::default(),
-        filter: None,
-        fields: Vec::new(),
-        star: None,
-        enabled: true,
-        late_window: None,
-        max_plan_age: Duration::from_secs(3600),
-    }
+    let match_fields = match_fields.iter().map(|field| (*field).to_owned()).collect();
+    SyncSpec { match_fields, ..SyncSpec::new("s", "m", "d", object) }
 }
 
 fn destination(vendor: VendorSpec) -> DestinationSpec {
-    DestinationSpec {
-        name: "d".into(),
-        vendor,
-        base_url: None,
-        allow_private: Vec::new(),
-        account: None,
-        auth: AuthSpec::None,
-        limits: LimitsSpec::default(),
-        request_timeout: Duration::from_secs(60),
-    }
+    DestinationSpec::new("d", vendor)
 }
 
 fn hubspot() -> DestinationSpec {

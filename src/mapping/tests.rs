@@ -9,10 +9,7 @@ use super::{cast::Casted, *};
 use crate::model::{
     Column, ColumnKind, InvalidCode, MAX_VALUE_BYTES, RecordRef, RowBatch, Schema, Unrepresentable, Value,
     encode_field,
-    spec::{
-        Cast, Constant, FieldSource, FieldSpec, FirstRun, GuardSpec, Mode, OnRemoved, Schedule, StarSpec, SyncSpec,
-        WhenNull,
-    },
+    spec::{Cast, Constant, FieldSource, FieldSpec, StarSpec, SyncSpec, WhenNull},
 };
 
 fn schema(columns: &[&str]) -> Arc<Schema> {
@@ -39,24 +36,7 @@ fn with(mut field: FieldSpec, to: Option<Cast>, null: WhenNull) -> FieldSpec {
 }
 
 fn sync(fields: Vec<FieldSpec>, match_field: &str) -> SyncSpec {
-    SyncSpec {
-        name: "s".to_owned(),
-        model: "m".to_owned(),
-        destination: "d".to_owned(),
-        object: "o".to_owned(),
-        mode: Mode::Upsert,
-        match_fields: vec![match_field.to_owned()],
-        on_removed: OnRemoved::Keep,
-        first_run: FirstRun::Ask,
-        schedule: Schedule::Manual,
-        guard: GuardSpec::default(),
-        filter: None,
-        fields,
-        star: None,
-        enabled: true,
-        late_window: None,
-        max_plan_age: std::time::Duration::from_secs(3600),
-    }
+    SyncSpec { match_fields: vec![match_field.to_owned()], fields, ..SyncSpec::new("s", "m", "d", "o") }
 }
 
 fn compile(sync: &SyncSpec, columns: &[&str]) -> Result<Mapping, Vec<MappingError>> {

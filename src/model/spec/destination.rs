@@ -25,6 +25,22 @@ pub struct DestinationSpec {
     pub request_timeout: Duration,
 }
 
+impl DestinationSpec {
+    /// A destination with every setting at its default and without authentication.
+    pub fn new(name: &str, vendor: VendorSpec) -> Self {
+        Self {
+            name: name.to_owned(),
+            vendor,
+            base_url: None,
+            allow_private: Vec::new(),
+            account: None,
+            auth: AuthSpec::None,
+            limits: LimitsSpec::default(),
+            request_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
 /// How requests are authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuthSpec {
@@ -103,6 +119,22 @@ pub struct HttpSpec {
     pub results: Option<HttpResultsSpec>,
     /// JSON pointer to the account's name in the answer of `GET identity_path`.
     pub identity: Option<HttpIdentitySpec>,
+}
+
+impl HttpSpec {
+    /// Upserts of one record by `POST` to a path; nothing else.
+    pub fn new(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            method: "POST".to_owned(),
+            delete_path: None,
+            batch_size: 1,
+            envelope: None,
+            idempotency_header: "Idempotency-Key".to_owned(),
+            results: None,
+            identity: None,
+        }
+    }
 }
 
 /// Where an `http` answer's per-row results stand. All are JSON pointers.

@@ -80,6 +80,13 @@ pub struct ModelSpec {
     pub body: ModelBodySpec,
 }
 
+impl ModelSpec {
+    /// A model with every setting at its default.
+    pub fn new(name: &str, source: &str, primary_key: Vec<String>, body: ModelBodySpec) -> Self {
+        Self { name: name.to_owned(), source: source.to_owned(), primary_key, body }
+    }
+}
+
 /// The statement of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelBodySpec {

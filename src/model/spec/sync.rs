@@ -41,6 +41,30 @@ pub struct SyncSpec {
     pub max_plan_age: Duration,
 }
 
+impl SyncSpec {
+    /// A sync with every setting at its default.
+    pub fn new(name: &str, model: &str, destination: &str, object: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            model: model.to_owned(),
+            destination: destination.to_owned(),
+            object: object.to_owned(),
+            mode: Mode::Upsert,
+            match_fields: Vec::new(),
+            on_removed: OnRemoved::Keep,
+            first_run: FirstRun::Ask,
+            schedule: Schedule::Every(Duration::from_secs(15 * 60)),
+            guard: GuardSpec::default(),
+            filter: None,
+            fields: Vec::new(),
+            star: None,
+            enabled: true,
+            late_window: None,
+            max_plan_age: Duration::from_secs(3600),
+        }
+    }
+}
+
 /// What is done with the model's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {

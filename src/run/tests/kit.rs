@@ -11,9 +11,9 @@ use crate::{
     model::{
         Timestamp,
         spec::{
-            AuthSpec, DestinationSpec, FieldSource, FieldSpec, FirstRun, GuardSpec, HttpSpec, LimitsSpec, Mode,
-            ModelBodySpec, ModelSpec, OnRemoved, Schedule, SchedulerSettings, SecretSpec, SourceKind, SourceSpec,
-            Specs, SyncSpec, TextSpec, VendorSpec, WhenNull,
+            DestinationSpec, FieldSource, FieldSpec, FirstRun, GuardSpec, HttpSpec, Mode, ModelBodySpec, ModelSpec,
+            OnRemoved, Schedule, SchedulerSettings, SecretSpec, SourceKind, SourceSpec, Specs, SyncSpec, TextSpec,
+            VendorSpec, WhenNull,
         },
     },
     run::{Engine, EngineParts, RunReport, SecretFailure, Secrets, Trigger},
@@ -141,36 +141,20 @@ fn field(name: &str) -> FieldSpec {
 
 fn sync() -> SyncSpec {
     SyncSpec {
-        name: "s".to_owned(),
-        model: "m".to_owned(),
-        destination: "d".to_owned(),
-        object: "contacts".to_owned(),
         mode: Mode::Mirror,
         match_fields: vec!["email".to_owned()],
         on_removed: OnRemoved::Delete,
         first_run: FirstRun::Backfill,
         schedule: Schedule::Manual,
         guard: GuardSpec { stop_on_empty: false, ..GuardSpec::default() },
-        filter: None,
         fields: vec![field("email"), field("name")],
-        star: None,
-        enabled: true,
         late_window: Some(Duration::from_secs(100)),
-        max_plan_age: Duration::from_secs(3600),
+        ..SyncSpec::new("s", "m", "d", "contacts")
     }
 }
 
 fn specs(sync: SyncSpec) -> Specs {
-    let http = HttpSpec {
-        path: "/".to_owned(),
-        method: "POST".to_owned(),
-        delete_path: None,
-        batch_size: 10,
-        envelope: None,
-        idempotency_header: "idempotency-key".to_owned(),
-        results: None,
-        identity: None,
-    };
+    let http = HttpSpec { batch_size: 10, ..HttpSpec::new("/") };
     Specs {
         environment: None,
         sources: vec![SourceSpec {
@@ -178,21 +162,12 @@ fn specs(sync: SyncSpec) -> Specs {
             kind: SourceKind::Sqlite { path: TextSpec::Plain("none".to_owned()) },
             statement_timeout: Duration::from_secs(60),
         }],
-        models: vec![ModelSpec {
-            name: "m".to_owned(),
-            source: "w".to_owned(),
-            primary_key: vec!["id".to_owned()],
-            body: ModelBodySpec::Table("t".to_owned()),
-        }],
+        models: vec![ModelSpec::new("m", "w", vec!["id".to_owned()], ModelBodySpec::Table("t".to_owned()))],
         destinations: vec![DestinationSpec {
-            name: "d".to_owned(),
-            vendor: VendorSpec::Http(Box::new(http)),
             base_url: Some("http://127.0.0.1:9".to_owned()),
             allow_private: vec!["127.0.0.1/32".to_owned()],
-            account: None,
-            auth: AuthSpec::None,
-            limits: LimitsSpec::default(),
             request_timeout: Duration::from_secs(40),
+            ..DestinationSpec::new("d", VendorSpec::Http(Box::new(http)))
         }],
         syncs: vec![sync],
     }

@@ -44,17 +44,15 @@ pub(super) async fn start(
     let stop = Shutdown::new();
     tokio::spawn(simulator.clone().serve(listener, stop.clone()));
     let spec = DestinationSpec {
-        name: "d".into(),
-        vendor,
         base_url: Some(format!("http://{address}")),
         allow_private: vec!["127.0.0.1/32".into()],
-        account: None,
         auth: AuthSpec::Bearer(SecretSpec::Env("TOKEN".into())),
         limits: LimitsSpec {
             windows: vec![WindowSpec { requests: 1000, per: Duration::from_secs(1), smooth: false }],
             ..LimitsSpec::default()
         },
         request_timeout: Duration::from_secs(10),
+        ..DestinationSpec::new("d", vendor)
     };
     let secret = |_: &SecretSpec| Arc::new(FixedSecret(SecretString::from(TOKEN))) as _;
     let settings = destination::client_settings(&spec, secret).unwrap();
