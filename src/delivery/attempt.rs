@@ -127,6 +127,7 @@ fn request(context: &Context, batch: &Ready<'_>, part: &Part) -> Batch {
             .map(|(row, item)| BatchRow {
                 correlation: row as u64,
                 record_id: item.record_id.clone(),
+                idempotency_key: None,
                 record: item.record.clone(),
             })
             .collect(),

@@ -115,7 +115,7 @@ impl RowCaps {
     /// The cap for batches of one operation; at least 1.
     pub const fn of(self, operation: Operation) -> usize {
         match operation {
-            Operation::Upsert | Operation::Update | Operation::Clear => self.write,
+            Operation::Upsert | Operation::Insert | Operation::Update | Operation::Clear => self.write,
             Operation::Delete => self.delete,
         }
     }
@@ -240,6 +240,8 @@ pub struct BatchRow {
     pub correlation: u64,
     /// The vendor's record id, where it is known: then it is the address.
     pub record_id: Option<Box<str>>,
+    /// For appends: names the row in every attempt, whatever batch it is in; a function of sync id and key alone.
+    pub idempotency_key: Option<u128>,
     /// The canonical record. For `Clear`: the fields to clear, each null; for `Delete`: nothing; for both also the match
     /// fields with their values where the system has no record ids ([`Capabilities::record_ids`]).
     pub record: Bytes,

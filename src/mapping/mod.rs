@@ -10,6 +10,7 @@ mod encode;
 mod error;
 mod json;
 mod parse;
+mod template;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -18,4 +19,5 @@ pub use compile::{KeyPart, Mapping};
 pub use encode::InvalidField;
 pub use error::MappingError;
 pub use json::{to_json, value_to_json};
+pub use template::{Template, TemplateError};
 pub use text::to_text;

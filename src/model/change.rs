@@ -72,6 +72,8 @@ pub enum Operation {
     Clear,
     /// Delete (archive) the record of a removed key.
     Delete,
+    /// Create a record; where one stands already, nothing may be changed.
+    Insert,
 }
 
 impl Operation {
@@ -82,6 +84,7 @@ impl Operation {
             Self::Update => 1,
             Self::Clear => 2,
             Self::Delete => 3,
+            Self::Insert => 4,
         }
     }
 
@@ -92,6 +95,7 @@ impl Operation {
             1 => Some(Self::Update),
             2 => Some(Self::Clear),
             3 => Some(Self::Delete),
+            4 => Some(Self::Insert),
             _ => None,
         }
     }
@@ -103,6 +107,7 @@ impl Operation {
             Self::Update => "update",
             Self::Clear => "clear",
             Self::Delete => "delete",
+            Self::Insert => "insert",
         }
     }
 

@@ -116,6 +116,7 @@ impl Engine {
             filter: None,
             primary_key: spec.primary_key.clone(),
             key_kinds: None,
+            after: None,
             timeout: self.source_spec(&spec.source)?.statement_timeout,
         };
         Ok(self.source(&spec.source).await?.describe(&query).await?)

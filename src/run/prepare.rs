@@ -101,6 +101,7 @@ fn query(sync: &SyncSpec, model: &ModelSpec, key_kinds: Option<Vec<KeyKind>>, ti
         filter: sync.filter.clone(),
         primary_key,
         key_kinds,
+        after: None,
         timeout,
     }
 }

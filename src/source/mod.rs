@@ -33,8 +33,30 @@ pub struct ModelQuery {
     pub primary_key: Vec<String>,
     /// The kinds that the sync's first run fixed; `None` before it, when they are taken from the schema.
     pub key_kinds: Option<Vec<KeyKind>>,
+    /// Only rows at or after this place of a cursor column, for syncs that append.
+    pub after: Option<After>,
     /// The statement is cancelled after this long.
     pub timeout: Duration,
+}
+
+/// Where a model is read on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct After {
+    /// The cursor column.
+    pub column: String,
+    /// Its least value that is read.
+    pub from: CursorValue,
+}
+
+/// A value of a cursor column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CursorValue {
+    /// Of an integer column.
+    Int(i64),
+    /// Of a date column: days since 1970-01-01.
+    Date(i32),
+    /// Of a timestamp column, with or without time zone (then in UTC): microseconds since 1970-01-01.
+    Timestamp(i64),
 }
 
 /// The statement of a model.

@@ -57,6 +57,7 @@ mod tests {
             filter: None,
             primary_key: vec!["id".into()],
             key_kinds: None,
+            after: None,
             timeout: Duration::from_secs(1),
         }
     }

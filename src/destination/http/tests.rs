@@ -38,6 +38,7 @@ fn batch(operation: Operation, rows: i64) -> Batch {
     let row = |at: i64| BatchRow {
         correlation: 0,
         record_id: None,
+        idempotency_key: None,
         record: record(&[("address.city", Value::Text("Bern")), ("id", Value::Int(at)), ("name", Value::Text(CANARY))]),
     };
     Batch {
@@ -286,7 +287,7 @@ proptest! {
         for text in &texts {
             let record = record(&[("id", Value::Text(text)), ("x.y", Value::Null)]);
             expected += row_len(RecordRef::new(&record));
-            batch.rows.push(BatchRow { correlation: 0, record_id: None, record });
+            batch.rows.push(BatchRow { correlation: 0, record_id: None, idempotency_key: None, record });
         }
         prop_assert!(body_of(&http_spec(), &batch).1.len() <= expected);
     }

@@ -267,7 +267,7 @@ impl<'a> Names<'a> {
             return self.by_trace.get(&trace.parse().ok()?).copied();
         }
         let found = match self.question.operation {
-            Operation::Upsert => self.row_of_properties(item),
+            Operation::Upsert | Operation::Insert => self.row_of_properties(item),
             Operation::Update | Operation::Clear | Operation::Delete => {
                 text_of(&item.id).and_then(|id| self.by_address.get(id.as_ref()).copied())
             }

@@ -122,6 +122,7 @@ fn object_name(object: &str) -> Result<&str, Fault> {
 fn endpoint(operation: Operation) -> (&'static str, &'static str) {
     match operation {
         Operation::Upsert => ("upsert", "{objects}/{object}/batch/upsert"),
+        Operation::Insert => ("create", "{objects}/{object}/batch/create"),
         Operation::Update | Operation::Clear => ("update", "{objects}/{object}/batch/update"),
         Operation::Delete => ("archive", "{objects}/{object}/batch/archive"),
     }

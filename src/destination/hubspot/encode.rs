@@ -98,7 +98,7 @@ fn encode_row<'a>(
 ) -> Result<Cow<'a, str>, Rejection> {
     let record = RecordRef::new(&row.record);
     let address = match batch.operation {
-        Operation::Upsert => Cow::Owned(match_value(&batch.object, id_property, record)?),
+        Operation::Upsert | Operation::Insert => Cow::Owned(match_value(&batch.object, id_property, record)?),
         Operation::Update | Operation::Clear | Operation::Delete => {
             let known = row.record_id.as_deref().filter(|id| !id.is_empty());
             Cow::Borrowed(known.ok_or_else(|| refuse("MISSING_RECORD_ID", "the record id is not known"))?)

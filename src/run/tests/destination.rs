@@ -167,13 +167,14 @@ impl Vendor {
         }
         let known = row.record_id.as_deref().and_then(|id| id.parse().ok());
         let found = match operation {
-            Operation::Upsert => self.find(&email),
+            Operation::Upsert | Operation::Insert => self.find(&email),
             Operation::Update | Operation::Clear | Operation::Delete => {
                 known.filter(|id| self.records.contains_key(id))
             }
         };
         match (operation, found) {
-            (Operation::Upsert, None) => {
+            (Operation::Insert, Some(_)) => refused(true),
+            (Operation::Upsert | Operation::Insert, None) => {
                 self.last_id += 1;
                 self.write(self.last_id, row)
             }

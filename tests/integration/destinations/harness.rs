@@ -91,6 +91,7 @@ impl Pair {
         let row = |(at, (id, fields)): (usize, &RowOf<'_>)| BatchRow {
             correlation: 1000 + at as u64,
             record_id: id.map(Into::into),
+            idempotency_key: None,
             record: record(fields),
         };
         let batch = Batch {

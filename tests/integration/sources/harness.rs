@@ -30,6 +30,7 @@ pub(super) fn query(sql: &str, key: &[&str]) -> ModelQuery {
         filter: None,
         primary_key: key.iter().map(|&name| name.into()).collect(),
         key_kinds: None,
+        after: None,
         timeout: Duration::from_secs(60),
     }
 }

@@ -31,7 +31,7 @@ fn an_upsert_is_addressed_by_the_normalised_match_and_all_values_are_strings() {
         ("quote", Value::Text("say \"hi\"\n")),
         ("seen", Value::Timestamp(1_234_567)),
     ]);
-    batch.rows.push(BatchRow { correlation: 42, record_id: None, record });
+    batch.rows.push(BatchRow { correlation: 42, record_id: None, idempotency_key: None, record });
     insta::assert_snapshot!(body_of(&batch), @r#"
     {
       "inputs": [
@@ -184,7 +184,7 @@ proptest! {
                 ("email", Value::Text(text)), ("n", Value::Int(number)), ("t", Value::Timestamp(micros)), ("z", Value::Null),
             ]);
             expected += row_len(RecordRef::new(&record));
-            batch.rows.push(BatchRow { correlation: u64::MAX - at as u64, record_id: None, record });
+            batch.rows.push(BatchRow { correlation: u64::MAX - at as u64, record_id: None, idempotency_key: None, record });
         }
         prop_assert!(encode(&batch).body.len() <= expected);
     }

@@ -27,6 +27,7 @@ fn batch(operation: Operation, rows: u64) -> Batch {
     let row = |trace: u64| BatchRow {
         correlation: trace,
         record_id: (operation != Operation::Upsert).then(|| (100 + trace).to_string().into()),
+        idempotency_key: None,
         record: record(&[("email", Value::Text(&format!(" {trace}@Example.com"))), ("name", Value::Text(CANARY))]),
     };
     Batch {

@@ -1,0 +1,125 @@
+//! Templates: texts with `{{ … }}` in them, compiled once. No I/O, no includes, a bounded number of steps.
+
+use std::{fmt, sync::Arc};
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, value::Value as Context};
+
+/// Steps that one rendering may take; a loop over a large value ends in an error, not in a busy daemon.
+const FUEL: u64 = 100_000;
+/// Most bytes of a rendered text.
+const MAX_BYTES: usize = 1 << 20;
+/// The one template of an environment.
+const NAME: &str = "template";
+
+/// A compiled template. Cheap to clone.
+#[derive(Clone)]
+pub struct Template {
+    source: Arc<str>,
+    environment: Arc<Environment<'static>>,
+    names: Arc<[String]>,
+}
+
+/// Why a text is no template, or cannot be rendered. Never holds a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct TemplateError {
+    /// What is wrong, without any value.
+    pub reason: String,
+}
+
+impl Template {
+    /// Compiles a template.
+    ///
+    /// # Errors
+    /// The mistake, with its line in the template.
+    pub fn compile(source: &str) -> Result<Self, TemplateError> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.set_fuel(Some(FUEL));
+        environment.add_template_owned(NAME, source.to_owned()).map_err(|error| problem(&error))?;
+        let template = environment.get_template(NAME).map_err(|error| problem(&error))?;
+        let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
+        names.sort_unstable();
+        Ok(Self { source: source.into(), names: names.into(), environment: Arc::new(environment) })
+    }
+
+    /// The text as it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The names that the template takes from outside, sorted.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Renders the template.
+    ///
+    /// # Errors
+    /// A name that is not given, a filter that does not fit, too many steps or too long a text.
+    pub fn render(&self, context: Context) -> Result<String, TemplateError> {
+        let template = self.environment.get_template(NAME).map_err(|error| problem(&error))?;
+        let text = template.render(context).map_err(|error| problem(&error))?;
+        if text.len() > MAX_BYTES {
+            return Err(TemplateError { reason: "the rendered text is longer than 1 MiB".to_owned() });
+        }
+        Ok(text)
+    }
+}
+
+impl PartialEq for Template {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Template").field(&self.source).finish()
+    }
+}
+
+/// The kind of the error and its line. The library's detail can quote a value, so it is left out.
+fn problem(error: &minijinja::Error) -> TemplateError {
+    let line = error.line().map(|line| format!(" (line {line} of the template)")).unwrap_or_default();
+    TemplateError { reason: format!("{}{line}", error.kind()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use minijinja::context;
+
+    use super::*;
+
+    #[test]
+    fn a_template_knows_its_names_and_renders() {
+        let template = Template::compile("Hello {{ first_name | title }} of {{ company }}").unwrap();
+        assert_eq!(template.names(), ["company", "first_name"]);
+        let text = template.render(context! { first_name => "ada", company => "<ACME>" }).unwrap();
+        assert_eq!(text, "Hello Ada of <ACME>");
+    }
+
+    #[test]
+    fn mistakes_name_no_value() {
+        assert!(Template::compile("{{ first").unwrap_err().reason.contains("line 1"));
+        let template = Template::compile("{{ name | int }}").unwrap();
+        let error = template.render(context! { name => "canary-7f3a" }).unwrap_err();
+        assert!(!error.reason.contains("canary"), "{error}");
+        assert!(template.render(context! {}).is_err());
+    }
+
+    #[test]
+    fn an_endless_loop_ends() {
+        let template =
+            Template::compile("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}");
+        assert!(template.unwrap().render(context! {}).is_err());
+    }
+
+    #[test]
+    fn nothing_can_be_included() {
+        for text in ["{% include 'x' %}", "{% extends 'x' %}", "{% import 'x' as y %}"] {
+            assert!(Template::compile(text).and_then(|template| template.render(context! {})).is_err(), "{text}");
+        }
+    }
+}
