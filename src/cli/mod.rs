@@ -9,10 +9,12 @@ mod context;
 mod demo;
 mod exit;
 mod output;
+mod pause;
 mod plan;
 mod progress;
 mod rejected;
 mod reports;
+mod resync;
 mod run;
 mod runs;
 pub mod simulate;
@@ -80,6 +82,12 @@ enum Command {
     Rejected(rejected::RejectedArgs),
     /// Let a guarded run's changes through.
     Approve(approve::ApproveArgs),
+    /// Send rows again, whatever the destination acknowledged.
+    Resync(resync::ResyncArgs),
+    /// Keep a sync from running.
+    Pause(pause::PauseArgs),
+    /// Let a paused sync run again.
+    Resume(pause::PauseArgs),
     /// Serve a stand-in for a vendor's API.
     Simulate(Box<simulate::SimulateArgs>),
     /// The whole loop on embedded defaults, with nothing installed.
@@ -102,6 +110,9 @@ pub async fn execute(cli: Cli, shutdown: Shutdown) -> anyhow::Result<Exit> {
         Command::Runs(args) => runs::execute(&context, args).await,
         Command::Rejected(args) => rejected::execute(&context, args).await,
         Command::Approve(args) => approve::execute(&context, args).await,
+        Command::Resync(args) => resync::execute(&context, args).await,
+        Command::Pause(args) => pause::execute(&context, args, true).await,
+        Command::Resume(args) => pause::execute(&context, args, false).await,
         Command::Simulate(args) => simulate::run(*args, context.shutdown).await.map(|()| Exit::Ok),
         Command::Demo(args) => demo::execute(&context, args).await,
     }

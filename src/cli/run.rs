@@ -65,9 +65,10 @@ async fn log_start(specs: &Specs, state: &State) -> anyhow::Result<()> {
         environment = specs.environment
     );
     event!(events::STATE_OPENED, kind = "sqlite", syncs = state.syncs().await?.len());
-    if state.is_suspect() {
-        let hint = "it is older than its `.mark` file says: put the newer state back; until then removals wait";
-        event!(events::STATE_SUSPECT, hint);
+    let suspect = state.syncs().await?.iter().filter(|sync| sync.suspect).count();
+    if suspect > 0 {
+        let hint = "it was restored or lost writes: every row is sent again, and removals wait until that is done";
+        event!(events::STATE_SUSPECT, syncs = suspect, hint);
     }
     Ok(())
 }

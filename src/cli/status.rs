@@ -29,6 +29,9 @@ struct SyncStatus {
     rejected: u64,
     invalid: u64,
     approved_run: Option<i64>,
+    paused: bool,
+    resync: bool,
+    suspect: bool,
     last_run: Option<RunLine>,
 }
 
@@ -40,7 +43,7 @@ pub(super) async fn execute(context: &Context) -> anyhow::Result<Exit> {
     let setup = context.command()?;
     let reader = setup.reader().await?;
     let (lines, suspect) = match &reader {
-        Some(engine) => (all(&setup, engine.state()).await?, engine.state().is_suspect()),
+        Some(engine) => (all(&setup, engine.state()).await?, engine.state().is_suspect().await?),
         None => (setup.loaded.specs.syncs.iter().map(|sync| configured(&setup, &sync.name)).collect(), false),
     };
     if context.json() {
@@ -51,7 +54,7 @@ pub(super) async fn execute(context: &Context) -> anyhow::Result<Exit> {
         output::line("there is no state yet: nothing has run. `syncline plan SYNC` shows what a first run would do");
     }
     if suspect {
-        output::line("the state is older than it once was (restored?): it is suspect");
+        output::line("the state is older than it once was (restored?): it is suspect, and each sync's removals wait until a run has sent all its rows again");
     }
     print(&lines);
     Ok(Exit::Ok)
@@ -90,6 +93,9 @@ fn configured(setup: &Setup<'_>, name: &str) -> SyncStatus {
         rejected: 0,
         invalid: 0,
         approved_run: None,
+        paused: false,
+        resync: false,
+        suspect: false,
         last_run: None,
     }
 }
@@ -106,6 +112,9 @@ async fn of_record(setup: &Setup<'_>, state: &State, record: &SyncRecord) -> Res
         rejected,
         invalid,
         approved_run: state.approved(record.id).await?.map(|approval| approval.run.0),
+        paused: record.paused,
+        resync: record.resync_open,
+        suspect: record.suspect,
         last_run: last.map(|run| RunLine::new(&record.name, run)),
         ..configured(setup, &record.name)
     })
@@ -136,6 +145,14 @@ fn print(lines: &[SyncStatus]) {
 }
 
 fn remarks(line: &SyncStatus) {
+    if line.paused {
+        output::line(format!("{}: paused; `syncline resume {}` lets it run again", line.sync, line.sync));
+    }
+    if line.suspect {
+        output::line(format!("{}: suspect, its removals wait until every row has been sent again", line.sync));
+    } else if line.resync {
+        output::line(format!("{}: a resync is open until every row has been delivered", line.sync));
+    }
     let Some(run) = &line.last_run else { return };
     if run.status == RunStatus::Guarded && line.approved_run.is_none() {
         output::line(format!("{}: run {} waits: `syncline approve {}` lets it through", line.sync, run.run, run.run));

@@ -47,13 +47,13 @@ pub(super) async fn execute(context: &Context, args: SyncArgs) -> anyhow::Result
     let place = setup.here_or_daemon("sync").await?;
     let reports = match &place {
         Place::Here(engine) => {
-            let names = names(engine, &args)?;
+            let names = names(engine, &args).await?;
             let reports = run_here(context, engine, &names, args.approve).await;
             // A storage error of a run is in its report already.
             let closed = engine.state().clone().close().await;
             reports.and_then(|reports| closed.map(|()| reports).map_err(Into::into))
         }
-        Place::Daemon(daemon) => run_there(context, daemon, &names(&daemon.0, &args)?, args.approve).await,
+        Place::Daemon(daemon) => run_there(context, daemon, &names(&daemon.0, &args).await?, args.approve).await,
     }?;
     if context.json() {
         output::json(&json!({ "syncs": reports }))?;
@@ -64,10 +64,15 @@ pub(super) async fn execute(context: &Context, args: SyncArgs) -> anyhow::Result
     Ok(graves.fold(Exit::Ok, Exit::and))
 }
 
-/// The names that were asked for, each of which must exist.
-fn names(engine: &Engine, args: &SyncArgs) -> anyhow::Result<Vec<String>> {
+/// The names that were asked for, each of which must exist; of all, those that nobody paused.
+async fn names(engine: &Engine, args: &SyncArgs) -> anyhow::Result<Vec<String>> {
     if args.all {
-        return Ok(engine.syncs().map(|sync| sync.name.clone()).collect());
+        let records = engine.state().syncs().await?;
+        let paused = |name: &str| records.iter().any(|record| record.paused && record.name == name);
+        let (left_out, names): (Vec<_>, Vec<_>) =
+            engine.syncs().map(|sync| sync.name.clone()).partition(|name| paused(name));
+        left_out.iter().for_each(|name| eprintln!("{name}: paused; `syncline resume {name}` lets it run again"));
+        return Ok(names);
     }
     args.syncs.iter().map(|name| known(engine, name).map(|()| name.clone())).collect()
 }

@@ -20,7 +20,7 @@ pub fn decide(row: Option<&Row>, held: Option<&Held>, context: &Context) -> Deci
 fn decide_present(row: &Row, held: &Held, context: &Context) -> Decision {
     let live = live_entry(held);
     if held.dirty.is_empty()
-        && let Some(entry) = live
+        && let Some(entry) = live.filter(|entry| context.resync_through < Some(entry.run))
         && row.is(entry.fingerprint)
     {
         return if entry.fingerprint == row.fingerprint { Decision::Unchanged } else { Decision::Rewrite };

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::model::{BatchKey, ChangeKind, Fingerprint, IntentId, Operation, Timestamp, spec::OnRemoved};
+use crate::model::{BatchKey, ChangeKind, Fingerprint, IntentId, Operation, RunId, Timestamp, spec::OnRemoved};
 
 /// The model's row of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Context {
     /// When a removal of this sync was last settled: a standing `conflict` refused before that is tried again, for the
     /// owner of the record may be gone.
     pub last_removal: Option<Timestamp>,
+    /// Entries settled by this run or an earlier one count as dirty, without a fingerprint: a resync was asked for then.
+    pub resync_through: Option<RunId>,
 }
 
 /// What is to be done with a key.

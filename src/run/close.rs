@@ -84,7 +84,24 @@ impl Ended<'_, '_> {
             last_removal_at: freed.then_some(now),
             ..SyncUpdate::default()
         };
-        Ok(state.update_sync(sync, update).await?)
+        state.update_sync(sync, update).await?;
+        self.end_resync(outcome).await
+    }
+
+    /// Every row of the model was delivered under its present key, so the snapshot knows every record and its owner again.
+    /// A rejected, invalid or waiting row leaves that open: its record may be one that another key's removal would delete.
+    async fn end_resync(&self, outcome: &Outcome) -> Result<(), RunError> {
+        let (state, counts) = (self.run.engine.state(), &outcome.counts);
+        let open = counts.guarded + counts.left_over + counts.unknown + counts.pending;
+        let unsent = open + counts.rejected + counts.invalid + counts.waiting;
+        if !self.run.record.resync_open || outcome.stop.is_some() || unsent > 0 {
+            return Ok(());
+        }
+        let (sync, run) = (self.run.sync.name.as_str(), self.run.begun.run);
+        if state.end_resync(self.run.record.id, run).await? {
+            event!(events::STATE_TRUSTED, sync, run = %run, by = "resync");
+        }
+        Ok(())
     }
 
     async fn write(&self, report: &RunReport) -> Result<(), StateError> {
@@ -291,12 +308,17 @@ fn report_of(name: &str, outcome: Outcome, status: RunStatus) -> RunReport {
             let (reason, hint, until) = explain(&stop);
             report.because(reason, hint.or_else(|| outcome_hint(&outcome.counts))).until(until)
         }
-        None if outcome.withheld => report.because(
-            "removals wait: absence proves nothing while a row has no usable key, or while the state is suspect",
+        None if outcome.withheld && outcome.suspect => report.because(
+            "removals wait: the state was restored or lost writes, and not every row has been sent again since",
             Some(
-                "repair the model's key columns (`syncline rejected` lists the rows), or put the newer state back"
+                "they go once a run has delivered every row (`syncline rejected` lists those that it could not), or after \
+                 `syncline resync SYNC --trust`"
                     .to_owned(),
             ),
+        ),
+        None if outcome.withheld => report.because(
+            "removals wait: absence proves nothing while a row has no usable key",
+            Some("repair the model's key columns: `syncline rejected` lists the rows".to_owned()),
         ),
         None => report,
     }

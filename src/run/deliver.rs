@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     RunError,
-    judge::{Place, place},
+    judge::{Place, Withheld, place},
     keyed::KeyRecord,
     resolve::Resolved,
 };
@@ -36,7 +36,7 @@ pub(super) struct Outgoing<'a> {
     pub(super) context: &'a Context,
     pub(super) plan: &'a Plan,
     pub(super) verdict: &'a Verdict,
-    pub(super) withheld: bool,
+    pub(super) withheld: Withheld,
     pub(super) resolved: Resolved,
     /// Makes the match fields of a removed key, for connectors without record ids.
     pub(super) key_record: KeyRecord,

@@ -20,12 +20,28 @@ pub(super) struct Judged {
     pub(super) counts: Counts,
     pub(super) verdict: Verdict,
     pub(super) invalid: Vec<InvalidRow>,
-    /// Removals wait because a row had no usable key (promise P4), or the state is suspect.
-    pub(super) withheld: bool,
+    /// Why removals wait, if they do.
+    pub(super) withheld: Withheld,
     /// The run whose standing approval was used.
     pub(super) approved: Option<RunId>,
     /// Keys whose record must be found by an earlier match value before anything is sent.
     pub(super) to_find: Vec<ToFind>,
+}
+
+/// Why removals wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Withheld {
+    /// A row had no usable key, so absence proves nothing (promise P4).
+    pub(super) unusable_keys: bool,
+    /// The state was restored: it does not know what was sent since, so a record may be another key's by now.
+    pub(super) suspect: bool,
+}
+
+impl Withheld {
+    /// Whether they do.
+    pub(super) const fn removals(self) -> bool {
+        self.unusable_keys || self.suspect
+    }
 }
 
 /// A key whose record must be found first.
@@ -53,8 +69,7 @@ impl Basis<'_> {
     /// When the state or a spool fails.
     pub(super) async fn judge(&self, passed: Passed) -> Result<Judged, RunError> {
         let mut plan = passed.plan;
-        // A store older than its high-water mark does not know what was sent since: nothing may be removed on its word.
-        let withheld = passed.unusable_keys > 0 || self.state.is_suspect();
+        let withheld = Withheld { unusable_keys: passed.unusable_keys > 0, suspect: self.record.suspect };
         let mut tally = Tally::of(&passed.counts, withheld);
         let mut invalid = passed.invalid;
         if let Some(mut resolver) = passed.ownership {
@@ -151,14 +166,14 @@ fn needs_finding(item: PlanItem) -> Option<ToFind> {
 /// Counts of P6 up to the plan, and what of them the guard judges.
 struct Tally {
     counts: Counts,
-    withheld: bool,
+    withheld: Withheld,
     /// Added, changed, removed.
     judged: [u64; 3],
     approved_removed: u64,
 }
 
 impl Tally {
-    fn of(passed: &super::planner::PassCounts, withheld: bool) -> Self {
+    fn of(passed: &super::planner::PassCounts, withheld: Withheld) -> Self {
         let counts = Counts {
             read: passed.read,
             unchanged: passed.unchanged,
@@ -209,14 +224,15 @@ pub(super) enum Place {
 }
 
 /// Whether a row of the spooled plan is still planned. Where a row of the result has no usable key, absence proves
-/// nothing: removals wait, and nobody takes a record over.
-pub(super) fn place(item: &PlanItem, withheld: bool) -> Place {
+/// nothing: removals wait, and nobody takes a record over. A suspect state does not know every record's owner, so that
+/// removals wait; a takeover only writes, and it is how the owner becomes known again.
+pub(super) fn place(item: &PlanItem, withheld: Withheld) -> Place {
     match &item.annotation {
         Some(Annotation::Invalid { was: Was::Planned(_) | Was::Unchanged | Was::Waiting, .. }) => Place::Invalid,
         Some(Annotation::Waits { .. }) => Place::Waits,
-        Some(Annotation::TakesOver { .. }) if withheld => Place::Waits,
+        Some(Annotation::TakesOver { .. }) if withheld.unusable_keys => Place::Waits,
         Some(Annotation::TakesOver { .. } | Annotation::TakenOver { .. } | Annotation::After { .. }) | None => {
-            if withheld && item.row.planned.kind == ChangeKind::Removed {
+            if withheld.removals() && item.row.planned.kind == ChangeKind::Removed {
                 Place::Waits
             } else {
                 Place::Planned

@@ -18,6 +18,7 @@ mod preview;
 mod quota;
 mod report;
 mod resolve;
+mod resync;
 mod source_settings;
 mod sync_run;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use engine::{Engine, EngineParts, SecretFailure, Secrets};
 pub use error::RunError;
 pub use preview::{Preview, SampleRow};
 pub use report::{Durations, Requests, RunReport, TripLine};
+pub use resync::Resync;
 pub use sync_run::Trigger;
 
 /// The engine over stand-ins, for the scheduler's tests.

@@ -13,7 +13,10 @@ use super::{Durations, Requests, report::millis};
 pub(super) struct Outcome {
     pub(super) counts: Counts,
     pub(super) verdict: Verdict,
+    /// Removals wait.
     pub(super) withheld: bool,
+    /// They would because the sync is suspect.
+    pub(super) suspect: bool,
     pub(super) used_approval: Option<RunId>,
     pub(super) invalid: Vec<InvalidRow>,
     pub(super) stop: Option<StopReason>,

@@ -167,6 +167,29 @@ fn check_target(
     spec: &DestinationSpec,
     model: &ModelSpec,
 ) -> Result<(), RunError> {
+    match target_changes(record, sync, spec, model).first() {
+        None => Ok(()),
+        Some(what) => Err(RunError::Refused {
+            reason: format!("sync `{}`: its {what} is not the one of its first run", sync.name),
+            hint: match *what {
+                "match" => format!(
+                    "set it back; or `syncline resync {} --target` accepts it and sends every row again; or give the \
+                     changed sync a new name: then it starts with a first run",
+                    sync.name
+                ),
+                _ => "set it back, or give the changed sync a new name: then it starts with a first run".to_owned(),
+            },
+        }),
+    }
+}
+
+/// What of a sync's target is not as its state has it.
+pub(super) fn target_changes(
+    record: &SyncRecord,
+    sync: &SyncSpec,
+    spec: &DestinationSpec,
+    model: &ModelSpec,
+) -> Vec<&'static str> {
     let target = &record.target;
     let changes = [
         ("destination type", target.destination.as_str() != spec.vendor.type_name()),
@@ -174,11 +197,5 @@ fn check_target(
         ("match", target.match_fields != sync.match_fields),
         ("primary key", target.key.columns != model.primary_key),
     ];
-    match changes.into_iter().find(|(_, changed)| *changed) {
-        None => Ok(()),
-        Some((what, _)) => Err(RunError::Refused {
-            reason: format!("sync `{}`: its {what} is not the one of its first run", sync.name),
-            hint: "set it back, or give the changed sync a new name: then it starts with a first run".to_owned(),
-        }),
-    }
+    changes.into_iter().filter_map(|(what, changed)| changed.then_some(what)).collect()
 }

@@ -100,6 +100,9 @@ fn stranger(sync: &SyncSpec, target: Target) -> SyncRecord {
         last_removal_at: None,
         invalid: 0,
         paused: false,
+        resync_through: None,
+        resync_open: false,
+        suspect: false,
     }
 }
 
@@ -138,7 +141,7 @@ fn summarise(
         trips: trips
             .map(|trip| TripLine { rule: trip.rule.name().to_owned(), message: trip.message.clone() })
             .collect(),
-        withheld: judged.withheld,
+        withheld: judged.withheld.removals(),
         requests,
         sample,
     })

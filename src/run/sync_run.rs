@@ -95,6 +95,12 @@ impl Engine {
     ) -> Result<(Run<'a>, Prepared<'a>), RunError> {
         let sync = self.sync(name).ok_or_else(|| RunError::unknown("sync", name))?;
         let known = self.state().sync(name).await?;
+        if known.as_ref().is_some_and(|record| record.paused) {
+            return Err(RunError::Refused {
+                reason: format!("sync `{name}` is paused"),
+                hint: format!("`syncline resume {name}` lets it run again"),
+            });
+        }
         // Reading and asking changes nothing, so a stop need not wait for a slow database.
         let prepared = tokio::select! {
             prepared = self.prepare(sync, known.as_ref()) => prepared?,
@@ -108,6 +114,9 @@ impl Engine {
         let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
         let mapping = prepared.mapping_record(&self.state().installation_hasher());
         let begun = self.state().begin_run(record.id, trigger.name()).await?;
+        // Again, now that the run stands in the state: a resync that was asked for before it did is this run's work, a later
+        // one is not (see `State::end_resync`).
+        let record = self.state().sync(name).await?.unwrap_or(record);
         event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name());
         if begun.recovered.dirty_marks > 0 || begun.recovered.interrupted_runs > 0 {
             event!(
@@ -153,7 +162,8 @@ impl Run<'_> {
         let counts = Counts { guarded, ..judged.counts };
         let mut outcome = Outcome {
             counts,
-            withheld: judged.withheld && judged.plan.has_removals(),
+            withheld: judged.withheld.removals() && judged.plan.has_removals(),
+            suspect: judged.withheld.suspect,
             used_approval: judged.approved,
             verdict: judged.verdict.clone(),
             invalid: Vec::new(),
@@ -343,6 +353,7 @@ impl Engine {
                 on_removed: prepared.sync.on_removed,
                 removals_allowed: true,
                 last_removal: record.last_removal_at,
+                resync_through: record.resync_through.filter(|_| prepared.sync.mode.can_repeat()),
             },
             spool_dir: &self.parts.spool_dir,
         }

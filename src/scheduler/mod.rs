@@ -59,6 +59,8 @@ struct SyncPlan {
     /// Requests that the next run, or the one under way, answers.
     waiting: Vec<Waiting>,
     asked: bool,
+    /// An operator paused it: it is not started when it is due.
+    paused: bool,
 }
 
 /// A request for a run of a sync.
@@ -92,6 +94,7 @@ impl Scheduler {
     /// When the state cannot be read: nothing can be trusted then (promise P7).
     pub async fn run(mut self) -> Result<(), StateError> {
         event!(events::SCHEDULER_STARTED, syncs = self.plans.len(), max_runs = self.max_runs);
+        self.look_for_pauses().await?;
         let mut poll = tokio::time::interval(REQUEST_POLL);
         let mut beat = tokio::time::interval(BEAT);
         let failure = loop {
@@ -138,7 +141,10 @@ impl Scheduler {
         let mut due: Vec<_> = self
             .plans
             .iter_mut()
-            .filter_map(|(name, plan)| plan.due.take(now).map(|since| (since, name.clone())))
+            .filter_map(|(name, plan)| {
+                let since = plan.due.take(now).filter(|_| !plan.paused)?;
+                Some((since, name.clone()))
+            })
             .collect();
         due.sort();
         for (_, name) in due {
@@ -205,7 +211,20 @@ impl Scheduler {
             }
             match requests::read(&self.engine, &request) {
                 Some(name) => self.enqueue(&name, request.id),
-                None => requests::execute(&self.engine, &request).await?,
+                None => {
+                    requests::execute(&self.engine, &request).await?;
+                    self.look_for_pauses().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over which syncs are paused; only this process changes that while it runs.
+    async fn look_for_pauses(&mut self) -> Result<(), StateError> {
+        for record in self.engine.state().syncs().await? {
+            if let Some(plan) = self.plans.get_mut(&record.name) {
+                plan.paused = record.paused;
             }
         }
         Ok(())
@@ -226,6 +245,6 @@ fn panicked(name: &str) -> RunReport {
 
 impl SyncPlan {
     fn new(sync: &SyncSpec, now: Instant) -> Self {
-        Self { due: Due::new(&sync.schedule, now), running: false, waiting: Vec::new(), asked: false }
+        Self { due: Due::new(&sync.schedule, now), running: false, waiting: Vec::new(), asked: false, paused: false }
     }
 }

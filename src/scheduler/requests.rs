@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     model::RunId,
-    run::{Engine, RunReport},
+    run::{Engine, Resync, RunError, RunReport},
     state::{Request, State, StateError},
     telemetry::{event, events},
 };
@@ -26,6 +26,20 @@ pub enum RequestKind {
     Approve {
         /// The run.
         run: RunId,
+    },
+    /// Send keys of a sync again.
+    Resync {
+        /// The sync's name.
+        sync: String,
+        /// Which.
+        what: Resync,
+    },
+    /// Keep a sync from running, or let it run again.
+    Pause {
+        /// The sync's name.
+        sync: String,
+        /// Which of the two.
+        paused: bool,
     },
 }
 
@@ -51,6 +65,12 @@ pub async fn post(state: &State, kind: &RequestKind) -> Result<i64, StateError> 
     match kind {
         RequestKind::Sync { sync } => state.post_request("sync", None, json!({ "sync": sync })).await,
         RequestKind::Approve { run } => state.post_request("approve", None, json!({ "run": run })).await,
+        RequestKind::Resync { sync, what } => {
+            state.post_request("resync", None, json!({ "sync": sync, "what": what })).await
+        }
+        RequestKind::Pause { sync, paused } => {
+            state.post_request("pause", None, json!({ "sync": sync, "paused": paused })).await
+        }
     }
 }
 
@@ -94,6 +114,8 @@ pub(super) async fn execute(engine: &Engine, request: &Request) -> Result<(), St
     event!(events::REQUEST_RECEIVED, request = request.id, kind = request.kind);
     let result = match request.kind.as_str() {
         "approve" => approve(engine, request).await,
+        "resync" => resync(engine, request).await,
+        "pause" => pause(engine, request).await,
         "sync" => Err("the running daemon's configuration has no such sync, or it is not enabled".to_owned()),
         _ => Err(format!("the running daemon does not know the request `{}`", request.kind)),
     };
@@ -107,6 +129,27 @@ async fn approve(engine: &Engine, request: &Request) -> Result<Value, String> {
     let run = request.args.get("run").and_then(Value::as_i64).ok_or("the request names no run")?;
     engine.approve(RunId(run)).await.map_err(|error| error.to_string())?;
     Ok(json!({ "approved": run }))
+}
+
+fn sync_of(request: &Request) -> Result<&str, String> {
+    request.args.get("sync").and_then(Value::as_str).ok_or_else(|| "the request names no sync".to_owned())
+}
+
+async fn resync(engine: &Engine, request: &Request) -> Result<Value, String> {
+    let what: Option<Resync> = request.args.get("what").and_then(|what| serde_json::from_value(what.clone()).ok());
+    let what = what.ok_or("the running daemon does not know this kind of resync")?;
+    engine.resync(sync_of(request)?, &what).await.map_err(|error| refusal(&error))?;
+    Ok(json!({ "resync": what.name() }))
+}
+
+async fn pause(engine: &Engine, request: &Request) -> Result<Value, String> {
+    let paused = request.args.get("paused").and_then(Value::as_bool).ok_or("the request does not say what to do")?;
+    engine.pause(sync_of(request)?, paused).await.map_err(|error| refusal(&error))?;
+    Ok(json!({ "paused": paused }))
+}
+
+fn refusal(error: &RunError) -> String {
+    error.hint().map_or_else(|| error.to_string(), |hint| format!("{error} ({hint})"))
 }
 
 /// Answers a request for a run with the run's report.

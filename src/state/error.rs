@@ -35,6 +35,14 @@ pub enum StateError {
         /// The newest version known here.
         known: i64,
     },
+    /// The state was written by an older version and only a command that runs syncs upgrades it.
+    #[error("the state has schema version {found}, this program needs {needed}")]
+    Older {
+        /// The file's version.
+        found: i64,
+        /// The version needed.
+        needed: i64,
+    },
     /// Bytes in the state are damaged. Never treated as empty.
     #[error("the state is damaged: {what}")]
     Damaged {
@@ -139,6 +147,7 @@ impl StateError {
             Self::Newer { .. } => {
                 Some("run the newer version of the program, or restore the backup made before its upgrade")
             }
+            Self::Older { .. } => Some("start this version's `run` or `sync`: it makes a backup and upgrades the state"),
             Self::Damaged { .. } => Some("restore a backup; do not delete the state, that would send every row again"),
             Self::WrongKey | Self::Key { .. } => Some("give the key file that was made beside this state"),
             Self::Environment { .. } => Some("check that the configuration and the state file belong together"),

@@ -45,7 +45,7 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) access: Access,
     mark: Mark,
-    suspect: bool,
+    behind: bool,
     owners: tokio::sync::Mutex<OwnerCache>,
     lock: Mutex<Option<Arc<File>>>,
     path: PathBuf,
@@ -77,7 +77,7 @@ impl State {
             clock,
             access,
             mark: opened.mark,
-            suspect: opened.suspect,
+            behind: opened.behind,
             owners: tokio::sync::Mutex::default(),
             lock: Mutex::new(lock),
             path,
@@ -99,9 +99,12 @@ impl State {
         drained.and(marked).and(closed)
     }
 
-    /// True when the store is older than its high-water mark: it was restored, or lost commits.
-    pub fn is_suspect(&self) -> bool {
-        self.inner.suspect
+    /// True while a sync is suspect: the store was restored or lost commits, as its high-water mark showed, and not every
+    /// sync's resync has completed since.
+    pub async fn is_suspect(&self) -> Result<bool, StateError> {
+        // A reader marks nothing; whoever runs syncs next will.
+        let unmarked = self.inner.behind && self.inner.access == Access::Reader;
+        Ok(unmarked || self.syncs().await?.iter().any(|sync| sync.suspect))
     }
 
     /// Whether this process may write: it opened the state to run syncs.
@@ -266,8 +269,13 @@ impl State {
         let store = self.inner.store.as_ref();
         let (entries, tombstones) = count::count(store, sync).await?;
         let totals = store.totals(sync).await?;
-        let invalid = self.syncs().await?.iter().find(|record| record.id == sync).map_or(0, |record| record.invalid);
-        let (dirty, oldest_dirty, rejected) = (totals.dirty, totals.oldest, totals.rejected);
+        let record = self.syncs().await?.into_iter().find(|record| record.id == sync);
+        let invalid = record.as_ref().map_or(0, |record| record.invalid);
+        let dirty = match record.filter(|record| record.resync_open).and_then(|record| record.resync_through) {
+            Some(through) => self.dirty_through(sync, through).await?,
+            None => totals.dirty,
+        };
+        let (oldest_dirty, rejected) = (totals.oldest, totals.rejected);
         Ok(Standing { entries, tombstones, dirty, oldest_dirty, rejected, invalid })
     }
 
@@ -352,9 +360,8 @@ impl State {
     /// Notes how far the store has come, in the side file.
     pub(super) async fn write_mark(&self) -> Result<(), StateError> {
         match self.inner.access {
-            // A suspect store keeps the mark that gave it away.
-            Access::Runner if !self.inner.suspect => self.inner.mark.write(self.inner.store.commit_count().await?),
-            Access::Runner | Access::Reader => Ok(()),
+            Access::Runner => self.inner.mark.write(self.inner.store.commit_count().await?),
+            Access::Reader => Ok(()),
         }
     }
 }

@@ -17,6 +17,7 @@ mod overlay;
 mod owners;
 mod records;
 mod requests;
+mod resync;
 mod settle;
 mod sqlite;
 mod store;

@@ -54,7 +54,8 @@ pub(super) struct Opened {
     pub(super) store: Arc<dyn StateStore>,
     pub(super) keyring: Keyring,
     pub(super) mark: Mark,
-    pub(super) suspect: bool,
+    /// The store is older than its mark, or another one.
+    pub(super) behind: bool,
     /// Held while the process runs syncs.
     pub(super) lock: Option<File>,
 }
@@ -67,11 +68,14 @@ pub(super) async fn open(options: &OpenOptions) -> Result<Opened, StateError> {
     let fresh = prepare_file(options)?;
     let key = keyring::load(options.key.as_ref(), &options.path, fresh)?;
     let keyring = Keyring::new(&key)?;
-    let store: Arc<dyn StateStore> = Arc::new(sqlite::open(&options.path, options.access).await?);
+    let store: Arc<dyn StateStore> = Arc::new(sqlite::open(&options.path, options.access, options.clock.now()).await?);
     let identity = check_labels(store.as_ref(), &keyring, options).await?;
-    let mark = Mark { path: beside(&options.path, ".mark"), identity };
-    let suspect = mark.is_ahead_of(store.commit_count().await?)?;
-    Ok(Opened { store, keyring, mark, suspect, lock })
+    let mut mark = Mark { path: beside(&options.path, ".mark"), identity };
+    let behind = mark.is_ahead_of(store.commit_count().await?)?;
+    if behind && options.access == Access::Runner {
+        mark.identity = begin_anew(store.as_ref()).await?;
+    }
+    Ok(Opened { store, keyring, mark, behind, lock })
 }
 
 /// Whether a process holds the lock of this state.
@@ -165,6 +169,16 @@ async fn check_labels(store: &dyn StateStore, keyring: &Keyring, options: &OpenO
     if options.access == Access::Runner && !writes.is_empty() {
         store.commit(writes).await?;
     }
+    Ok(identity)
+}
+
+/// A store that was restored, or lost writes, begins a line of its own: every sync is suspect and every key dirty until a
+/// resync has confirmed it. With the new id the store that this one was a copy of counts as another one from now on, for it
+/// does not know what is sent meanwhile.
+async fn begin_anew(store: &dyn StateStore) -> Result<Vec<u8>, StateError> {
+    let identity = random()?.to_vec();
+    let writes = vec![Write::Resync { sync: None }, Write::PutMeta { name: IDENTITY, value: identity.clone() }];
+    store.commit(writes).await?;
     Ok(identity)
 }
 

@@ -45,6 +45,12 @@ pub struct SyncRecord {
     pub invalid: u64,
     /// An operator paused it.
     pub paused: bool,
+    /// Entries settled by this run or an earlier one count as dirty: somebody asked for a resync then.
+    pub resync_through: Option<RunId>,
+    /// No run has delivered every key since the last resync was asked for.
+    pub resync_open: bool,
+    /// The state was restored or lost writes, and no complete resync has confirmed this sync yet: its removals wait.
+    pub suspect: bool,
 }
 
 /// A mapping as text (opaque to the state, without row values) and its hash.
@@ -214,7 +220,7 @@ pub struct Standing {
     pub entries: u64,
     /// Tombstones.
     pub tombstones: u64,
-    /// Dirty keys; members of an open intent are not counted.
+    /// Dirty keys, those that wait for a resync included; members of an open intent are not counted.
     pub dirty: u64,
     /// Since when the oldest of them is dirty.
     pub oldest_dirty: Option<Timestamp>,

@@ -129,6 +129,20 @@ pub(crate) enum Write {
         id: SyncId,
         update: SyncUpdate,
     },
+    /// Makes all entries settled until now count as dirty: of one sync, or of all, which are then suspect too.
+    Resync {
+        sync: Option<SyncId>,
+    },
+    /// A run that began after the last resync was asked for has delivered every key: the resync is over, and the sync
+    /// is no longer suspect.
+    EndResync {
+        sync: SyncId,
+        run: RunId,
+    },
+    /// An operator says that the sync's state is right as it is.
+    Trust {
+        sync: SyncId,
+    },
     SetInvalid {
         sync: SyncId,
         run: RunId,

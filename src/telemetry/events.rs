@@ -115,6 +115,14 @@ events! {
     STATE_COMPACTED = DEBUG "state.compacted";
     /// The store is older than its high-water mark, or restored: removals wait.
     STATE_SUSPECT = ERROR "state.suspect";
+    /// A complete resync, or an operator, has confirmed a sync's suspect state: its removals go again.
+    STATE_TRUSTED = INFO "state.trusted";
+    /// The state was upgraded to a newer schema, after a backup.
+    STATE_MIGRATED = WARN "state.migrated";
+    /// An operator asked for everything, or some keys, to be sent again.
+    RESYNC_REQUESTED = INFO "resync.requested";
+    /// An operator paused a sync, or let it run again.
+    SYNC_PAUSED = INFO "sync.paused";
 
     // Sources.
     /// A statement could not be cancelled; it ends when the server notices the closed connection.

@@ -82,6 +82,13 @@ impl Mode {
             Self::Mirror => "mirror",
         }
     }
+
+    /// Whether a row that was delivered may be sent again without harm: a resync does that.
+    pub const fn can_repeat(self) -> bool {
+        match self {
+            Self::Upsert | Self::Mirror => true,
+        }
+    }
 }
 
 /// What is done with keys that left the model.

@@ -57,6 +57,20 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
         }
         Write::InsertSync { new, uuid, at } => insert_sync(c, &new, uuid, at).await,
         Write::UpdateSync { id, update } => update_sync(c, id, &update).await,
+        Write::Resync { sync } => {
+            let sql = "update syncs set resync_through = (select coalesce(max(id), 0) from runs), resync_open = 1,
+                                        suspect = case when ?1 is null then 1 else suspect end
+                        where ?1 is null or id = ?1";
+            some(c, sqlx::query(sql).bind(sync.map(|sync| sync.0))).await
+        }
+        Write::EndResync { sync, run } => {
+            let sql = "update syncs set resync_open = 0, suspect = 0 where id = ?1 and resync_through < ?2";
+            some(c, sqlx::query(sql).bind(sync.0).bind(run.0)).await
+        }
+        Write::Trust { sync } => {
+            let sql = "update syncs set suspect = 0 where id = ?";
+            one(c, "sync of that id", sqlx::query(sql).bind(sync.0)).await
+        }
         Write::SetInvalid { sync, run, rows, total } => set_invalid(c, sync, run.0, rows, total).await,
         Write::InsertRun { sync, trigger, at } => {
             let sql = "insert into runs (sync, started_by, status, started_at) values (?, ?, 'running', ?)";

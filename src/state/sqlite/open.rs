@@ -1,6 +1,10 @@
 //! Opening the file: safe library, right file, known schema, sound bytes.
 
-use std::{borrow::Cow, path::Path, time::Duration};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sqlx::{
     ConnectOptions as _, SqlSafeStr as _, SqliteConnection,
@@ -10,7 +14,14 @@ use sqlx::{
 use tokio::sync::Mutex;
 
 use super::{Readers, SqliteStore, failed};
-use crate::state::{Access, StateError};
+use crate::{
+    model::Timestamp,
+    state::{
+        Access, StateError,
+        open::{beside, create_private},
+    },
+    telemetry::{event, events},
+};
 
 /// Before it, WAL files could be damaged at a reset, <https://sqlite.org/wal.html#walresetbug>.
 const OLDEST_SQLITE: (&str, [u32; 3]) = ("3.51.3", [3, 51, 3]);
@@ -20,19 +31,29 @@ const APPLICATION_ID: i64 = 1_398_361_676;
 const FULL_CHECK_BYTES: u64 = 64 << 20;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
+    (2, "resync", include_str!("../../../migrations/sqlite/0002_resync.sql")),
+];
 
 /// Opens the file; a runner makes or upgrades it and checks it through.
-pub(in crate::state) async fn open(path: &Path, access: Access) -> Result<SqliteStore, StateError> {
+pub(in crate::state) async fn open(path: &Path, access: Access, now: Timestamp) -> Result<SqliteStore, StateError> {
     let mut writer = options(path).connect().await.map_err(failed("open the state"))?;
     check_library(&mut writer).await?;
     let known = check_schema(path, &mut writer).await?;
     match (access, known) {
-        (Access::Runner, Some(_)) => {
+        (Access::Runner, Some(from)) => {
             check_bytes(path, &mut writer).await?;
-            migrate(&mut writer).await?;
+            if from < newest() {
+                let backup = backup(path, &mut writer, from, now).await?;
+                migrate(&mut writer).await?;
+                event!(events::STATE_MIGRATED, from, to = newest(), backup = %backup.display());
+            }
         }
         (Access::Runner, None) => migrate(&mut writer).await?,
+        (Access::Reader, Some(found)) if found < newest() => {
+            return Err(StateError::Older { found, needed: newest() });
+        }
         (Access::Reader, Some(_)) => {}
         (Access::Reader, None) => return Err(StateError::Missing { path: path.to_owned() }),
     }
@@ -92,7 +113,7 @@ async fn check_schema(path: &Path, c: &mut SqliteConnection) -> Result<Option<i6
         .await
         .map_err(failed(read))?;
     let found = found.ok_or_else(|| StateError::damaged("the schema has no version"))?;
-    let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
+    let known = newest();
     if found > known { Err(StateError::Newer { found, known }) } else { Ok(Some(found)) }
 }
 
@@ -106,6 +127,24 @@ async fn check_bytes(path: &Path, c: &mut SqliteConnection) -> Result<(), StateE
     }
     let orphans = sqlx::query("pragma foreign_key_check").fetch_optional(c).await.map_err(failed("check the state"))?;
     orphans.map_or(Ok(()), |_| Err(StateError::damaged("rows refer to rows that are gone")))
+}
+
+/// The newest schema version known here.
+fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |(version, ..)| *version)
+}
+
+/// Copies the state as it is before an upgrade, beside it: migrations only go forward.
+async fn backup(path: &Path, c: &mut SqliteConnection, from: i64, now: Timestamp) -> Result<PathBuf, StateError> {
+    let stamp: String = now.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    let copy = beside(path, &format!(".backup-v{from}-{stamp}"));
+    // SQLite writes into an empty file; made here, it is private from the first byte.
+    let file = create_private(&copy).map_err(StateError::io("make the backup", &copy))?;
+    let name = copy.to_str().ok_or_else(|| StateError::Contract("the state's path is not UTF-8".to_owned()))?;
+    sqlx::query("vacuum into ?").bind(name).execute(c).await.map_err(failed("back the state up before its upgrade"))?;
+    // `vacuum into` does not sync, https://sqlite.org/lang_vacuum.html
+    file.sync_all().map_err(StateError::io("sync the backup", &copy))?;
+    Ok(copy)
 }
 
 async fn migrate(c: &mut SqliteConnection) -> Result<(), StateError> {
