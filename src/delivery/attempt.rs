@@ -206,6 +206,7 @@ fn may_be_applied(fault: &Fault) -> bool {
             | FaultKind::BatchRefused
             | FaultKind::TooLarge
             | FaultKind::Held(_)
+            | FaultKind::Budget
             | FaultKind::Stopped
             | FaultKind::Expired
             | FaultKind::Settings => false,

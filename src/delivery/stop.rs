@@ -59,6 +59,7 @@ impl StopReason {
             | FaultKind::NotFound
             | FaultKind::BatchRefused
             | FaultKind::TooLarge
+            | FaultKind::Budget
             | FaultKind::Expired
             | FaultKind::Settings => Self::Fault(Box::new(fault)),
         }

@@ -85,7 +85,7 @@ impl Engine {
     /// An engine over an open state. Connects to nothing yet.
     pub fn new(parts: EngineParts) -> Self {
         let quota = Arc::new(StateQuota::new(parts.state.clone()));
-        let accounts = Accounts::new(parts.clock.clone(), quota, parts.shutdown.clone());
+        let accounts = Accounts::new(parts.clock.clone(), quota, parts.shutdown.clone()).shared(parts.state.budget());
         Self {
             connections: Connections::new(accounts),
             parts,

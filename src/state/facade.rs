@@ -24,6 +24,7 @@ use super::{
 use crate::{
     clock::Clock,
     model::{Fingerprinter, Held, IntentId, InvalidRow, Key, RejectedMark, RunId, SyncId, Timestamp},
+    wire::BudgetStore,
 };
 
 /// How long an approval stands.
@@ -342,6 +343,11 @@ impl State {
     /// The limiter's saved grants of an account.
     pub async fn grants(&self, account: &str) -> Result<Option<Vec<u8>>, StateError> {
         self.inner.store.grants(account).await
+    }
+
+    /// The budgets that daemons on this state share, if there can be several.
+    pub fn budget(&self) -> Option<Arc<dyn BudgetStore>> {
+        self.inner.store.budget()
     }
 
     /// The writer. A reader's writer answers every call with an error.

@@ -41,6 +41,12 @@ impl State {
         self.inner.writer.write(vec![Write::Trust { sync }]).await.map(drop)
     }
 
+    /// As if the state had been restored.
+    #[cfg(test)]
+    pub(crate) async fn suspect_all(&self) -> Result<(), StateError> {
+        self.inner.writer.write(vec![Write::Resync { sync: None }]).await.map(drop)
+    }
+
     async fn is_suspect_sync(&self, sync: SyncId) -> Result<bool, StateError> {
         Ok(self.syncs().await?.iter().any(|record| record.id == sync && record.suspect))
     }

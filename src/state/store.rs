@@ -1,12 +1,17 @@
 //! The primitive layer: reads in chunks and one durable transaction of writes. Knows rows and blobs, not their meaning.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::{
     GuardedSet, NewSync, OwnerSpace, Request, RunClose, RunRow, RunStatus, StateError, SyncRecord, SyncUpdate,
     codec::PackedPage,
 };
-use crate::model::{IntentId, Key, RunId, SyncId, Timestamp};
+use crate::{
+    model::{IntentId, Key, RunId, SyncId, Timestamp},
+    wire::BudgetStore,
+};
 
 /// Which packed pages of a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -305,6 +310,10 @@ pub(crate) trait StateStore: Send + Sync + std::fmt::Debug {
     /// Commits so far, over the store's whole life.
     async fn commit_count(&self) -> Result<i64, StateError>;
     async fn close(&self) -> Result<(), StateError>;
+    /// Where daemons that share this store keep the budgets of their accounts; `None` for a store with one writer.
+    fn budget(&self) -> Option<Arc<dyn BudgetStore>> {
+        None
+    }
 
     async fn meta(&self, name: &'static str) -> Result<Option<Vec<u8>>, StateError>;
     async fn syncs(&self) -> Result<Vec<SyncRecord>, StateError>;

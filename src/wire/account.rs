@@ -163,6 +163,7 @@ impl Account {
         if self.shared.limiter.hold.hold_for(duration, reason) {
             self.log_opened(reason);
         }
+        self.shared.limiter.tell_hold(duration, reason);
         self.shared.limiter.wake();
     }
 
@@ -230,6 +231,7 @@ fn vendor_failed(result: &Result<Response, Fault>) -> Option<bool> {
             | FaultKind::BatchRefused
             | FaultKind::TooLarge
             | FaultKind::Held(_)
+            | FaultKind::Budget
             | FaultKind::Stopped
             | FaultKind::Expired
             | FaultKind::Settings => None,

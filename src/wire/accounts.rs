@@ -11,6 +11,7 @@ use crate::{clock::Clock, shutdown::Shutdown};
 use super::{
     account::{Account, Shared},
     backoff::RetryBudget,
+    budget::BudgetStore,
     client::Client,
     limiter::Limiter,
     limits::Limits,
@@ -24,6 +25,7 @@ use super::{
 pub struct Accounts {
     clock: Clock,
     store: Arc<dyn QuotaStore>,
+    budget: Option<Arc<dyn BudgetStore>>,
     shutdown: Shutdown,
     known: Mutex<BTreeMap<String, Arc<Shared>>>,
 }
@@ -45,7 +47,13 @@ impl ProvisionalAccount {
 impl Accounts {
     /// An empty registry. `shutdown` ends the waiting of requests that are not sent yet.
     pub fn new(clock: Clock, store: Arc<dyn QuotaStore>, shutdown: Shutdown) -> Self {
-        Self { clock, store, shutdown, known: Mutex::default() }
+        Self { clock, store, budget: None, shutdown, known: Mutex::default() }
+    }
+
+    /// The same, where other daemons use the accounts too: limits are shared with them.
+    #[must_use]
+    pub fn shared(self, budget: Option<Arc<dyn BudgetStore>>) -> Self {
+        Self { budget, ..self }
     }
 
     /// An account for a destination whose identity is not known yet. `heaviest` is the weight of the connector's heaviest
@@ -90,12 +98,21 @@ impl Accounts {
             Entry::Occupied(known) => {
                 let shared = known.get().clone();
                 shared.limiter.narrow(&limits, heaviest);
-                shared.limiter.seed(&account.snapshot(&[]));
+                let made = account.snapshot(&[]);
+                shared.limiter.tell_loose(&made);
+                shared.limiter.seed(&made);
                 shared
             }
             Entry::Vacant(vacant) => {
                 account.shared.identity.get_or_init(|| identity.to_owned());
-                account.shared.limiter.seed(&saved.unwrap_or_default());
+                match &self.budget {
+                    Some(budget) => {
+                        account.shared.limiter.share(budget.clone(), identity);
+                        account.shared.limiter.tell_loose(&account.snapshot(&[]));
+                    }
+                    // The book knows what was sent before a restart, and by others.
+                    None => account.shared.limiter.seed(&saved.unwrap_or_default()),
+                }
                 vacant.insert(account.shared).clone()
             }
         };

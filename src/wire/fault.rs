@@ -53,6 +53,8 @@ pub enum FaultKind {
     Protocol,
     /// The account is on hold, for longer than a request should wait.
     Held(HoldState),
+    /// The budget that daemons share cannot be asked.
+    Budget,
     /// The daemon is stopping.
     Stopped,
     /// Still waiting for its turn when it should have begun at the latest.
@@ -120,6 +122,7 @@ impl FaultKind {
                     (Defer, "the account goes on when it is released")
                 }
             },
+            Self::Budget => (StopRun, "the state store keeps the account's budget; check that it can be reached"),
             Self::Stopped => (Defer, "the daemon is stopping; the next run goes on"),
             Self::Expired => (Renew, "the account is busy; the batch is sent when its turn comes"),
             Self::Settings => (StopRun, "correct the destination's settings"),
@@ -146,6 +149,7 @@ impl fmt::Display for FaultKind {
             Self::Server => f.write_str("vendor error"),
             Self::Protocol => f.write_str("unexpected answer"),
             Self::Held(state) => write!(f, "account on hold: {state}"),
+            Self::Budget => f.write_str("the shared budget cannot be asked"),
             Self::Stopped => f.write_str("stopped before sending"),
             Self::Expired => f.write_str("no turn in time"),
             Self::Settings => f.write_str("settings cannot work"),

@@ -87,6 +87,29 @@ fn a_dirty_key_with_new_data_counts_and_resync_does_not() {
 }
 
 #[test]
+fn a_resync_makes_what_was_settled_before_it_dirty() {
+    let after = |run| Context { resync_through: Some(RunId(run)), ..context(OnRemoved::Delete, 0) };
+    let held = Held { entry: Some(entry(1, Some("7"))), ..nothing_held() };
+    // The entry is of run 1: a resync that was asked for before that run does not concern it.
+    assert_eq!(decide(Some(&row(1)), Some(&held), &after(0)), Decision::Unchanged);
+    let again = upsert(decide(Some(&row(1)), Some(&held), &after(1)));
+    assert_eq!((again.kind, again.resend, again.counts_for_guard), (Changed, false, false));
+    assert_eq!((again.operation, again.record_id.as_deref()), (Some(Operation::Update), Some("7")), "ids are kept");
+    assert!(upsert(decide(Some(&row(2)), Some(&held), &after(1))).counts_for_guard, "new data still counts");
+    // Absence is judged as ever.
+    assert_eq!(removal(decide(None, Some(&held), &after(1))).operation, Some(Operation::Delete));
+    let tombstone = Held { entry: Some(Entry { tombstone: true, ..entry(1, None) }), ..nothing_held() };
+    assert_eq!(decide(None, Some(&tombstone), &after(1)), Decision::Nothing);
+    // The same record may follow an unanswered send of it, another one must wait, and a reject stands.
+    let quiet = Held { quiet_until: Some(at(100)), ..held.clone() };
+    upsert(decide(Some(&row(1)), Some(&quiet), &after(1)));
+    assert_eq!(decide(Some(&row(2)), Some(&quiet), &after(1)), Decision::Waiting(late(100)));
+    let rejected = Held { rejected: Some(reject(Operation::Update, Some(1), "x", Some(50))), ..held };
+    let wait = WaitReason::Rejected { until: Some(at(50)) };
+    assert_eq!(decide(Some(&row(1)), Some(&rejected), &after(1)), Decision::Waiting(wait));
+}
+
+#[test]
 fn every_unexpired_mark_must_agree() {
     let dirty = vec![mark(1, Operation::Upsert, Some(1), Some(100)), mark(2, Operation::Upsert, Some(2), Some(130))];
     let held = Held { dirty, ..nothing_held() };

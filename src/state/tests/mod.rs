@@ -4,4 +4,5 @@ mod conformance;
 mod damage;
 mod files;
 mod model;
+mod resync;
 mod support;

@@ -1,6 +1,6 @@
 //! All limits of an account together.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
@@ -8,13 +8,14 @@ use crate::{
     model::Timestamp,
     wire::{
         account::Observed,
+        budget::SharedWindow,
         limits::{Limits, Window},
         request::Class,
         stats::WindowUse,
     },
 };
 
-use super::{daily::Day, smooth::Smooth, window::WindowLog};
+use super::{daily::Day, pool::Shared, smooth::Smooth, window::WindowLog};
 
 pub(super) struct Buckets {
     pub(super) windows: Vec<WindowLog>,
@@ -31,6 +32,8 @@ pub(super) enum Wait {
     Until(Instant),
     /// Another request's end, or news from the vendor.
     ForChange,
+    /// Permits of the shared budget.
+    ForPermits,
     /// The next day, if it is known when that begins.
     NextDay(Option<Timestamp>),
     /// It can never leave.
@@ -42,7 +45,7 @@ impl Wait {
     pub(super) async fn over(self) {
         match self {
             Self::Until(at) => sleep_until(at).await,
-            Self::ForChange | Self::NextDay(_) | Self::Never => std::future::pending().await,
+            Self::ForChange | Self::ForPermits | Self::NextDay(_) | Self::Never => std::future::pending().await,
         }
     }
 }
@@ -123,11 +126,32 @@ impl Buckets {
         }
     }
 
-    pub(super) fn observe(&mut self, observed: &Observed, wall: Timestamp) {
+    /// What the book that several processes share must keep.
+    pub(super) fn shared(&self) -> Shared {
+        let windows = self.windows.iter().map(|log| SharedWindow { class: log.class, per: log.per, limit: log.limit });
+        let smooth = self.smooth.iter().map(|smooth| SharedWindow {
+            class: smooth.class,
+            per: smooth.per,
+            limit: smooth.requests.get(),
+        });
+        Shared {
+            windows: windows.chain(smooth).collect(),
+            daily: self.day.as_ref().map(Day::shared),
+            concurrent: self.concurrent,
+        }
+    }
+
+    /// `others` tells what other processes of ours count in a window.
+    pub(super) fn observe(
+        &mut self,
+        observed: &Observed,
+        wall: Timestamp,
+        others: impl Fn(Option<Class>, Duration) -> u32,
+    ) {
         let now = Instant::now();
         for seen in &observed.windows {
             if let Some(log) = self.windows.iter_mut().find(|log| log.class.is_none() && log.per == seen.per) {
-                log.observe(seen.limit, seen.remaining, now);
+                log.observe(seen.limit, seen.remaining, others(None, seen.per), now);
             }
             let smooth = self.smooth.iter_mut().find(|smooth| smooth.class.is_none() && smooth.per == seen.per);
             if let (Some(smooth), Some(limit)) = (smooth, seen.limit.and_then(NonZeroU32::new)) {

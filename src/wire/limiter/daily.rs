@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use crate::{
     model::Timestamp,
     wire::{
+        budget::SharedDay,
         limits::{Daily, usable},
         store::SavedDay,
     },
@@ -76,6 +77,11 @@ impl Day {
         if let Some(remaining) = remaining {
             self.used = total.saturating_sub(remaining).saturating_add(under_way);
         }
+    }
+
+    /// The limit, for the book that several processes share.
+    pub(super) fn shared(&self) -> SharedDay {
+        SharedDay { settings: self.settings.clone(), limit: self.limit }
     }
 
     /// Joins another daily limit of the same account.

@@ -5,7 +5,9 @@
 mod buckets;
 mod daily;
 mod outage;
+mod pool;
 mod saved;
+mod sharing;
 mod smooth;
 #[cfg(test)]
 mod tests;
@@ -14,7 +16,7 @@ mod window;
 
 use std::{
     num::NonZeroU32,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -33,7 +35,9 @@ use super::{
 };
 use buckets::{Buckets, Wait};
 use outage::Outage;
+use pool::Pool;
 pub use saved::Ahead;
+use sharing::Sharing;
 pub(super) use ticket::{Grant, OutageNews, Ticket};
 
 /// Longest wait inside one request. What takes longer is a fault, so that the run can end and come back.
@@ -51,11 +55,15 @@ pub(super) struct Limiter {
     state: Mutex<State>,
     /// Something was freed or learnt.
     changed: Notify,
+    /// Unset where nobody else sends to the account, or its name is not known yet.
+    sharing: OnceLock<Sharing>,
 }
 
 struct State {
     buckets: Buckets,
     outage: Outage,
+    /// Permits of the shared budget.
+    pool: Option<Pool>,
 }
 
 impl Limiter {
@@ -66,8 +74,9 @@ impl Limiter {
             shutdown,
             class_turns: Default::default(),
             turn: tokio::sync::Mutex::default(),
-            state: Mutex::new(State { buckets: Buckets::new(limits, heaviest), outage: Outage::default() }),
+            state: Mutex::new(State { buckets: Buckets::new(limits, heaviest), outage: Outage::default(), pool: None }),
             changed: Notify::new(),
+            sharing: OnceLock::new(),
         }
     }
 
@@ -75,6 +84,7 @@ impl Limiter {
     /// through.
     pub(super) async fn acquire(self: &Arc<Self>, class: Class, weight: NonZeroU32) -> Result<Ticket, Fault> {
         let mut ticket = Ticket::new(self.clone(), weight);
+        let _waiting = self.waiting(weight.get());
         let _class_turn = if locked(&self.state).buckets.limits(class) {
             let turn = self.class_turns[class as usize].lock().await;
             self.pass(&mut ticket, Some(class)).await?;
@@ -88,7 +98,7 @@ impl Limiter {
     }
 
     /// Passes the buckets of one class, or with `None` those for all requests.
-    async fn pass(&self, ticket: &mut Ticket, scope: Option<Class>) -> Result<(), Fault> {
+    async fn pass(self: &Arc<Self>, ticket: &mut Ticket, scope: Option<Class>) -> Result<(), Fault> {
         let mut smooth_passed = 0;
         loop {
             let changed = self.changed.notified();
@@ -98,6 +108,10 @@ impl Limiter {
                 Some(until) => Wait::Until(until),
                 None => match self.try_pass(ticket, scope, &mut smooth_passed)? {
                     None => return Ok(()),
+                    Some(Wait::ForPermits) => match self.refill(scope, ticket.weight().get()).await? {
+                        None => continue,
+                        Some(wait) => wait,
+                    },
                     Some(wait) => wait,
                 },
             };
@@ -125,12 +139,18 @@ impl Limiter {
         smooth_passed: &mut usize,
     ) -> Result<Option<Wait>, Fault> {
         let mut state = locked(&self.state);
-        let State { buckets, outage } = &mut *state;
+        let State { buckets, outage, pool } = &mut *state;
         if scope.is_none() && !outage.may_pass() {
             return Ok(Some(Wait::ForChange));
         }
         if let Err(wait) = buckets.room(scope, ticket.weight(), smooth_passed, self.clock.now()) {
             return self.patient(wait).map(Some);
+        }
+        if let Some(pool) = pool
+            && buckets.shared().limits(scope)
+            && !pool.take(scope, ticket.weight().get(), ticket.id())
+        {
+            return Ok(Some(Wait::ForPermits));
         }
         buckets.grant(scope, ticket.id(), ticket.weight(), self.clock.now());
         if scope.is_none() {
@@ -151,7 +171,7 @@ impl Limiter {
             Wait::Never => {
                 Err(Fault::new(FaultKind::Settings, Sent::No).because("a request weighs more than its limit"))
             }
-            Wait::ForChange => Ok(Wait::ForChange),
+            Wait::ForChange | Wait::ForPermits => Ok(wait),
         }
     }
 
@@ -172,7 +192,11 @@ impl Limiter {
 
     pub(super) fn observe(&self, observed: &Observed) {
         let now = self.clock.now();
-        self.change(|state| state.buckets.observe(observed, now));
+        self.change(|state| {
+            let pool = state.pool.as_ref();
+            let others = |class, per| pool.map_or(0, |pool| pool.others(class, per));
+            state.buckets.observe(observed, now, others);
+        });
     }
 
     /// Joins the limits of another destination of the same account.

@@ -58,7 +58,10 @@ pub(in crate::wire) struct Grant {
 impl Grant {
     /// The client begins to write the request.
     pub(in crate::wire) fn leaves(&self) {
-        self.limiter.change(|state| state.buckets.left(self.id));
+        self.limiter.change(|state| {
+            state.buckets.left(self.id);
+            state.pool.iter_mut().for_each(|pool| pool.left(self.id));
+        });
     }
 }
 
@@ -98,10 +101,14 @@ impl Ticket {
         let outage = self.limiter.change(|state| state.outage.ended(failed));
         let hold = &self.limiter.hold;
         let news = if outage {
+            self.limiter.tell_hold(PROBE_EVERY, HoldReason::Outage);
             hold.hold_for(PROBE_EVERY, HoldReason::Outage).then_some(OutageNews::Begun)
         } else {
             hold.release_timed(HoldReason::Outage).then_some(OutageNews::Over)
         };
+        if news == Some(OutageNews::Over) {
+            self.limiter.tell_release(HoldReason::Outage);
+        }
         self.limiter.wake();
         news
     }
@@ -116,6 +123,12 @@ impl Drop for Ticket {
                 Stage::Granted | Stage::Unsent => state.buckets.take_back(id, weight, true),
                 Stage::Handed => state.buckets.arrived(id),
             }
+            for pool in &mut state.pool {
+                match stage {
+                    Stage::Waiting | Stage::Granted | Stage::Unsent => pool.take_back(id),
+                    Stage::Handed => pool.arrived(id),
+                }
+            }
             if stage != Stage::Waiting {
                 state.buckets.under_way = state.buckets.under_way.saturating_sub(1);
             }
@@ -123,5 +136,6 @@ impl Drop for Ticket {
                 state.outage.probe_over();
             }
         });
+        self.limiter.flush_when_idle();
     }
 }

@@ -136,14 +136,14 @@ impl WindowLog {
     }
 
     /// What the vendor says at `now`. Its limit narrows ours, and what it counted beyond our own requests, remembered ones
-    /// included, was sent by others.
-    pub(super) fn observe(&mut self, limit: Option<u32>, remaining: Option<u32>, now: Instant) {
+    /// included, was sent by others; `siblings` of it by processes that share the budget.
+    pub(super) fn observe(&mut self, limit: Option<u32>, remaining: Option<u32>, siblings: u32, now: Instant) {
         if let Some(limit) = limit {
             self.limit = limit.clamp(1, self.configured);
         }
         let (Some(limit), Some(remaining)) = (limit, remaining) else { return };
         let own: u32 = self.entries.iter().map(|entry| entry.weight).sum();
-        let foreign = limit.saturating_sub(remaining).saturating_sub(own);
+        let foreign = limit.saturating_sub(remaining).saturating_sub(own).saturating_sub(siblings);
         if foreign > 0 {
             self.push_arrived(foreign, now);
         }

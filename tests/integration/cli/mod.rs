@@ -4,4 +4,5 @@ mod configuration;
 mod daemon;
 mod fixture;
 mod removals;
+mod resync;
 mod syncs;

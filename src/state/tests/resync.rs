@@ -1,0 +1,115 @@
+//! Resyncs, suspicion, and upgrades with their backups.
+
+use std::{os::unix::fs::PermissionsExt as _, path::PathBuf};
+
+use super::support::{Home, begin, key, put, sync};
+use crate::state::{Access, State, StateError, open::beside};
+
+/// A state as version 0.1.0 before any upgrade made it: 4,199 keys and a tombstone of one sync.
+const OLD: &[u8] = include_bytes!("../../../tests/fixtures/state-0001.db");
+const OLD_KEY: &str = include_str!("../../../tests/fixtures/state-0001.db.key");
+
+fn old_home() -> Home {
+    let home = Home::new();
+    std::fs::write(home.path(), OLD).unwrap();
+    std::fs::write(beside(&home.path(), ".key"), OLD_KEY).unwrap();
+    home
+}
+
+fn backups(home: &Home) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(home.path().parent().unwrap()).unwrap().map(|file| file.unwrap().path());
+    files.filter(|file| file.to_string_lossy().contains(".backup-")).collect()
+}
+
+#[tokio::test]
+async fn an_upgrade_makes_a_backup_first_and_changes_nothing_else() {
+    let home = old_home();
+    assert!(matches!(home.open(Access::Reader).await, Err(StateError::Older { found: 1, .. })));
+    assert!(backups(&home).is_empty());
+    let state = home.runner().await;
+    let record = state.sync("people-to-crm").await.unwrap().unwrap();
+    let standing = state.standing(record.id).await.unwrap();
+    assert_eq!((standing.entries, standing.tombstones, standing.dirty), (4_199, 1, 0));
+    assert_eq!((record.resync_through, record.resync_open, record.suspect), (None, false, false));
+    state.close().await.unwrap();
+
+    let made = backups(&home);
+    let [backup] = made.as_slice() else { panic!("one backup, got {made:?}") };
+    assert!(backup.to_string_lossy().contains("state.db.backup-v1-2"), "{backup:?}");
+    assert_eq!(std::fs::metadata(backup).unwrap().permissions().mode() & 0o777, 0o600);
+    home.runner().await.close().await.unwrap();
+    assert_eq!(backups(&home).len(), 1, "only an upgrade makes one");
+
+    // The backup is a state of the old version, key and all.
+    let copy = Home::new();
+    std::fs::copy(backup, copy.path()).unwrap();
+    std::fs::write(beside(&copy.path(), ".key"), OLD_KEY).unwrap();
+    let state = copy.runner().await;
+    assert_eq!(state.standing(record.id).await.unwrap().entries, 4_199);
+}
+
+#[tokio::test]
+async fn a_new_state_needs_no_backup() {
+    let home = Home::new();
+    home.runner().await.close().await.unwrap();
+    assert!(backups(&home).is_empty());
+}
+
+async fn flags(state: &State) -> (bool, bool) {
+    let record = state.sync("one").await.unwrap().unwrap();
+    (record.resync_open, record.suspect)
+}
+
+#[tokio::test]
+async fn a_resync_is_ended_only_by_a_run_that_began_after_it() {
+    let home = Home::new();
+    let state = home.runner().await;
+    let id = sync(&state, "one").await;
+    let before = begin(&state, id).await;
+    before.end(&state, key(1), vec![], put(1)).await;
+    state.resync(id, None).await.unwrap();
+    assert_eq!(flags(&state).await, (true, false));
+    assert_eq!(state.standing(id).await.unwrap().dirty, 1);
+    // The run under way when it was asked for has planned without it.
+    assert!(!state.end_resync(id, before.run).await.unwrap());
+    assert_eq!(flags(&state).await, (true, false));
+    let after = begin(&state, id).await;
+    state.end_resync(id, after.run).await.unwrap();
+    assert_eq!(flags(&state).await, (false, false));
+    // A second one raises the border.
+    state.resync(id, None).await.unwrap();
+    state.end_resync(id, after.run).await.unwrap();
+    assert_eq!(flags(&state).await, (true, false));
+}
+
+#[tokio::test]
+async fn a_restored_state_is_suspect_until_each_sync_has_been_sent_again() {
+    let home = Home::new();
+    let state = home.runner().await;
+    let (one, two) = (sync(&state, "one").await, sync(&state, "two").await);
+    state.close().await.unwrap();
+    let older = std::fs::read(home.path()).unwrap();
+    let state = home.runner().await;
+    begin(&state, one).await.end(&state, key(1), vec![], put(1)).await;
+    state.close().await.unwrap();
+    let newer = std::fs::read(home.path()).unwrap();
+
+    std::fs::write(home.path(), older).unwrap();
+    assert!(home.open(Access::Reader).await.unwrap().is_suspect().await.unwrap(), "a reader sees it before any runner");
+    let state = home.runner().await;
+    assert_eq!(flags(&state).await, (true, true));
+    let run = begin(&state, one).await;
+    assert!(state.end_resync(one, run.run).await.unwrap(), "that ends the suspicion");
+    assert!(state.is_suspect().await.unwrap(), "of the other sync nothing is known yet");
+    state.close().await.unwrap();
+    let state = home.runner().await;
+    assert_eq!(flags(&state).await, (false, false), "it is not forgotten");
+    state.trust(two).await.unwrap();
+    assert!(!state.is_suspect().await.unwrap());
+    state.close().await.unwrap();
+    assert!(!home.runner().await.is_suspect().await.unwrap());
+
+    // The store that was replaced does not know what was sent meanwhile, though it has more commits.
+    std::fs::write(home.path(), newer).unwrap();
+    assert!(home.runner().await.is_suspect().await.unwrap());
+}

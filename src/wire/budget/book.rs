@@ -1,0 +1,310 @@
+//! The book of one account: what was reserved and what arrived, by the store's clock. Pure, so that every store is the same.
+
+use std::time::Duration;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::{Granted, Message, Reply, Return, SharedDay, SharedWindow, Want};
+use crate::{
+    model::Timestamp,
+    wire::{hold::HoldReason, request::Class, store::SavedDay},
+};
+
+/// How long after its validity a permit's request may still arrive: a connection may have to be made first. A daemon that
+/// died costs its last chunk of permits for so much longer.
+const LATE: Duration = Duration::from_secs(10);
+/// A limiter that was not heard of for this long has no requests under way.
+const LIVE: Duration = Duration::from_secs(60);
+/// Vendors count in milliseconds; one more keeps two rounded times apart.
+const ROUNDING: Duration = Duration::from_millis(1);
+/// Arrivals of one limiter within this part of a window count as the latest of them.
+const GROUPS: u32 = 32;
+/// A wait for permits is for at least this part of a window's limit, if so many are wanted.
+const WORTH_ASKING: u32 = 20;
+/// A store's clock that is set back by more than this is followed; by less, time stands still for it.
+const CLOCK_STEP: Duration = Duration::from_secs(60);
+
+/// What the daemons that share an account have reserved and used.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Book {
+    last_grant: u64,
+    latest: i64,
+    /// The longest window seen, in microseconds.
+    span: i64,
+    entries: Vec<Entry>,
+    holders: Vec<Holder>,
+    day: Option<SavedDay>,
+    hold: Option<(i64, HoldReason)>,
+}
+
+/// Permits that count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    /// 0 once they have arrived.
+    grant: u64,
+    holder: u64,
+    scope: Option<Class>,
+    weight: u32,
+    /// The last moment at which they can arrive, or did.
+    by: i64,
+}
+
+/// A limiter that takes part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Holder {
+    id: u64,
+    seen: i64,
+    /// Requests that it may have under way.
+    busy: u32,
+    /// Until then it is taken to want more than it got.
+    wants_until: i64,
+}
+
+impl Book {
+    /// Takes a message in and answers it. `now` is by the clock of the store that keeps the book.
+    pub fn exchange(&mut self, now: Timestamp, message: &Message) -> Reply {
+        let now = self.advance(now);
+        let longest = message.windows.iter().map(|window| micros(window.per)).max().unwrap_or(0);
+        self.span = self.span.max(longest);
+        let span = self.span;
+        self.entries.retain(|entry| entry.weight > 0 && entry.by + span + micros(ROUNDING) > now);
+        self.holders.retain(|holder| holder.id != message.holder && holder.seen + micros(LIVE) > now || holder.id == message.holder);
+        if let Some(daily) = &message.daily {
+            self.turn(daily, now);
+        }
+        message.returns.iter().for_each(|back| self.take_back(now, message, back));
+        for (scope, weight, age) in &message.loose {
+            self.arrived(message, *scope, *weight, now - micros(*age));
+            self.count_day(i64::from(*weight));
+        }
+        let open = |entry: &&mut Entry| entry.holder == message.holder && message.open.contains(&entry.grant);
+        self.entries.iter_mut().filter(open).for_each(|entry| entry.by = entry.by.max(now + micros(LATE)));
+        self.hold(now, message);
+        let mut reply = Reply { hold: self.held(now), ..Reply::default() };
+        let share = self.share(now, message);
+        if let Some(want) = message.want.filter(|_| reply.hold.is_none()) {
+            self.grant(now, message, want, share, &mut reply);
+        }
+        reply.others = message.windows.iter().map(|window| self.used(window, now, |id| id != message.holder)).collect();
+        reply
+    }
+
+    /// The store's clock may be set back a little.
+    fn advance(&mut self, now: Timestamp) -> i64 {
+        let now = now.as_micros();
+        self.latest = if self.latest - now > micros(CLOCK_STEP) { now } else { self.latest.max(now) };
+        self.latest
+    }
+
+    fn take_back(&mut self, now: i64, message: &Message, back: &Return) {
+        let Some(entry) = self.entries.iter_mut().find(|e| e.grant == back.grant && e.holder == message.holder) else {
+            return;
+        };
+        let scope = entry.scope;
+        let arrived: u32 = back.arrived.iter().map(|(weight, _)| weight).sum();
+        entry.weight = entry.weight.saturating_sub(arrived.saturating_add(back.unused));
+        if scope.is_none() {
+            self.count_day(-i64::from(back.unused));
+        }
+        for (weight, age) in &back.arrived {
+            self.arrived(message, scope, *weight, now - micros(*age));
+        }
+    }
+
+    /// Notes requests that have arrived, together with those shortly before.
+    fn arrived(&mut self, message: &Message, scope: Option<Class>, weight: u32, by: i64) {
+        let shortest = message.windows.iter().filter(|window| window.class == scope).map(|window| window.per).min();
+        let near = shortest.map_or(0, |per| micros(per / GROUPS));
+        let same = |entry: &&mut Entry| {
+            entry.grant == 0 && entry.holder == message.holder && entry.scope == scope && (entry.by - by).abs() <= near
+        };
+        match self.entries.iter_mut().rev().find(same) {
+            // A group that kept growing at its end would never end.
+            Some(entry) if entry.by >= by => entry.weight += weight,
+            Some(_) | None => {
+                // The group ends a part of the window after its first member, so that what follows joins it.
+                let by = if near > 0 { by + (near - by.rem_euclid(near)) } else { by };
+                match self.entries.iter_mut().rev().find(|e| {
+                    e.grant == 0 && e.holder == message.holder && e.scope == scope && e.by == by
+                }) {
+                    Some(entry) => entry.weight += weight,
+                    None => self.entries.push(Entry { grant: 0, holder: message.holder, scope, weight, by }),
+                }
+            }
+        }
+    }
+
+    fn hold(&mut self, now: i64, message: &Message) {
+        if self.hold.is_some_and(|(until, reason)| until <= now || message.released == Some(reason)) {
+            self.hold = None;
+        }
+        if let Some((left, reason)) = message.hold {
+            let until = now + micros(left);
+            if self.hold.is_none_or(|(before, _)| before < until) {
+                self.hold = Some((until, reason));
+            }
+        }
+    }
+
+    fn held(&self, now: i64) -> Option<(Duration, HoldReason)> {
+        self.hold.map(|(until, reason)| (span(until - now), reason))
+    }
+
+    /// Begins a new count when the date has changed.
+    fn turn(&mut self, daily: &SharedDay, now: i64) {
+        let Some(date) = date_at(daily, now).map(|date| date.to_string()) else { return };
+        if self.day.as_ref().is_none_or(|day| day.date != date) {
+            self.day = Some(SavedDay { date, used: 0 });
+        }
+    }
+
+    fn count_day(&mut self, weight: i64) {
+        if let Some(day) = &mut self.day {
+            day.used = u32::try_from((i64::from(day.used) + weight).max(0)).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// How many requests the limiter may have under way, of those that all may have together. Nobody is cut below what it
+    /// has under way already.
+    fn share(&mut self, now: i64, message: &Message) -> u32 {
+        let Some(most) = message.concurrent else {
+            self.seen(now, message, message.busy);
+            return u32::MAX;
+        };
+        let others = self.holders.iter().filter(|holder| holder.id != message.holder);
+        let (count, taken) = others.fold((1, 0_u32), |(count, taken), holder| (count + 1, taken + holder.busy));
+        let under_way = message.busy;
+        let wanted = under_way + u32::from(message.want.is_some());
+        let fair = (most / count).max(1).min(most.saturating_sub(taken));
+        let share = wanted.min(fair);
+        self.seen(now, message, share.max(under_way));
+        share
+    }
+
+    fn seen(&mut self, now: i64, message: &Message, busy: u32) {
+        match self.holders.iter_mut().find(|holder| holder.id == message.holder) {
+            Some(holder) => (holder.seen, holder.busy) = (now, busy),
+            None => self.holders.push(Holder { id: message.holder, seen: now, busy, wants_until: 0 }),
+        }
+    }
+
+    fn grant(&mut self, now: i64, message: &Message, want: Want, share: u32, reply: &mut Reply) {
+        let mut most = want.up_to.max(want.weight);
+        let mut wait = Duration::ZERO;
+        if want.scope.is_none() {
+            if let (Some(daily), Some(day)) = (&message.daily, &self.day) {
+                let left = daily.usable().saturating_sub(day.used);
+                if left < want.weight {
+                    reply.spent = Some(next_midnight(daily, now));
+                    return;
+                }
+                most = most.min(left);
+            }
+            if share <= message.busy {
+                wait = CONCURRENT_AGAIN;
+            }
+        }
+        let competitors = self.competitors(now, message.holder);
+        for window in message.windows.iter().filter(|window| window.class == want.scope) {
+            let fair = window.limit.div_ceil(competitors);
+            let all = self.room(window, window.limit, want, now, |_| true);
+            let own = self.room(window, fair, want, now, |id| id == message.holder);
+            match (all, own) {
+                (Ok(all), Ok(own)) => most = most.min(all).min(own),
+                (all, own) => wait = wait.max(all.err().unwrap_or_default()).max(own.err().unwrap_or_default()),
+            }
+        }
+        let fully = wait == Duration::ZERO && most >= want.up_to;
+        let wants_until = if fully { 0 } else { now + micros(wait * 2).max(WANTS) };
+        self.holders.iter_mut().filter(|holder| holder.id == message.holder).for_each(|h| h.wants_until = wants_until);
+        if wait > Duration::ZERO {
+            reply.again_in = Some(wait);
+            return;
+        }
+        let weight = most.max(want.weight);
+        let valid = validity(message, want.scope);
+        self.last_grant += 1;
+        let by = now + micros(valid) + micros(LATE);
+        self.entries.push(Entry { grant: self.last_grant, holder: message.holder, scope: want.scope, weight, by });
+        if want.scope.is_none() {
+            self.count_day(i64::from(weight));
+        }
+        reply.granted = Some(Granted { grant: self.last_grant, weight, valid });
+    }
+
+    /// Limiters that want permits now, the asking one included.
+    fn competitors(&self, now: i64, own: u64) -> u32 {
+        let others = self.holders.iter().filter(|holder| holder.id != own && holder.wants_until > now).count();
+        u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    fn used(&self, window: &SharedWindow, now: i64, of: impl Fn(u64) -> bool) -> u32 {
+        self.counted(window, now, of).map(|(_, weight)| weight).sum()
+    }
+
+    /// When each entry that counts stops counting, and its weight.
+    fn counted(&self, window: &SharedWindow, now: i64, of: impl Fn(u64) -> bool) -> impl Iterator<Item = (i64, u32)> {
+        let (scope, per) = (window.class, micros(window.per) + micros(ROUNDING));
+        let entries = self.entries.iter().filter(move |entry| entry.scope == scope && of(entry.holder));
+        entries.map(move |entry| (entry.by + per, entry.weight)).filter(move |(frees, _)| *frees > now)
+    }
+
+    /// How many more fit in, if at least the weight that is wanted does; otherwise when it will.
+    fn room(
+        &self,
+        window: &SharedWindow,
+        limit: u32,
+        want: Want,
+        now: i64,
+        of: impl Fn(u64) -> bool,
+    ) -> Result<u32, Duration> {
+        let mut freeing: Vec<_> = self.counted(window, now, of).collect();
+        freeing.sort_unstable();
+        let mut used: u32 = freeing.iter().map(|(_, weight)| weight).sum();
+        // A request heavier than a limit that the vendor has narrowed meanwhile goes alone.
+        let fits = |used: u32, weight: u32| used == 0 || used.saturating_add(weight) <= limit;
+        if fits(used, want.weight) {
+            return Ok(limit.saturating_sub(used).max(want.weight));
+        }
+        let worth = want.weight.max(want.up_to.min(limit / WORTH_ASKING));
+        let mut frees = now;
+        for (at, weight) in freeing {
+            (frees, used) = (at, used.saturating_sub(weight));
+            if fits(used, worth) {
+                break;
+            }
+        }
+        Err(span(frees - now).max(ROUNDING))
+    }
+}
+
+/// When to ask again for a request more under way.
+const CONCURRENT_AGAIN: Duration = Duration::from_millis(200);
+/// A limiter that got less than it wanted counts as a competitor for at least this long.
+const WANTS: i64 = 2_000_000;
+
+/// How long permits may be used: short against the window, so that what lapses costs little.
+fn validity(message: &Message, scope: Option<Class>) -> Duration {
+    let shortest = message.windows.iter().filter(|window| window.class == scope).map(|window| window.per).min();
+    (shortest.unwrap_or(Duration::from_secs(20)) / 10).clamp(Duration::from_millis(100), Duration::from_secs(2))
+}
+
+fn date_at(daily: &SharedDay, now: i64) -> Option<Date> {
+    let now = jiff::Timestamp::from_microsecond(now).ok()?;
+    Some(daily.settings.zone.to_datetime(now).date())
+}
+
+fn next_midnight(daily: &SharedDay, now: i64) -> Option<Timestamp> {
+    let midnight = date_at(daily, now)?.tomorrow().ok()?.to_zoned(daily.settings.zone.clone()).ok()?;
+    Some(Timestamp::from_micros(midnight.timestamp().as_microsecond()))
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
+}
+
+/// Zero for a time that is over.
+fn span(micros: i64) -> Duration {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
