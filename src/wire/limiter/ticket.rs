@@ -60,7 +60,9 @@ impl Grant {
     pub(in crate::wire) fn leaves(&self) {
         self.limiter.change(|state| {
             state.buckets.left(self.id);
-            state.pool.iter_mut().for_each(|pool| pool.left(self.id));
+            if let Some(pool) = &mut state.pool {
+                pool.left(self.id);
+            }
         });
     }
 }
@@ -123,7 +125,7 @@ impl Drop for Ticket {
                 Stage::Granted | Stage::Unsent => state.buckets.take_back(id, weight, true),
                 Stage::Handed => state.buckets.arrived(id),
             }
-            for pool in &mut state.pool {
+            if let Some(pool) = &mut state.pool {
                 match stage {
                     Stage::Waiting | Stage::Granted | Stage::Unsent => pool.take_back(id),
                     Stage::Handed => pool.arrived(id),
