@@ -64,7 +64,8 @@ async fn log_start(specs: &Specs, state: &State) -> anyhow::Result<()> {
         syncs = specs.syncs.len(),
         environment = specs.environment
     );
-    event!(events::STATE_OPENED, kind = "sqlite", syncs = state.syncs().await?.len());
+    let kind = if state.is_shared() { "postgres" } else { "sqlite" };
+    event!(events::STATE_OPENED, kind, syncs = state.syncs().await?.len());
     if state.is_suspect() {
         let hint = "it is older than its `.mark` file says: put the newer state back; until then removals wait";
         event!(events::STATE_SUSPECT, hint);

@@ -16,7 +16,7 @@ use crate::{
 use super::{
     Engine, RunError, RunReport,
     outcome::Outcome,
-    report::{TripLine, millis},
+    report::{Elsewhere, TripLine, millis},
     sync_run::{Run, elapsed},
 };
 
@@ -47,6 +47,8 @@ impl Ended<'_, '_> {
         let state = self.run.engine.state();
         let sync = self.run.record.id;
         state.writer().flush().await?;
+        // A settle that came after the lease was lost is not in the state.
+        state.lease_left(sync, self.run.begun.epoch)?;
         outcome.counts.check().map_err(RunError::Accounting)?;
         let standing = state.standing(sync).await?;
         let status = status_of(&outcome, standing.rejected);
@@ -198,6 +200,12 @@ impl Ended<'_, '_> {
 impl Engine {
     /// A run that could not begin: nothing is in the state for it but, for a known sync, one closed row.
     pub(super) async fn report_unbegun(&self, name: &str, error: &RunError) -> RunReport {
+        if let Some(elsewhere) = elsewhere(error) {
+            event!(events::RUN_ELSEWHERE, sync = name, reason = error.to_string());
+            let mut report = RunReport::new(name, None, RunStatus::Skipped).because(chain(error), error.hint());
+            report.elsewhere = Some(elsewhere);
+            return report;
+        }
         let mut report = failed_report(name, error);
         if let Ok(Some(record)) = self.state().sync(name).await
             && let Ok(begun) = self.state().begin_run(record.id, "refused").await
@@ -220,6 +228,15 @@ impl Engine {
             event!(events::RUN_FAILED, sync = name, run, error = report.reason, hint = report.hint);
         }
         report
+    }
+}
+
+/// Whether the run was not begun because of another process's.
+fn elsewhere(error: &RunError) -> Option<Elsewhere> {
+    match error {
+        RunError::State(StateError::LeaseHeld { .. }) => Some(Elsewhere::Running),
+        RunError::State(StateError::RanMeanwhile { .. }) => Some(Elsewhere::Ran),
+        _ => None,
     }
 }
 

@@ -192,6 +192,11 @@ impl Scheduler {
             self.ask(name);
         }
         for waiting in answered {
+            if report.elsewhere.is_some() {
+                // Whoever runs it now, or comes first after that, answers.
+                self.engine.state().release_request(waiting.request).await?;
+                continue;
+            }
             requests::answer(&self.engine, waiting.request, &report).await?;
         }
         // A writer that has failed writes nothing any more: better to stop than to fail every run (promise P7).
@@ -199,7 +204,7 @@ impl Scheduler {
     }
 
     async fn take_requests(&mut self) -> Result<(), StateError> {
-        for request in self.engine.state().open_requests().await? {
+        for request in self.engine.state().claim_requests().await? {
             if self.plans.values().any(|plan| plan.waiting.iter().any(|waiting| waiting.request == request.id)) {
                 continue;
             }

@@ -29,6 +29,13 @@ pub(super) async fn commit(c: &mut SqliteConnection, writes: Vec<Write>) -> Resu
     Ok(ids)
 }
 
+/// Takes a lease under a new epoch. It is always free: the lock file lets one process in, and that has one run of a sync.
+pub(super) async fn take_lease(c: &mut SqliteConnection, sync: SyncId, holder: &str) -> Result<i64, StateError> {
+    let sql = "insert into leases (sync, epoch, holder) values (?, 1, ?)
+               on conflict (sync) do update set epoch = epoch + 1, holder = excluded.holder returning epoch";
+    scalar(c, sqlx::query(sql).bind(sync.0).bind(holder)).await
+}
+
 async fn run(c: &mut SqliteConnection, sql: Sql<'_>) -> Result<u64, StateError> {
     Ok(sql.execute(c).await.map_err(failed(WRITE))?.rows_affected())
 }
@@ -67,10 +74,9 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
             let sql = "update runs set status = 'interrupted', ended_at = ? where sync = ? and status = 'running'";
             some(c, sqlx::query(sql).bind(at.as_micros()).bind(sync.0)).await
         }
-        Write::TakeLease { sync, holder } => {
-            let sql = "insert into leases (sync, epoch, holder) values (?, 1, ?)
-                       on conflict (sync) do update set epoch = epoch + 1, holder = excluded.holder returning epoch";
-            scalar(c, sqlx::query(sql).bind(sync.0).bind(holder)).await
+        Write::ReleaseLease { sync, epoch } => {
+            let sql = "update leases set expires_at = null where sync = ? and epoch = ?";
+            some(c, sqlx::query(sql).bind(sync.0).bind(epoch)).await
         }
         Write::CheckEpoch { sync, epoch } => check_epoch(c, sync, epoch).await,
         Write::ReserveBatches { count } => {
