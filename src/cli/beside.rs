@@ -10,7 +10,7 @@ use super::{
 use crate::{
     run::Engine,
     scheduler::{self, RequestError, RequestKind},
-    state::StateError,
+    state::{Location, StateError},
 };
 
 /// What the daemon announces in the lock file; it alone carries out requests.
@@ -33,6 +33,9 @@ impl Setup<'_> {
     /// # Errors
     /// [`StateError::Locked`] when another process holds the lock that carries out no requests.
     pub(super) async fn here_or_daemon(&self, command: &str) -> anyhow::Result<Place> {
+        if let Location::Postgres { .. } = self.location().await? {
+            return self.here_or_beside(command).await;
+        }
         let error = match self.runner(command).await {
             Ok(engine) => return Ok(Place::Here(engine)),
             Err(error) => error,
@@ -42,6 +45,18 @@ impl Setup<'_> {
             Some(engine) if holder.as_deref() == Some(DAEMON) => Ok(Place::Daemon(Daemon(engine))),
             Some(_) | None => Err(error),
         }
+    }
+}
+
+impl Setup<'_> {
+    /// The same where nothing is locked as a whole: leases keep the syncs of several processes apart.
+    async fn here_or_beside(&self, command: &str) -> anyhow::Result<Place> {
+        if let Some(engine) = self.reader().await?
+            && engine.state().has_daemon().await?
+        {
+            return Ok(Place::Daemon(Daemon(engine)));
+        }
+        self.runner(command).await.map(Place::Here)
     }
 }
 

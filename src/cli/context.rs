@@ -18,7 +18,7 @@ use crate::{
     model::spec::{LogSettings, SecretSpec, StateSettings},
     run::{Engine, EngineParts, SecretFailure, Secrets},
     shutdown::Shutdown,
-    state::{Access, OpenOptions, State, StateError},
+    state::{Access, Location, OpenOptions, State, StateError},
     telemetry,
 };
 
@@ -92,10 +92,11 @@ impl Setup<'_> {
     /// # Errors
     /// As [`State::open`], which see; also when the state's URL or key cannot be read.
     pub(super) async fn runner(&self, command: &str) -> anyhow::Result<Engine> {
-        let path = self.state_file().await?;
-        let state = self.open(path.clone(), Access::Runner).await?;
-        state.announce(command)?;
-        Ok(self.engine(state, folder_of(&path)))
+        let location = self.location().await?;
+        let folder = self.folder_of(&location);
+        let state = self.open(location, Access::Runner).await?;
+        state.announce(command).await?;
+        Ok(self.engine(state, folder))
     }
 
     /// Opens the state beside whoever runs syncs on it. `None`: there is none yet.
@@ -103,9 +104,10 @@ impl Setup<'_> {
     /// # Errors
     /// As [`Setup::runner`].
     pub(super) async fn reader(&self) -> anyhow::Result<Option<Engine>> {
-        let path = self.state_file().await?;
-        match self.open(path.clone(), Access::Reader).await {
-            Ok(state) => Ok(Some(self.engine(state, folder_of(&path)))),
+        let location = self.location().await?;
+        let folder = self.folder_of(&location);
+        match self.open(location, Access::Reader).await {
+            Ok(state) => Ok(Some(self.engine(state, folder))),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error),
         }
@@ -120,37 +122,45 @@ impl Setup<'_> {
             return Ok(Reading { engine, _scratch: None });
         }
         let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
-        let options = OpenOptions {
-            path: scratch.path().join("state.db"),
-            key: None,
-            environment: None,
-            access: Access::Runner,
-            clock: Clock::system(),
-        };
-        let state = State::open(options).await?;
+        let location = Location::Sqlite(scratch.path().join("state.db"));
+        let state = State::open(OpenOptions::new(location, Access::Runner)).await?;
         Ok(Reading { engine: self.engine(state, scratch.path().to_owned()), _scratch: Some(scratch) })
     }
 
-    /// The path of the state file.
+    /// Where the state is.
     ///
     /// # Errors
-    /// When the URL is a secret that cannot be read, or no `sqlite://` URL.
-    pub(super) async fn state_file(&self) -> anyhow::Result<PathBuf> {
-        let StateSettings { url, .. } = &self.loaded.settings.state;
-        let text = self.secrets.text(url).await.context("`[state] url` cannot be read")?;
-        let path = text.expose_secret().strip_prefix("sqlite://").filter(|path| !path.is_empty());
-        path.map(PathBuf::from).ok_or_else(|| {
-            CliError::usage("`[state] url` is not usable", "write `url = \"sqlite://data/syncline.db\"`").into()
+    /// When the URL is a secret that cannot be read, or neither an `sqlite://` nor a `postgres://` URL.
+    pub(super) async fn location(&self) -> anyhow::Result<Location> {
+        let StateSettings { url, folder, .. } = &self.loaded.settings.state;
+        let url = self.secrets.text(url).await.context("`[state] url` cannot be read")?;
+        let text = url.expose_secret();
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Location::Postgres { folder: folder.clone(), url });
+        }
+        let path = text.strip_prefix("sqlite://").filter(|path| !path.is_empty());
+        path.map(|path| Location::Sqlite(path.into())).ok_or_else(|| {
+            let hint = "write `url = \"sqlite://data/syncline.db\"`, or a `postgres://` URL";
+            CliError::usage("`[state] url` is not usable", hint).into()
         })
     }
 
-    async fn open(&self, path: PathBuf, access: Access) -> anyhow::Result<State> {
+    /// Where plans are spooled.
+    fn folder_of(&self, location: &Location) -> PathBuf {
+        match location {
+            Location::Sqlite(path) => folder_of(path),
+            Location::Postgres { folder, .. } => folder.clone(),
+        }
+    }
+
+    async fn open(&self, location: Location, access: Access) -> anyhow::Result<State> {
         let key = match &self.loaded.settings.state.key {
             Some(reference) => Some(self.secrets.read(reference).await.context("`[state] key` cannot be read")?),
             None => None,
         };
         let environment = self.loaded.specs.environment.clone();
-        Ok(State::open(OpenOptions { path, key, environment, access, clock: Clock::system() }).await?)
+        let lease = self.loaded.settings.state.lease;
+        Ok(State::open(OpenOptions { key, environment, lease, ..OpenOptions::new(location, access) }).await?)
     }
 
     fn engine(&self, state: State, spool_dir: PathBuf) -> Engine {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Format, output};
 use crate::{
     config::{ConfigErrors, Diagnostic, SecretError},
-    run::RunError,
+    run::{RunError, RunReport},
     state::{RunStatus, StateError},
     telemetry::LogError,
 };
@@ -70,6 +70,12 @@ impl From<RunStatus> for Exit {
             RunStatus::Guarded => Self::Guarded,
             RunStatus::Deferred => Self::Deferred,
         }
+    }
+}
+
+impl From<&RunReport> for Exit {
+    fn from(report: &RunReport) -> Self {
+        if report.elsewhere.is_some() { Self::Locked } else { report.status.into() }
     }
 }
 

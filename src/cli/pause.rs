@@ -21,7 +21,7 @@ pub(super) struct PauseArgs {
 pub(super) async fn execute(context: &Context, args: PauseArgs, paused: bool) -> anyhow::Result<Exit> {
     let setup = context.command()?;
     if setup.reader().await?.is_none() {
-        return Err(StateError::Missing { path: setup.state_file().await? }.into());
+        return Err(StateError::Missing { path: setup.location().await?.label() }.into());
     }
     let name = args.sync;
     match setup.here_or_daemon("pause").await? {

@@ -57,7 +57,7 @@ struct InvalidLine {
 pub(super) async fn execute(context: &Context, args: RejectedArgs) -> anyhow::Result<Exit> {
     let setup = context.command()?;
     let Some(engine) = setup.reader().await? else {
-        return Err(StateError::Missing { path: setup.state_file().await? }.into());
+        return Err(StateError::Missing { path: setup.location().await?.label() }.into());
     };
     let state = engine.state();
     let sync = record(state, &args.sync).await?;

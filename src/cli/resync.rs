@@ -40,7 +40,7 @@ pub(super) struct ResyncArgs {
 pub(super) async fn execute(context: &Context, args: ResyncArgs) -> anyhow::Result<Exit> {
     let setup = context.command()?;
     if setup.reader().await?.is_none() {
-        return Err(StateError::Missing { path: setup.state_file().await? }.into());
+        return Err(StateError::Missing { path: setup.location().await?.label() }.into());
     }
     let place = setup.here_or_daemon("resync").await?;
     let engine = match &place {
@@ -102,6 +102,6 @@ fn words(what: &Resync) -> &'static str {
         Resync::Whole => "every row goes with its next run",
         Resync::Keys(_) => "these rows go with its next run",
         Resync::Target => "the new target is accepted; every row goes with its next run",
-        Resync::Trust => "taken as right; its removals go again",
+        Resync::Trust => "its state is taken as right; removals go again",
     }
 }

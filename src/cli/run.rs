@@ -64,7 +64,8 @@ async fn log_start(specs: &Specs, state: &State) -> anyhow::Result<()> {
         syncs = specs.syncs.len(),
         environment = specs.environment
     );
-    event!(events::STATE_OPENED, kind = "sqlite", syncs = state.syncs().await?.len());
+    let kind = if state.is_shared() { "postgres" } else { "sqlite" };
+    event!(events::STATE_OPENED, kind, syncs = state.syncs().await?.len());
     let suspect = state.syncs().await?.iter().filter(|sync| sync.suspect).count();
     if suspect > 0 {
         let hint = "it was restored or lost writes: every row is sent again, and removals wait until that is done";

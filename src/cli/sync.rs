@@ -60,7 +60,7 @@ pub(super) async fn execute(context: &Context, args: SyncArgs) -> anyhow::Result
     } else {
         reports::print(&reports);
     }
-    let graves = reports.iter().map(|report| Exit::from(report.status));
+    let graves = reports.iter().map(Exit::from);
     Ok(graves.fold(Exit::Ok, Exit::and))
 }
 

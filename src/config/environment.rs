@@ -11,8 +11,10 @@ use super::{
 use crate::model::nearest;
 
 /// Settings that `SYNCLINE__TABLE__KEY` may override.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 10] = [
     "state.url",
+    "state.folder",
+    "state.lease",
     "state.key.file",
     "state.key.env",
     "http.listen",

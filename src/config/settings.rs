@@ -1,17 +1,25 @@
 //! `[state]`, `[http]`, `[log]` and `[scheduler]`: the daemon's own settings.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use super::{
     diagnostic::Sink,
     layers::Tree,
     reader::Reader,
     secret,
-    tree::{Item, Table},
+    tree::{Item, Node, Table},
 };
 use crate::model::spec::{HttpSettings, LogSettings, SchedulerSettings, Settings, StateSettings, TextSpec};
 
 const STATE_URL: &str = "sqlite://data/syncline.db";
+const STATE_FOLDER: &str = "data";
+const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+/// Shorter ones end in a pause of the machine, longer ones make others wait for a dead process.
+const SHORTEST_LEASE: Duration = Duration::from_secs(2);
+const LONGEST_LEASE: Duration = Duration::from_secs(600);
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8417);
 const MAX_RUNS: i64 = 4;
 const WORKERS_PER_RUN: i64 = 4;
@@ -43,14 +51,37 @@ fn with<'a, T>(tree: &'a Tree, name: &str, sink: &'a Sink, decode: impl Fn(&Read
 
 fn state(reader: &Reader<'_>) -> StateSettings {
     let url = secret::text_or_secret(reader, "url").unwrap_or_else(|| TextSpec::Plain(STATE_URL.to_owned()));
+    let key = secret::secret(reader, "key");
     if let (TextSpec::Plain(text), Some(node)) = (&url, reader.get("url")) {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            reader.not_available(&node.origin, "postgres://", "a state store on PostgreSQL");
+            on_postgres(reader, text, node);
         } else if text.strip_prefix("sqlite://").is_none_or(str::is_empty) {
-            reader.refuse("url", node, "expected `sqlite://FILE`", format!("write `url = \"{STATE_URL}\"`"));
+            let cause = "expected `sqlite://FILE` or `postgres://…`";
+            reader.refuse("url", node, cause, format!("write `url = \"{STATE_URL}\"`"));
         }
     }
-    StateSettings { url, key: secret::secret(reader, "key") }
+    StateSettings {
+        url,
+        key,
+        folder: reader.text("folder").unwrap_or_else(|| STATE_FOLDER.to_owned()).into(),
+        lease: reader.duration("lease", SHORTEST_LEASE, LONGEST_LEASE).unwrap_or(DEFAULT_LEASE),
+    }
+}
+
+/// What a state on PostgreSQL asks for, as far as a URL that is no secret tells.
+fn on_postgres(reader: &Reader<'_>, text: &str, node: &Node) {
+    if url::Url::parse(text).is_ok_and(|url| url.password().is_some()) {
+        // The message shows no part of it.
+        let message = "`url` of [state] holds a password and may not stand in the configuration";
+        let hint = "write the whole URL as a secret: `url = { env = \"STATE_URL\" }`";
+        reader.sink.error(&node.origin, message, "got a password written out, expected a reference", hint);
+    }
+    if !reader.has("key") {
+        let message = "[state] needs `key`";
+        let cause = "several hosts share a state on PostgreSQL, so no key is generated beside it";
+        let hint = "write `key = { file = \"…\" }`: at least 32 random characters, the same for every daemon";
+        reader.sink.error(&node.origin, message, cause, hint);
+    }
 }
 
 fn http(reader: &Reader<'_>) -> HttpSettings {

@@ -96,7 +96,7 @@ fn end(ends: &mut [RowEnd], row: usize, fate: Fate) {
 /// One request. A batch in flight is given up when the daemon has been asked to stop for long enough.
 async fn attempt(context: &Context, batch: &Ready<'_>, part: &Part) -> Result<Vec<Outcome>, Fault> {
     let request = request(context, batch, part);
-    let account = context.account.within(batch.send_before.since(context.clock.now()));
+    let account = context.account.within(context.time_to_send(batch.send_before));
     let overdue = async {
         context.shutdown.cancelled().await;
         tokio::time::sleep(STOP_GRACE).await;

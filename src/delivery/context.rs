@@ -116,6 +116,18 @@ impl Context {
         if self.shutdown.is_cancelled() {
             self.stop.request(StopReason::Shutdown);
         }
+        if let Err(error) = self.state.lease_left(self.sync, self.epoch) {
+            self.stop.request(StopReason::Storage(error));
+        }
+    }
+
+    /// How long a request of a batch may still be begun: until its intents end, or the lease.
+    pub(super) fn time_to_send(&self, send_before: Timestamp) -> Duration {
+        let left = send_before.since(self.clock.now());
+        match self.state.lease_left(self.sync, self.epoch) {
+            Ok(lease) => lease.map_or(left, |lease| lease.min(left)),
+            Err(_) => Duration::ZERO,
+        }
     }
 
     /// Whether to begin nothing new: also because the daemon ends or the plan is too old.

@@ -16,7 +16,7 @@ use crate::{
 use super::{
     Engine, RunError, RunReport,
     outcome::Outcome,
-    report::{TripLine, millis},
+    report::{Elsewhere, TripLine, millis},
     sync_run::{Run, elapsed},
 };
 
@@ -47,6 +47,8 @@ impl Ended<'_, '_> {
         let state = self.run.engine.state();
         let sync = self.run.record.id;
         state.writer().flush().await?;
+        // A settle that came after the lease was lost is not in the state.
+        state.lease_left(sync, self.run.begun.epoch)?;
         outcome.counts.check().map_err(RunError::Accounting)?;
         let standing = state.standing(sync).await?;
         let status = status_of(&outcome, standing.rejected);
@@ -94,11 +96,10 @@ impl Ended<'_, '_> {
         let (state, counts) = (self.run.engine.state(), &outcome.counts);
         let open = counts.guarded + counts.left_over + counts.unknown + counts.pending;
         let unsent = open + counts.rejected + counts.invalid + counts.waiting;
-        if !self.run.record.resync_open || outcome.stop.is_some() || unsent > 0 {
-            return Ok(());
-        }
+        let asked = self.run.record.resync_through.filter(|_| self.run.record.resync_open);
+        let Some(through) = asked.filter(|_| outcome.stop.is_none() && unsent == 0) else { return Ok(()) };
         let (sync, run) = (self.run.sync.name.as_str(), self.run.begun.run);
-        if state.end_resync(self.run.record.id, run).await? {
+        if state.end_resync(self.run.record.id, through).await? {
             event!(events::STATE_TRUSTED, sync, run = %run, by = "resync");
         }
         Ok(())
@@ -215,6 +216,12 @@ impl Ended<'_, '_> {
 impl Engine {
     /// A run that could not begin: nothing is in the state for it but, for a known sync, one closed row.
     pub(super) async fn report_unbegun(&self, name: &str, error: &RunError) -> RunReport {
+        if let Some(elsewhere) = elsewhere(error) {
+            event!(events::RUN_ELSEWHERE, sync = name, reason = error.to_string());
+            let mut report = RunReport::new(name, None, RunStatus::Skipped).because(chain(error), error.hint());
+            report.elsewhere = Some(elsewhere);
+            return report;
+        }
         let mut report = failed_report(name, error);
         if let Ok(Some(record)) = self.state().sync(name).await
             && let Ok(begun) = self.state().begin_run(record.id, "refused").await
@@ -237,6 +244,15 @@ impl Engine {
             event!(events::RUN_FAILED, sync = name, run, error = report.reason, hint = report.hint);
         }
         report
+    }
+}
+
+/// Whether the run was not begun because of another process's.
+fn elsewhere(error: &RunError) -> Option<Elsewhere> {
+    match error {
+        RunError::State(StateError::LeaseHeld { .. }) => Some(Elsewhere::Running),
+        RunError::State(StateError::RanMeanwhile { .. }) => Some(Elsewhere::Ran),
+        _ => None,
     }
 }
 

@@ -29,9 +29,9 @@ pub use connection::Connected;
 pub use engine::{Engine, EngineParts, SecretFailure, Secrets};
 pub use error::RunError;
 pub use preview::{Preview, SampleRow};
-pub use report::{Durations, Requests, RunReport, TripLine};
+pub use report::{Durations, Elsewhere, Requests, RunReport, TripLine};
 pub use resync::Resync;
-pub use sync_run::Trigger;
+pub use sync_run::{Start, Trigger};
 
 /// The engine over stand-ins, for the scheduler's tests.
 #[cfg(test)]

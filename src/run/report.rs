@@ -28,6 +28,9 @@ pub struct RunReport {
     pub hint: Option<String>,
     /// When it is worth trying again, if that is known (RFC 3339).
     pub until: Option<String>,
+    /// Nothing was done here, because another process does it or has just done it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<Elsewhere>,
     /// Delivery stopped because the plan was too old: a fresh run follows at once.
     #[serde(skip)]
     pub plan_too_old: bool,
@@ -35,6 +38,16 @@ pub struct RunReport {
     pub durations: Durations,
     /// What the account did for it.
     pub requests: Requests,
+}
+
+/// Where a sync runs, or ran, instead.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Elsewhere {
+    /// Another instance runs it now.
+    Running,
+    /// A run of it began after the time that this one was due.
+    Ran,
 }
 
 /// One tripped rule.
@@ -86,6 +99,7 @@ impl RunReport {
             reason: None,
             hint: None,
             until: None,
+            elsewhere: None,
             plan_too_old: false,
             durations: Durations::default(),
             requests: Requests::default(),

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::{
     delivery::{Claims, Context, Stop, Tally},
     diff,
-    model::{Counts, spec::SyncSpec},
+    model::{Counts, Timestamp, spec::SyncSpec},
     state::{BegunRun, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
     wire::{Fault, FaultKind, Sent},
@@ -49,6 +49,15 @@ impl Trigger {
     }
 }
 
+/// How a run is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// What starts it.
+    pub trigger: Trigger,
+    /// It is not begun when the sync's last run, in any process on this state, began after this and came to its end.
+    pub unless_after: Option<Timestamp>,
+}
+
 /// A run under way.
 pub(super) struct Run<'a> {
     pub(super) engine: &'a Engine,
@@ -75,8 +84,13 @@ impl Engine {
         trigger: Trigger,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> RunReport {
+        self.run_sync_when(name, Start { trigger, unless_after: None }, progress).await
+    }
+
+    /// As [`Engine::run_sync_watched`], with a condition.
+    pub async fn run_sync_when(&self, name: &str, start: Start, progress: &(dyn Fn(u64) + Send + Sync)) -> RunReport {
         let started = Instant::now();
-        let begun = match self.begin(name, trigger, started).await {
+        let begun = match self.begin(name, start, started).await {
             Ok((run, prepared)) => {
                 let ended = run.carry_out(&prepared, progress).await;
                 return run.close(ended).await;
@@ -90,9 +104,10 @@ impl Engine {
     async fn begin<'a>(
         &'a self,
         name: &str,
-        trigger: Trigger,
+        start: Start,
         started: Instant,
     ) -> Result<(Run<'a>, Prepared<'a>), RunError> {
+        let Start { trigger, unless_after } = start;
         let sync = self.sync(name).ok_or_else(|| RunError::unknown("sync", name))?;
         let known = self.state().sync(name).await?;
         if known.as_ref().is_some_and(|record| record.paused) {
@@ -113,9 +128,8 @@ impl Engine {
         let before = self.state().runs(Some(record.id), 1).await?;
         let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
         let mapping = prepared.mapping_record(&self.state().installation_hasher());
-        let begun = self.state().begin_run(record.id, trigger.name()).await?;
-        // Again, now that the run stands in the state: a resync that was asked for before it did is this run's work, a later
-        // one is not (see `State::end_resync`).
+        let begun = self.state().begin_run_unless(record.id, trigger.name(), unless_after).await?;
+        // Again, now that the run stands in the state: a resync that was asked for meanwhile is this run's work.
         let record = self.state().sync(name).await?.unwrap_or(record);
         event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name());
         if begun.recovered.dirty_marks > 0 || begun.recovered.interrupted_runs > 0 {

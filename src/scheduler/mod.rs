@@ -198,6 +198,11 @@ impl Scheduler {
             self.ask(name);
         }
         for waiting in answered {
+            if report.elsewhere.is_some() {
+                // Whoever runs it now, or comes first after that, answers.
+                self.engine.state().release_request(waiting.request).await?;
+                continue;
+            }
             requests::answer(&self.engine, waiting.request, &report).await?;
         }
         // A writer that has failed writes nothing any more: better to stop than to fail every run (promise P7).
@@ -205,7 +210,9 @@ impl Scheduler {
     }
 
     async fn take_requests(&mut self) -> Result<(), StateError> {
-        for request in self.engine.state().open_requests().await? {
+        // Another daemon may have carried out a pause.
+        let mut changed = self.engine.state().is_shared();
+        for request in self.engine.state().claim_requests().await? {
             if self.plans.values().any(|plan| plan.waiting.iter().any(|waiting| waiting.request == request.id)) {
                 continue;
             }
@@ -213,14 +220,14 @@ impl Scheduler {
                 Some(name) => self.enqueue(&name, request.id),
                 None => {
                     requests::execute(&self.engine, &request).await?;
-                    self.look_for_pauses().await?;
+                    changed = true;
                 }
             }
         }
-        Ok(())
+        if changed { self.look_for_pauses().await } else { Ok(()) }
     }
 
-    /// Takes over which syncs are paused; only this process changes that while it runs.
+    /// Takes over which syncs are paused.
     async fn look_for_pauses(&mut self) -> Result<(), StateError> {
         for record in self.engine.state().syncs().await? {
             if let Some(plan) = self.plans.get_mut(&record.name) {

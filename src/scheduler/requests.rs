@@ -81,7 +81,7 @@ pub async fn post(state: &State, kind: &RequestKind) -> Result<i64, StateError> 
 pub async fn wait_for(state: &State, id: i64) -> Result<Value, RequestError> {
     loop {
         // Before the answer is looked for: a daemon that answered and ended has answered.
-        let alone = !state.has_runner();
+        let alone = !state.has_daemon().await?;
         if let Some(answer) = state.request(id).await?.and_then(|request| request.result) {
             return match answer.get("error").and_then(Value::as_str) {
                 Some(error) => Err(RequestError::Refused(error.to_owned())),

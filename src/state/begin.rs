@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    BegunRun, Recovered, RunStatus, State, StateError,
+    BegunRun, Recovered, RunRow, RunStatus, State, StateError,
     codec::{pack_dirty, unpack_intent},
     compact, count, overlay,
     store::{IntentRow, RunFilter, Space, StateStore, Write},
@@ -17,18 +17,32 @@ const CROWD: u32 = 3;
 const COMPACT_ENTRIES: u64 = 4_096;
 const COMPACT_ROWS: u64 = 2_048;
 
-pub(super) async fn begin_run(state: &State, sync: SyncId, trigger: &str) -> Result<BegunRun, StateError> {
+pub(super) async fn begin_run(
+    state: &State,
+    sync: SyncId,
+    trigger: &str,
+    unless_after: Option<Timestamp>,
+) -> Result<BegunRun, StateError> {
     let (store, now) = (state.store(), state.clock().now());
     state.writer().flush().await?;
+    // From here on whoever ran it before writes nothing more, so that what is read now stands.
+    let epoch = state.take_lease(sync).await?;
+    if let Some(row) = began_after(store, sync, unless_after).await? {
+        state.release_lease(sync, epoch).await?;
+        return Err(StateError::RanMeanwhile { run: row.id, at: row.started_at });
+    }
+    // Other processes may have changed what was read before.
+    state.writer().bump_generation();
     let interrupted = store.runs(RunFilter::With(sync, RunStatus::Running), u32::MAX).await?;
     let intents = store.intents(sync).await?;
     let mut writes = vec![
+        Write::CheckEpoch { sync, epoch },
         Write::InterruptRuns { sync, at: now },
         Write::InsertRun { sync, trigger: trigger.to_owned(), at: now },
-        Write::TakeLease { sync, holder: "runner".to_owned() },
         Write::PruneQuiet { sync, before: now },
         Write::DeleteIntents { sync },
     ];
+
     let before = writes.len();
     for intent in intents {
         writes.extend(recover(sync, intent, now)?);
@@ -37,11 +51,12 @@ pub(super) async fn begin_run(state: &State, sync: SyncId, trigger: &str) -> Res
     join_crowded(store, sync, now, &mut writes).await?;
     let ids = state.writer().write(writes).await?;
     state.writer().forget_open(sync);
-    let (run, epoch) = match ids.as_slice() {
-        [_, run, epoch, ..] => (RunId(*run), *epoch),
+    let run = match ids.as_slice() {
+        [_, _, run, ..] => RunId(*run),
         [] | [_] | [_, _] => return Err(StateError::Contract("the store answered too few ids".to_owned())),
     };
-    compact_if_large(state, sync).await?;
+    state.inner.holding.leases.begun(sync, run);
+    compact_if_large(state, sync, epoch).await?;
     let (entries, tombstones) = count::count(store, sync).await?;
     state.write_mark().await?;
     let recovered = Recovered { interrupted_runs: interrupted.len() as u64, dirty_marks };
@@ -110,12 +125,24 @@ fn join(marks: Vec<DirtyMark>) -> (Vec<DirtyMark>, Vec<IntentId>) {
     (apart, gone)
 }
 
-async fn compact_if_large(state: &State, sync: SyncId) -> Result<(), StateError> {
+/// The sync's last run, when it began after that time. One that did not come to its end does not count: what it left is
+/// to be done.
+async fn began_after(
+    store: &dyn StateStore,
+    sync: SyncId,
+    time: Option<Timestamp>,
+) -> Result<Option<RunRow>, StateError> {
+    let Some(time) = time else { return Ok(None) };
+    let last = store.runs(RunFilter::Last(Some(sync)), 1).await?.pop();
+    Ok(last.filter(|run| run.started_at > time && !matches!(run.status, RunStatus::Running | RunStatus::Interrupted)))
+}
+
+async fn compact_if_large(state: &State, sync: SyncId, epoch: i64) -> Result<(), StateError> {
     let store = state.store();
     let (rows, entries) = store.journal_size(sync).await?;
     let live = u64::try_from(store.extent(sync, Space::Entries).await?.1.entries).unwrap_or(0);
     if rows > COMPACT_ROWS || entries > (live / 20).clamp(COMPACT_ENTRIES, compact::JOURNAL_BOUND) {
-        let result = compact::compact(store, sync).await;
+        let result = compact::compact_under(store, sync, Some(epoch)).await;
         state.writer().bump_generation();
         result?;
     }

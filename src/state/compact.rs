@@ -95,8 +95,15 @@ impl JournalMap {
     }
 }
 
-/// Merges the whole journal of a sync into its pages.
+/// Merges the whole journal of a sync into its pages, whoever holds its lease.
+#[cfg(test)]
 pub(super) async fn compact(store: &dyn StateStore, sync: SyncId) -> Result<(), StateError> {
+    compact_under(store, sync, None).await
+}
+
+/// Merges the whole journal of a sync into its pages, as long as its lease has this epoch.
+pub(super) async fn compact_under(store: &dyn StateStore, sync: SyncId, epoch: Option<i64>) -> Result<(), StateError> {
+    let place = Place { store, sync, epoch };
     loop {
         let mut map = JournalMap::default();
         let all = map.read(store, sync, JOURNAL_BOUND, Part::All).await?;
@@ -104,13 +111,27 @@ pub(super) async fn compact(store: &dyn StateStore, sync: SyncId) -> Result<(), 
             return Ok(());
         }
         let through = map.through;
-        merge(store, sync, Space::Entries, map.entries).await?;
-        merge(store, sync, Space::Match, map.by_match).await?;
-        merge(store, sync, Space::RecordId, map.by_id).await?;
-        store.commit(vec![Write::DeleteJournal { sync, through }]).await?;
+        merge(&place, Space::Entries, map.entries).await?;
+        merge(&place, Space::Match, map.by_match).await?;
+        merge(&place, Space::RecordId, map.by_id).await?;
+        place.commit(Write::DeleteJournal { sync, through }).await?;
         if all {
             return Ok(());
         }
+    }
+}
+
+/// Where a compaction works.
+struct Place<'a> {
+    store: &'a dyn StateStore,
+    sync: SyncId,
+    epoch: Option<i64>,
+}
+
+impl Place<'_> {
+    async fn commit(&self, write: Write) -> Result<(), StateError> {
+        let check = self.epoch.map(|epoch| Write::CheckEpoch { sync: self.sync, epoch });
+        self.store.commit(check.into_iter().chain([write]).collect()).await.map(drop)
     }
 }
 
@@ -126,10 +147,10 @@ impl Range {
         Self { remove: Vec::new(), put: Vec::new(), delta: Extent { pages: 0, entries: 0, live: 0 } }
     }
 
-    async fn commit(&mut self, store: &dyn StateStore, sync: SyncId, space: Space) -> Result<(), StateError> {
+    async fn commit(&mut self, place: &Place<'_>, space: Space) -> Result<(), StateError> {
         let Self { remove, put, delta } = std::mem::replace(self, Self::new());
         if !remove.is_empty() || !put.is_empty() {
-            store.commit(vec![Write::ReplacePages { sync, space, remove, put, delta }]).await?;
+            place.commit(Write::ReplacePages { sync: place.sync, space, remove, put, delta }).await?;
         }
         Ok(())
     }
@@ -159,11 +180,11 @@ impl Range {
 }
 
 async fn merge<V: PageValue>(
-    store: &dyn StateStore,
-    sync: SyncId,
+    place: &Place<'_>,
     space: Space,
     changes: BTreeMap<Key, Option<V>>,
 ) -> Result<(), StateError> {
+    let (store, sync) = (place.store, place.sync);
     let mut changes = changes.into_iter().peekable();
     let mut range = Range::new();
     while let Some((key, _)) = changes.peek() {
@@ -186,10 +207,10 @@ async fn merge<V: PageValue>(
         }
         range.put(sync, space, &merged);
         if range.put.len() + range.remove.len() >= RANGE {
-            range.commit(store, sync, space).await?;
+            range.commit(place, space).await?;
         }
     }
-    range.commit(store, sync, space).await
+    range.commit(place, space).await
 }
 
 /// Applies to a page the changes that come before the next page.

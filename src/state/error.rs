@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use crate::model::RunId;
+use crate::model::{RunId, Timestamp};
 
 /// An error of the state store. Cheap to clone: the writer hands its first error to every later caller.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -16,13 +16,13 @@ pub enum StateError {
     /// There is no state yet, and a reading command does not make one.
     #[error("there is no state at `{}`", path.display())]
     Missing {
-        /// The state file.
+        /// The state file, or the database's address without credentials.
         path: PathBuf,
     },
     /// The file is not a Syncline state.
     #[error("`{}` is not a Syncline state: {reason}", path.display())]
     Foreign {
-        /// The state file.
+        /// The state file, or the database's address without credentials.
         path: PathBuf,
         /// What it is instead.
         reason: String,
@@ -76,6 +76,41 @@ pub enum StateError {
         /// The oldest safe version.
         needed: &'static str,
     },
+    /// Another instance runs the sync.
+    #[error("instance `{holder}` runs this sync, at least until {until}")]
+    LeaseHeld {
+        /// `HOST/INSTANCE`.
+        holder: String,
+        /// When its lease ends unless it is renewed, by the database's clock.
+        until: Timestamp,
+    },
+    /// A run of the sync has begun meanwhile, in another process.
+    #[error("run {run} of this sync began meanwhile, at {at}")]
+    RanMeanwhile {
+        /// That run.
+        run: RunId,
+        /// When it began.
+        at: Timestamp,
+    },
+    /// The lease could not be renewed in time: another instance may have taken the sync over.
+    #[error("the lease of this sync could not be renewed in time")]
+    LeaseExpired,
+    /// The connection was lost while a transaction was committed: nobody knows whether it was. Never repeated.
+    #[error("the database was lost in the middle of a commit: whether it happened is not known")]
+    CommitUnknown {
+        /// The cause.
+        #[source]
+        source: Arc<sqlx::Error>,
+    },
+    /// The state's address cannot be used. The address is not shown, it may hold a password.
+    #[error("`[state] url` cannot be used: {reason}")]
+    Address {
+        /// Why.
+        reason: String,
+    },
+    /// The installation key is not given, and a state on PostgreSQL generates none.
+    #[error("a state on PostgreSQL needs the installation key")]
+    NoKey,
     /// The lease was lost: another instance took the sync over.
     #[error("the lease of this sync was lost to a newer instance")]
     Fenced,
@@ -143,7 +178,7 @@ impl StateError {
         match self {
             Self::Locked { .. } => Some("stop the other `run` or `sync`, or let it finish"),
             Self::Missing { .. } => Some("it is made by the first `sync` or `run`; check `[state] url`"),
-            Self::Foreign { .. } => Some("point `[state] url` at another file"),
+            Self::Foreign { .. } => Some("point `[state] url` at another file or database"),
             Self::Newer { .. } => {
                 Some("run the newer version of the program, or restore the backup made before its upgrade")
             }
@@ -154,11 +189,26 @@ impl StateError {
             Self::NothingToApprove { .. } => {
                 Some("`runs` lists the runs; only a guarded run of the last days can be approved")
             }
-            Self::Io { .. } | Self::Store { .. } => Some("check free space and permissions of the state's folder"),
-            Self::Changed => Some("try again"),
-            Self::SqliteVersion { .. } | Self::Fenced | Self::NotFound { .. } | Self::Contract(_) | Self::Stopped => {
-                None
+            Self::Io { .. } | Self::Store { .. } => {
+                Some("check the state's folder or database: free space, permissions, network")
             }
+            Self::Changed => Some("try again"),
+            Self::LeaseHeld { .. } => Some("let it finish; a lease whose process died ends by itself"),
+            Self::Fenced | Self::LeaseExpired => Some(
+                "the instance that took over goes on; this one was stopped or cut off for longer than `[state] lease`",
+            ),
+            Self::CommitUnknown { .. } => Some("start again: what was in flight is found and sent again where needed"),
+            Self::Address { .. } => {
+                Some("write `postgres://USER@HOST:PORT/DATABASE`, as a secret if it has a password")
+            }
+            Self::NoKey => {
+                Some("set `[state] key = { file = \"…\" }` to at least 32 random characters, the same for every daemon")
+            }
+            Self::SqliteVersion { .. }
+            | Self::RanMeanwhile { .. }
+            | Self::NotFound { .. }
+            | Self::Contract(_)
+            | Self::Stopped => None,
         }
     }
 }

@@ -5,7 +5,6 @@ use std::{
     fmt,
     fs::File,
     io::Write as _,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -15,6 +14,7 @@ use super::{
     Standing, StateError, SyncRecord, SyncUpdate, Writer, begin,
     codec::{split_owner_key, unpack_invalid, unpack_rejected},
     count,
+    holding::Holding,
     keyring::Keyring,
     open::{self, Mark},
     overlay,
@@ -49,7 +49,7 @@ pub(super) struct Inner {
     behind: bool,
     owners: tokio::sync::Mutex<OwnerCache>,
     lock: Mutex<Option<Arc<File>>>,
-    path: PathBuf,
+    pub(super) holding: Holding,
 }
 
 impl fmt::Debug for State {
@@ -65,11 +65,13 @@ impl State {
     /// Locked, foreign, newer or damaged state, a wrong key or environment; a reader also when there is none.
     pub async fn open(options: OpenOptions) -> Result<Self, StateError> {
         let opened = open::open(&options).await?;
-        let OpenOptions { access, clock, path, .. } = options;
+        let OpenOptions { access, clock, lease, .. } = options;
         let lock = opened.lock.map(Arc::new);
+        let holding = Holding::new(&opened.store, access, lease).await?;
+        let leases = Arc::clone(&holding.leases);
         let writer = match access {
-            Access::Runner => Writer::start(Arc::clone(&opened.store), clock.clone(), lock.clone()).await?,
-            Access::Reader => Writer::none(Arc::clone(&opened.store), clock.clone()),
+            Access::Runner => Writer::start(Arc::clone(&opened.store), clock.clone(), lock.clone(), leases).await?,
+            Access::Reader => Writer::none(Arc::clone(&opened.store), clock.clone(), leases),
         };
         let inner = Inner {
             store: opened.store,
@@ -81,7 +83,7 @@ impl State {
             behind: opened.behind,
             owners: tokio::sync::Mutex::default(),
             lock: Mutex::new(lock),
-            path,
+            holding,
         };
         let state = Self { inner: Arc::new(inner) };
         state.write_mark().await?;
@@ -95,9 +97,10 @@ impl State {
     pub async fn close(self) -> Result<(), StateError> {
         let drained = self.inner.writer.stop().await;
         let marked = self.write_mark().await;
+        let left = self.inner.holding.leave().await;
         let closed = self.inner.store.close().await;
         drop(self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
-        drained.and(marked).and(closed)
+        drained.and(marked).and(left).and(closed)
     }
 
     /// True while a sync is suspect: the store was restored or lost commits, as its high-water mark showed, and not every
@@ -113,19 +116,15 @@ impl State {
         self.inner.access == Access::Runner
     }
 
-    /// Whether any process runs syncs on this state now.
-    pub fn has_runner(&self) -> bool {
-        super::open::is_locked(&self.inner.path)
-    }
-
-    /// Notes in the lock file what this process does (`run`, `sync`), for the commands that find it locked.
+    /// Notes what this process does (`run`, `sync`), for the commands that find it here.
     ///
     /// # Errors
-    /// When the lock file cannot be written.
-    pub fn announce(&self, command: &str) -> Result<(), StateError> {
-        let lock = self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(file) = lock.as_ref() else { return Ok(()) };
-        (&**file).write_all(command.as_bytes()).map_err(StateError::io("write", "the lock file"))
+    /// When the note cannot be written.
+    pub async fn announce(&self, command: &str) -> Result<(), StateError> {
+        if let Some(file) = self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            (&**file).write_all(command.as_bytes()).map_err(StateError::io("write", "the lock file"))?;
+        }
+        self.inner.holding.announce(command).await
     }
 
     /// The sync of that name.
@@ -188,17 +187,40 @@ impl State {
         self.inner.keyring.unseal(context, sealed)
     }
 
-    /// Begins a run. In one transaction: earlier runs of the sync that are still `running` become `interrupted`, every
-    /// open intent becomes dirty marks, quiet keys that are over go, and the lease is taken. A large journal is then
-    /// compacted.
+    /// Begins a run: takes the sync's lease and then, in one transaction, earlier runs of the sync that are still `running`
+    /// become `interrupted`, every open intent becomes dirty marks, and quiet keys that are over go. A large journal is
+    /// then compacted.
+    ///
+    /// # Errors
+    /// [`StateError::LeaseHeld`] when another instance runs the sync.
     pub async fn begin_run(&self, sync: SyncId, trigger: &str) -> Result<BegunRun, StateError> {
-        begin::begin_run(self, sync, trigger).await
+        begin::begin_run(self, sync, trigger, None).await
     }
 
-    /// Closes a run, after everything queued before it.
+    /// As [`State::begin_run`], unless the sync's last run began after `time`, in any process, and came to its end.
+    ///
+    /// # Errors
+    /// [`StateError::RanMeanwhile`] in that case.
+    pub async fn begin_run_unless(
+        &self,
+        sync: SyncId,
+        trigger: &str,
+        time: Option<Timestamp>,
+    ) -> Result<BegunRun, StateError> {
+        begin::begin_run(self, sync, trigger, time).await
+    }
+
+    /// Closes a run, after everything queued before it, and gives the sync's lease back.
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`] when the lease was lost: whoever has it now has closed the run too.
     pub async fn close_run(&self, close: RunClose) -> Result<(), StateError> {
+        let (sync, epoch) = self.inner.holding.leases.of_run(close.run).ok_or(StateError::Fenced)?;
         let at = self.inner.clock.now();
-        self.inner.writer.write(vec![Write::CloseRun { close, at }]).await?;
+        let writes =
+            vec![Write::CheckEpoch { sync, epoch }, Write::CloseRun { close, at }, Write::ReleaseLease { sync, epoch }];
+        self.inner.writer.write(writes).await?;
+        self.inner.holding.leases.released(sync, epoch);
         self.write_mark().await
     }
 

@@ -95,6 +95,15 @@ pub(super) fn load(given: Option<&SecretString>, state: &Path, make: bool) -> Re
         None if make && !path.exists() => generate(&path)?,
         None => read(&path)?,
     };
+    checked(key, path)
+}
+
+/// The given key, where no file can be made.
+pub(super) fn given(key: &SecretString) -> Result<SecretString, StateError> {
+    checked(key.clone(), PathBuf::from("[state] key"))
+}
+
+fn checked(key: SecretString, path: PathBuf) -> Result<SecretString, StateError> {
     if key.expose_secret().trim().len() < SHORTEST {
         return Err(StateError::Key { path, reason: format!("it is shorter than {SHORTEST} characters") });
     }

@@ -1,6 +1,6 @@
 //! The state: what the destinations acknowledged, what is in doubt, and what an operator decided.
 //!
-//! Two layers. A `StateStore` is primitive: reads in chunks and one durable transaction of writes (SQLite here). Above it
+//! Two layers. A `StateStore` is primitive: reads in chunks and one durable transaction of writes (SQLite, PostgreSQL). Above it
 //! [`State`] is independent of the store: pages and their codec, the journal, the [`Overlay`], the owner index, sealing,
 //! and the [`Writer`], the one task through which everything is written (group commit, fail-stop).
 
@@ -11,10 +11,13 @@ mod count;
 mod error;
 mod facade;
 mod guarded;
+mod holding;
 mod keyring;
+mod lease;
 mod open;
 mod overlay;
 mod owners;
+mod postgres;
 mod records;
 mod requests;
 mod resync;
@@ -28,7 +31,8 @@ mod writer;
 pub use error::StateError;
 pub use facade::State;
 pub use guarded::{Approval, ApprovedScan, GuardedSet};
-pub use open::{Access, OpenOptions};
+pub use lease::DEFAULT_LEASE;
+pub use open::{Access, Location, OpenOptions};
 pub use overlay::Overlay;
 pub use owners::OwnerScan;
 pub use records::{

@@ -12,17 +12,51 @@ use secrecy::SecretString;
 use super::{
     StateError,
     keyring::{self, Keyring},
-    sqlite,
+    lease::DEFAULT_LEASE,
+    postgres, sqlite,
     store::{StateStore, Write},
 };
 use crate::clock::Clock;
 
+/// Where the state is.
+#[derive(Debug, Clone)]
+pub enum Location {
+    /// In a file, of one process at a time.
+    Sqlite(PathBuf),
+    /// In the schema `syncline` of a PostgreSQL database, of any number of processes.
+    Postgres {
+        /// `postgres://USER@HOST:PORT/DATABASE`, with `sslmode` and the like as parameters.
+        url: SecretString,
+        /// The folder of this host's files beside the state.
+        folder: PathBuf,
+    },
+}
+
+impl Location {
+    /// For messages: the file, or the database's address without credentials.
+    pub fn label(&self) -> PathBuf {
+        match self {
+            Self::Sqlite(path) => path.clone(),
+            Self::Postgres { url, .. } => postgres::address(url).unwrap_or_else(|_| "postgres://…".to_owned()).into(),
+        }
+    }
+
+    /// Files beside the state are named after this one.
+    fn side(&self) -> PathBuf {
+        match self {
+            Self::Sqlite(path) => path.clone(),
+            Self::Postgres { folder, .. } => folder.join("syncline"),
+        }
+    }
+}
+
 /// How the state is opened.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
-    /// The SQLite file.
-    pub path: PathBuf,
-    /// The installation key, at least 32 characters; `None`: the file `<path>.key`, made (0600) with the state.
+    /// Where it is.
+    pub location: Location,
+    /// The installation key, at least 32 characters; `None`: the file `FILE.key` beside an SQLite file, made (0600) with
+    /// the state.
     pub key: Option<SecretString>,
     /// The configuration's environment label; `None` asks for no particular one.
     pub environment: Option<String>,
@@ -30,6 +64,15 @@ pub struct OpenOptions {
     pub access: Access,
     /// The wall clock.
     pub clock: Clock,
+    /// How long a lease lasts unless it is renewed. Leases matter where several processes can run syncs.
+    pub lease: Duration,
+}
+
+impl OpenOptions {
+    /// With the system's clock, a lease of [`DEFAULT_LEASE`], no environment and no key.
+    pub fn new(location: Location, access: Access) -> Self {
+        Self { location, key: None, environment: None, access, clock: Clock::system(), lease: DEFAULT_LEASE }
+    }
 }
 
 /// What the state is opened for.
@@ -44,11 +87,15 @@ pub enum Access {
 const ENVIRONMENT: &str = "environment";
 const KEY_CHECK: &str = "key_check";
 const IDENTITY: &str = "state_id";
+/// The ids that the state had before it was restored, one after the other.
+const FORMER: &str = "former_state_ids";
+/// [`StateStore::origin`] when the state was made.
+const ORIGIN: &str = "origin";
 
-/// An opened store and what belongs to it.
 /// How long a lock that is held may be a mere look at it.
 const LOCK_PATIENCE: Duration = Duration::from_millis(50);
 
+/// An opened store and what belongs to it.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) store: Arc<dyn StateStore>,
@@ -61,21 +108,41 @@ pub(super) struct Opened {
 }
 
 pub(super) async fn open(options: &OpenOptions) -> Result<Opened, StateError> {
-    let lock = match options.access {
-        Access::Runner => Some(take_lock_patiently(&options.path).await?),
-        Access::Reader => None,
+    let (store, keyring, lock) = match &options.location {
+        Location::Sqlite(path) => open_sqlite(path, options).await?,
+        Location::Postgres { url, folder } => open_postgres(url, folder, options).await?,
     };
-    let fresh = prepare_file(options)?;
-    let key = keyring::load(options.key.as_ref(), &options.path, fresh)?;
-    let keyring = Keyring::new(&key)?;
-    let store: Arc<dyn StateStore> = Arc::new(sqlite::open(&options.path, options.access, options.clock.now()).await?);
-    let identity = check_labels(store.as_ref(), &keyring, options).await?;
-    let mut mark = Mark { path: beside(&options.path, ".mark"), identity };
-    let behind = mark.is_ahead_of(store.commit_count().await?)?;
+    let Labels { identity, moved } = check_labels(store.as_ref(), &keyring, options).await?;
+    let mut mark = Mark { path: beside(&options.location.side(), ".mark"), identity };
+    let former = store.meta(FORMER).await?.unwrap_or_default();
+    let behind = moved || mark.is_ahead_of(store.commit_count().await?, &former)?;
     if behind && options.access == Access::Runner {
-        mark.identity = begin_anew(store.as_ref()).await?;
+        mark.identity = begin_anew(store.as_ref(), former, &mark.identity).await?;
     }
     Ok(Opened { store, keyring, mark, behind, lock })
+}
+
+type Parts = (Arc<dyn StateStore>, Keyring, Option<File>);
+
+async fn open_sqlite(path: &Path, options: &OpenOptions) -> Result<Parts, StateError> {
+    let lock = match options.access {
+        Access::Runner => Some(take_lock_patiently(path).await?),
+        Access::Reader => None,
+    };
+    let fresh = prepare_file(path, options.access)?;
+    let key = keyring::load(options.key.as_ref(), path, fresh)?;
+    let keyring = Keyring::new(&key)?;
+    Ok((Arc::new(sqlite::open(path, options.access, options.clock.now()).await?), keyring, lock))
+}
+
+async fn open_postgres(url: &SecretString, folder: &Path, options: &OpenOptions) -> Result<Parts, StateError> {
+    let key = keyring::given(options.key.as_ref().ok_or(StateError::NoKey)?)?;
+    let keyring = Keyring::new(&key)?;
+    if options.access == Access::Runner {
+        std::fs::create_dir_all(folder).map_err(StateError::io("make the folder", folder))?;
+    }
+    let had_one = beside(&options.location.side(), ".mark").exists();
+    Ok((Arc::new(postgres::open(url, options.access, had_one).await?), keyring, None))
 }
 
 /// Whether a process holds the lock of this state.
@@ -116,16 +183,15 @@ fn take_lock(state: &Path) -> Result<File, StateError> {
 
 /// Makes a missing file. True when the state is new. The file is never opened here once SQLite may have it open:
 /// closing a second handle drops SQLite's locks (<https://sqlite.org/howtocorrupt.html> 2.2).
-fn prepare_file(options: &OpenOptions) -> Result<bool, StateError> {
-    let path = &options.path;
+fn prepare_file(path: &Path, access: Access) -> Result<bool, StateError> {
     let bytes = match std::fs::metadata(path) {
         Ok(metadata) => Some(metadata.len()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(StateError::io("look at", path)(error)),
     };
     let fresh = bytes.unwrap_or(0) == 0;
-    if fresh && options.access == Access::Reader {
-        return Err(StateError::Missing { path: path.clone() });
+    if fresh && access == Access::Reader {
+        return Err(StateError::Missing { path: path.to_owned() });
     }
     let mark = beside(path, ".mark");
     if fresh && mark.exists() {
@@ -141,8 +207,16 @@ fn prepare_file(options: &OpenOptions) -> Result<bool, StateError> {
     Ok(fresh)
 }
 
-/// Compares key and labels with the store, or writes them into a new one. Answers the state's own id.
-async fn check_labels(store: &dyn StateStore, keyring: &Keyring, options: &OpenOptions) -> Result<Vec<u8>, StateError> {
+/// What stands in the state about itself.
+struct Labels {
+    /// The state's own id.
+    identity: Vec<u8>,
+    /// It was made in another place than the one it is in now.
+    moved: bool,
+}
+
+/// Compares key and labels with the store, or writes them into a new one.
+async fn check_labels(store: &dyn StateStore, keyring: &Keyring, options: &OpenOptions) -> Result<Labels, StateError> {
     let mut writes = Vec::new();
     let check = keyring.check()?;
     match store.meta(KEY_CHECK).await? {
@@ -166,18 +240,34 @@ async fn check_labels(store: &dyn StateStore, keyring: &Keyring, options: &OpenO
             identity
         }
     };
+    let moved = match (store.meta(ORIGIN).await?, store.origin()) {
+        (Some(before), Some(now)) => before != now.as_bytes(),
+        (None, Some(now)) => {
+            writes.push(Write::PutMeta { name: ORIGIN, value: now.as_bytes().to_vec() });
+            false
+        }
+        (Some(_) | None, None) => false,
+    };
     if options.access == Access::Runner && !writes.is_empty() {
         store.commit(writes).await?;
     }
-    Ok(identity)
+    Ok(Labels { identity, moved })
 }
 
 /// A store that was restored, or lost writes, begins a line of its own: every sync is suspect and every key dirty until a
 /// resync has confirmed it. With the new id the store that this one was a copy of counts as another one from now on, for it
-/// does not know what is sent meanwhile.
-async fn begin_anew(store: &dyn StateStore) -> Result<Vec<u8>, StateError> {
+/// does not know what is sent meanwhile. The ids before it are kept: the mark of another host, which still has one of them,
+/// has nothing new to say.
+async fn begin_anew(store: &dyn StateStore, former: Vec<u8>, last: &[u8]) -> Result<Vec<u8>, StateError> {
     let identity = random()?.to_vec();
-    let writes = vec![Write::Resync { sync: None }, Write::PutMeta { name: IDENTITY, value: identity.clone() }];
+    let mut writes = vec![
+        Write::Resync { sync: None },
+        Write::PutMeta { name: FORMER, value: [former.as_slice(), last].concat() },
+        Write::PutMeta { name: IDENTITY, value: identity.clone() },
+    ];
+    if let Some(origin) = store.origin() {
+        writes.push(Write::PutMeta { name: ORIGIN, value: origin.as_bytes().to_vec() });
+    }
     store.commit(writes).await?;
     Ok(identity)
 }
@@ -198,14 +288,17 @@ pub(super) struct Mark {
 
 impl Mark {
     fn text(&self, commits: i64) -> String {
-        let identity: String = self.identity.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{identity} {commits}\n")
+        format!("{} {commits}\n", hex(&self.identity))
     }
 
-    /// True when the store has fewer commits than its mark, or is another one.
-    fn is_ahead_of(&self, commits: i64) -> Result<bool, StateError> {
+    /// True when the store has fewer commits than its mark, or is another one. `former`: ids that the store once had.
+    fn is_ahead_of(&self, commits: i64, former: &[u8]) -> Result<bool, StateError> {
         match std::fs::read_to_string(&self.path) {
             Ok(text) => {
+                let id = text.split_whitespace().next().unwrap_or_default();
+                if former.chunks(16).any(|former| hex(former) == id) {
+                    return Ok(false);
+                }
                 let (own, theirs) = (self.text(commits), text);
                 let count = |text: &str| text.split_whitespace().nth(1).and_then(|count| count.parse::<i64>().ok());
                 let same = own.split_whitespace().next() == theirs.split_whitespace().next();
@@ -225,6 +318,10 @@ impl Mark {
         file.write_all(self.text(commits).as_bytes()).map_err(failed())?;
         std::fs::rename(&fresh, &self.path).map_err(failed())
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `path` with something appended to its name.

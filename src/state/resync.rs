@@ -28,15 +28,16 @@ impl State {
         self.inner.writer.mark_dirty(sync, keys.into_iter().map(mark).collect()).await.map(drop)
     }
 
-    /// A run has delivered every key of the sync. Whether that ended its suspicion; a run that began before the last
-    /// resync was asked for ends nothing.
-    pub async fn end_resync(&self, sync: SyncId, run: RunId) -> Result<bool, StateError> {
+    /// A run that planned with this [`resync_through`](super::SyncRecord::resync_through) has delivered every key. Whether
+    /// that ended the sync's suspicion; it ends nothing when another resync was asked for meanwhile.
+    pub async fn end_resync(&self, sync: SyncId, through: RunId) -> Result<bool, StateError> {
         let suspect = self.is_suspect_sync(sync).await?;
-        self.inner.writer.write(vec![Write::EndResync { sync, run }]).await?;
+        self.inner.writer.write(vec![Write::EndResync { sync, through }]).await?;
         Ok(suspect && !self.is_suspect_sync(sync).await?)
     }
 
-    /// An operator says that the sync's state is right as it is: its removals go again. Keys stay dirty.
+    /// An operator says that a suspect sync's state is right as it is: its removals go again, and nothing is sent again but
+    /// what is dirty for other reasons.
     pub async fn trust(&self, sync: SyncId) -> Result<(), StateError> {
         self.inner.writer.write(vec![Write::Trust { sync }]).await.map(drop)
     }

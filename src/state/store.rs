@@ -1,12 +1,13 @@
 //! The primitive layer: reads in chunks and one durable transaction of writes. Knows rows and blobs, not their meaning.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
 use super::{
     GuardedSet, NewSync, OwnerSpace, Request, RunClose, RunRow, RunStatus, StateError, SyncRecord, SyncUpdate,
     codec::PackedPage,
+    lease::{Beat, Taken},
 };
 use crate::{
     model::{IntentId, Key, RunId, SyncId, Timestamp},
@@ -138,13 +139,13 @@ pub(crate) enum Write {
     Resync {
         sync: Option<SyncId>,
     },
-    /// A run that began after the last resync was asked for has delivered every key: the resync is over, and the sync
-    /// is no longer suspect.
+    /// A run has delivered every key: the resync that it knew of is over, and the sync is no longer suspect. Nothing when
+    /// another one was asked for meanwhile.
     EndResync {
         sync: SyncId,
-        run: RunId,
+        through: RunId,
     },
-    /// An operator says that the sync's state is right as it is.
+    /// An operator says that a suspect sync's state is right as it is: nothing needs to be sent again.
     Trust {
         sync: SyncId,
     },
@@ -167,10 +168,10 @@ pub(crate) enum Write {
         sync: SyncId,
         at: Timestamp,
     },
-    /// Takes the lease; answers the new epoch.
-    TakeLease {
+    /// Gives the lease back, if it still has that epoch.
+    ReleaseLease {
         sync: SyncId,
-        holder: String,
+        epoch: i64,
     },
     /// Fails with [`StateError::Fenced`] when the lease has another epoch.
     CheckEpoch {
@@ -314,6 +315,26 @@ pub(crate) trait StateStore: Send + Sync + std::fmt::Debug {
     fn budget(&self) -> Option<Arc<dyn BudgetStore>> {
         None
     }
+
+    /// Whether several processes may run syncs on this store at once. Where not, a lease is always free, nobody looks for
+    /// signs of life, and requests need no claim.
+    fn is_shared(&self) -> bool;
+    /// Where the store lives, as it says itself; another answer than before means that it was copied.
+    fn origin(&self) -> Option<&str>;
+    /// Takes the lease of a sync under a new epoch, if it is free, over or the holder's own.
+    async fn take_lease(&self, sync: SyncId, holder: &str, ttl: Duration) -> Result<Taken, StateError>;
+    /// Shows that a process lives, and renews its leases and claims. Answers the syncs whose leases it still holds.
+    async fn beat(&self, beat: &Beat) -> Result<Vec<SyncId>, StateError>;
+    /// Gives back everything that a process holds.
+    async fn leave(&self, holder: &str) -> Result<(), StateError>;
+    /// Whether a process that carries out requests shows signs of life.
+    async fn runs_daemon(&self) -> Result<bool, StateError>;
+    /// Syncs whose holder has died in a run.
+    async fn abandoned(&self) -> Result<Vec<SyncId>, StateError>;
+    /// Claims open requests, and answers all that the holder has claimed.
+    async fn claim_requests(&self, holder: &str, ttl: Duration) -> Result<Vec<Request>, StateError>;
+    /// Leaves a claimed request to others.
+    async fn release_request(&self, id: i64, holder: &str) -> Result<(), StateError>;
 
     async fn meta(&self, name: &'static str) -> Result<Option<Vec<u8>>, StateError>;
     async fn syncs(&self) -> Result<Vec<SyncRecord>, StateError>;

@@ -123,6 +123,12 @@ events! {
     RESYNC_REQUESTED = INFO "resync.requested";
     /// An operator paused a sync, or let it run again.
     SYNC_PAUSED = INFO "sync.paused";
+    /// The state's database does not answer; leases end unless it comes back in time.
+    STATE_UNREACHABLE = WARN "state.unreachable";
+    /// A run was not begun: another process runs the sync, or has run it since this one was due.
+    RUN_ELSEWHERE = INFO "run.elsewhere";
+    /// The lease of a sync was lost in a run.
+    LEASE_LOST = ERROR "lease.lost";
 
     // Sources.
     /// A statement could not be cancelled; it ends when the server notices the closed connection.

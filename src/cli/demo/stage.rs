@@ -22,7 +22,7 @@ use crate::{
     run::{Engine, EngineParts, RunReport, Trigger},
     shutdown::Shutdown,
     simulator::{HubSpotOptions, SampleWarehouse, Simulator, VendorConfig, Window},
-    state::{Access, OpenOptions, State},
+    state::{Access, Location, OpenOptions, State},
 };
 
 /// The demo's only sync.
@@ -163,9 +163,9 @@ impl Stage {
 
     async fn open(&self, access: Access) -> anyhow::Result<State> {
         let TextSpec::Plain(url) = &self.loaded.settings.state.url else { bail!("the demo's state has a plain path") };
-        let path = PathBuf::from(url.strip_prefix("sqlite://").unwrap_or(url));
+        let location = Location::Sqlite(PathBuf::from(url.strip_prefix("sqlite://").unwrap_or(url)));
         let environment = self.loaded.specs.environment.clone();
-        Ok(State::open(OpenOptions { path, key: None, environment, access, clock: Clock::system() }).await?)
+        Ok(State::open(OpenOptions { environment, ..OpenOptions::new(location, access) }).await?)
     }
 
     fn traffic(&self) -> Traffic {

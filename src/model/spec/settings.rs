@@ -1,5 +1,7 @@
 //! The daemon's own settings.
 
+use std::{path::PathBuf, time::Duration};
+
 use super::{SecretSpec, TextSpec};
 
 /// The daemon's own settings.
@@ -18,10 +20,14 @@ pub struct Settings {
 /// `[state]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateSettings {
-    /// `sqlite://FILE`.
+    /// `sqlite://FILE` or `postgres://…`.
     pub url: TextSpec,
     /// The installation key; generated beside an SQLite file when absent.
     pub key: Option<SecretSpec>,
+    /// Where spools and side files go when the state is on PostgreSQL; an SQLite file has them in its own folder.
+    pub folder: PathBuf,
+    /// How long a lease lasts unless it is renewed.
+    pub lease: Duration,
 }
 
 /// `[http]`.

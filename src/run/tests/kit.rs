@@ -18,7 +18,7 @@ use crate::{
     },
     run::{Engine, EngineParts, RunReport, SecretFailure, Secrets, Trigger},
     shutdown::Shutdown,
-    state::{Access, OpenOptions, RunStatus, State},
+    state::{Access, Location, OpenOptions, RunStatus, State},
 };
 
 /// A row of the model.
@@ -65,13 +65,8 @@ impl Kit {
     pub(crate) async fn with(max_rows: usize, change: impl FnOnce(&mut SyncSpec)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::following_tokio(Timestamp::from_micros(1_700_000_000_000_000));
-        let options = OpenOptions {
-            path: folder.path().join("state.db"),
-            key: None,
-            environment: None,
-            access: Access::Runner,
-            clock: clock.clone(),
-        };
+        let location = Location::Sqlite(folder.path().join("state.db"));
+        let options = OpenOptions { clock: clock.clone(), ..OpenOptions::new(location, Access::Runner) };
         let mut sync = sync();
         change(&mut sync);
         let shutdown = Shutdown::new();

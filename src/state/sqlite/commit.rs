@@ -29,6 +29,13 @@ pub(super) async fn commit(c: &mut SqliteConnection, writes: Vec<Write>) -> Resu
     Ok(ids)
 }
 
+/// Takes a lease under a new epoch. It is always free: the lock file lets one process in, and that has one run of a sync.
+pub(super) async fn take_lease(c: &mut SqliteConnection, sync: SyncId, holder: &str) -> Result<i64, StateError> {
+    let sql = "insert into leases (sync, epoch, holder) values (?, 1, ?)
+               on conflict (sync) do update set epoch = epoch + 1, holder = excluded.holder returning epoch";
+    scalar(c, sqlx::query(sql).bind(sync.0).bind(holder)).await
+}
+
 async fn run(c: &mut SqliteConnection, sql: Sql<'_>) -> Result<u64, StateError> {
     Ok(sql.execute(c).await.map_err(failed(WRITE))?.rows_affected())
 }
@@ -63,13 +70,13 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
                         where ?1 is null or id = ?1";
             some(c, sqlx::query(sql).bind(sync.map(|sync| sync.0))).await
         }
-        Write::EndResync { sync, run } => {
-            let sql = "update syncs set resync_open = 0, suspect = 0 where id = ?1 and resync_through < ?2";
-            some(c, sqlx::query(sql).bind(sync.0).bind(run.0)).await
+        Write::EndResync { sync, through } => {
+            let sql = "update syncs set resync_open = 0, suspect = 0 where id = ?1 and resync_through = ?2";
+            some(c, sqlx::query(sql).bind(sync.0).bind(through.0)).await
         }
         Write::Trust { sync } => {
-            let sql = "update syncs set suspect = 0 where id = ?";
-            one(c, "sync of that id", sqlx::query(sql).bind(sync.0)).await
+            let sql = "update syncs set suspect = 0, resync_open = 0, resync_through = null where id = ? and suspect = 1";
+            some(c, sqlx::query(sql).bind(sync.0)).await
         }
         Write::SetInvalid { sync, run, rows, total } => set_invalid(c, sync, run.0, rows, total).await,
         Write::InsertRun { sync, trigger, at } => {
@@ -81,10 +88,9 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
             let sql = "update runs set status = 'interrupted', ended_at = ? where sync = ? and status = 'running'";
             some(c, sqlx::query(sql).bind(at.as_micros()).bind(sync.0)).await
         }
-        Write::TakeLease { sync, holder } => {
-            let sql = "insert into leases (sync, epoch, holder) values (?, 1, ?)
-                       on conflict (sync) do update set epoch = epoch + 1, holder = excluded.holder returning epoch";
-            scalar(c, sqlx::query(sql).bind(sync.0).bind(holder)).await
+        Write::ReleaseLease { sync, epoch } => {
+            let sql = "update leases set expires_at = null where sync = ? and epoch = ?";
+            some(c, sqlx::query(sql).bind(sync.0).bind(epoch)).await
         }
         Write::CheckEpoch { sync, epoch } => check_epoch(c, sync, epoch).await,
         Write::ReserveBatches { count } => {

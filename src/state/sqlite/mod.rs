@@ -6,7 +6,7 @@ mod read;
 mod rows;
 mod tables;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::{Connection as _, SqliteConnection};
@@ -16,6 +16,7 @@ pub(super) use open::open;
 
 use super::{
     Request, RunRow, StateError, SyncRecord,
+    lease::{Beat, Taken},
     store::{
         ApprovalRow, DirtyTotals, Extent, IntentRow, JournalBlob, Keyed, KeyedAfter, KeyedRow, PageRow, RunFilter,
         Space, StateStore, Write,
@@ -96,6 +97,44 @@ impl StateStore for SqliteStore {
         if let Some(connection) = writer {
             connection.close().await.map_err(failed("close the state"))?;
         }
+        Ok(())
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn origin(&self) -> Option<&str> {
+        None
+    }
+
+    async fn take_lease(&self, sync: SyncId, holder: &str, _ttl: Duration) -> Result<Taken, StateError> {
+        let mut guard = self.writer.lock().await;
+        let connection = guard.as_mut().ok_or(StateError::Stopped)?;
+        commit::take_lease(connection, sync, holder).await.map(Taken::Epoch)
+    }
+
+    async fn beat(&self, beat: &Beat) -> Result<Vec<SyncId>, StateError> {
+        Ok(beat.leases.iter().map(|(sync, _)| *sync).collect())
+    }
+
+    async fn leave(&self, _holder: &str) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    async fn runs_daemon(&self) -> Result<bool, StateError> {
+        Ok(crate::state::open::is_locked(&self.readers.path))
+    }
+
+    async fn abandoned(&self) -> Result<Vec<SyncId>, StateError> {
+        Ok(Vec::new())
+    }
+
+    async fn claim_requests(&self, _holder: &str, _ttl: Duration) -> Result<Vec<Request>, StateError> {
+        self.requests(None).await
+    }
+
+    async fn release_request(&self, _id: i64, _holder: &str) -> Result<(), StateError> {
         Ok(())
     }
 

@@ -61,25 +61,24 @@ async fn flags(state: &State) -> (bool, bool) {
 }
 
 #[tokio::test]
-async fn a_resync_is_ended_only_by_a_run_that_began_after_it() {
+async fn a_resync_is_ended_only_by_a_run_that_knew_of_it() {
     let home = Home::new();
     let state = home.runner().await;
     let id = sync(&state, "one").await;
-    let before = begin(&state, id).await;
-    before.end(&state, key(1), vec![], put(1)).await;
+    begin(&state, id).await.end(&state, key(1), vec![], put(1)).await;
     state.resync(id, None).await.unwrap();
     assert_eq!(flags(&state).await, (true, false));
     assert_eq!(state.standing(id).await.unwrap().dirty, 1);
-    // The run under way when it was asked for has planned without it.
-    assert!(!state.end_resync(id, before.run).await.unwrap());
-    assert_eq!(flags(&state).await, (true, false));
-    let after = begin(&state, id).await;
-    state.end_resync(id, after.run).await.unwrap();
-    assert_eq!(flags(&state).await, (false, false));
-    // A second one raises the border.
+    let first = state.sync("one").await.unwrap().unwrap().resync_through.unwrap();
+    begin(&state, id).await;
+    // Asked for anew while that run is under way.
     state.resync(id, None).await.unwrap();
-    state.end_resync(id, after.run).await.unwrap();
+    state.end_resync(id, first).await.unwrap();
     assert_eq!(flags(&state).await, (true, false));
+    let second = state.sync("one").await.unwrap().unwrap().resync_through.unwrap();
+    assert!(second > first, "what that run settles goes again");
+    assert!(!state.end_resync(id, second).await.unwrap(), "it was not suspect");
+    assert_eq!(flags(&state).await, (false, false));
 }
 
 #[tokio::test]
@@ -98,8 +97,8 @@ async fn a_restored_state_is_suspect_until_each_sync_has_been_sent_again() {
     assert!(home.open(Access::Reader).await.unwrap().is_suspect().await.unwrap(), "a reader sees it before any runner");
     let state = home.runner().await;
     assert_eq!(flags(&state).await, (true, true));
-    let run = begin(&state, one).await;
-    assert!(state.end_resync(one, run.run).await.unwrap(), "that ends the suspicion");
+    let through = state.sync("one").await.unwrap().unwrap().resync_through.unwrap();
+    assert!(state.end_resync(one, through).await.unwrap(), "that ends the suspicion");
     assert!(state.is_suspect().await.unwrap(), "of the other sync nothing is known yet");
     state.close().await.unwrap();
     let state = home.runner().await;

@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use crate::{
-    clock::Clock,
     model::{
         BatchKey, Entry, Fingerprint, Held, IntentId, Key, KeyKind, Operation, RejectedMark, RunId, SyncId, Timestamp,
         encode_part, spec::KeyShape,
     },
     state::{
-        Access, End, IntentMember, NewIntent, NewSync, OpenOptions, OwnerChange, OwnerSpace, Settle, SettleRow,
-        SettleTicket, State, StateError, Target,
+        Access, End, IntentMember, Location, NewIntent, NewSync, OpenOptions, OwnerChange, OwnerSpace, Settle,
+        SettleRow, SettleTicket, State, StateError, Target,
     },
 };
 
@@ -28,7 +27,7 @@ impl Home {
     }
 
     pub(super) fn options(&self, access: Access) -> OpenOptions {
-        OpenOptions { path: self.path(), key: None, environment: None, access, clock: Clock::system() }
+        OpenOptions::new(Location::Sqlite(self.path()), access)
     }
 
     pub(super) async fn open(&self, access: Access) -> Result<State, StateError> {

@@ -24,6 +24,7 @@ use self::{
 use super::{
     GuardedSet, IntentMember, LocalSettle, MarkDirty, NewIntent, OwnerSpace, Settle, StateError,
     codec::{pack_guarded, pack_intent, pack_invalid},
+    lease::Leases,
     store::{StateStore, Write},
 };
 use crate::{
@@ -40,7 +41,8 @@ const BATCH_BLOCK: i64 = 1 << 32;
 /// How far back the removal log is summed.
 const REMOVAL_LOG: std::time::Duration = std::time::Duration::from_secs(48 * 3600);
 
-/// Writes to the state, through one task with group commit. After its first error every call returns that error (P7).
+/// Writes to the state, through one task with group commit. After its first error every call returns that error (P7); a
+/// lost lease is an error of its run alone.
 pub struct Writer {
     /// `None` for a reader, and after [`super::State::close`].
     queue: Mutex<Option<mpsc::UnboundedSender<Command>>>,
@@ -80,11 +82,11 @@ impl SettleTicket {
 
 impl Writer {
     /// A writer for a reader: every call fails.
-    pub(super) fn none(store: Arc<dyn StateStore>, clock: Clock) -> Self {
+    pub(super) fn none(store: Arc<dyn StateStore>, clock: Clock, leases: Arc<Leases>) -> Self {
         Self {
             queue: Mutex::new(None),
             task: Mutex::new(None),
-            shared: Arc::new(shared(store)),
+            shared: Arc::new(shared(store, leases)),
             open: Mutex::default(),
             next_batch: AtomicI64::new(0),
             last_batch: 0,
@@ -97,10 +99,11 @@ impl Writer {
         store: Arc<dyn StateStore>,
         clock: Clock,
         lock: Option<Arc<File>>,
+        leases: Arc<Leases>,
     ) -> Result<Self, StateError> {
         let reserved = store.commit(vec![Write::ReserveBatches { count: BATCH_BLOCK }]).await?;
         let first = reserved.first().copied().unwrap_or(1);
-        let shared = Arc::new(shared(store));
+        let shared = Arc::new(shared(store, leases));
         let (queue, commands) = mpsc::unbounded_channel();
         let task = tokio::spawn(task::run(Arc::clone(&shared), commands, lock));
         Ok(Self {
@@ -199,7 +202,7 @@ impl Writer {
         total: u64,
     ) -> Result<(), StateError> {
         let rows = rows.iter().map(|row| pack_invalid(sync, row)).collect();
-        self.submit(vec![Write::SetInvalid { sync, run, rows, total }], 0).wait().await
+        self.write_under(sync, vec![Write::SetInvalid { sync, run, rows, total }]).await
     }
 
     /// Appends changes, in key order, to the guarded set of a run; with no change at all the set still stands for an
@@ -216,7 +219,7 @@ impl Writer {
     ) -> Result<(), StateError> {
         let chunks = rows.chunks(GUARDED_CHUNK).map(|chunk| pack_guarded(run, chunk)).collect();
         let (rows, at) = (rows.len() as u64, self.clock.now());
-        self.submit(vec![Write::AddGuarded { run, sync, set, rows, at, chunks }], 0).wait().await
+        self.write_under(sync, vec![Write::AddGuarded { run, sync, set, rows, at, chunks }]).await
     }
 
     /// Saves the limiter's recent grants and quota counters of an account, in the limiter's own bytes.
@@ -239,7 +242,7 @@ impl Writer {
     /// The writer's first error.
     pub async fn log_removals(&self, sync: SyncId, run: RunId, at: Timestamp, count: u64) -> Result<(), StateError> {
         let prune_before = at - REMOVAL_LOG;
-        self.submit(vec![Write::LogRemovals { sync, run, at, count, prune_before }], 0).wait().await
+        self.write_under(sync, vec![Write::LogRemovals { sync, run, at, count, prune_before }]).await
     }
 
     /// Waits until everything queued so far is durable.
@@ -253,6 +256,12 @@ impl Writer {
     /// Transactions so far in this process: group commit makes fewer of them than there were writes.
     pub fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Commits writes of the run that this process has begun last of the sync, under its lease.
+    async fn write_under(&self, sync: SyncId, writes: Vec<Write>) -> Result<(), StateError> {
+        let check = self.shared.leases.epoch(sync).map(|epoch| Write::CheckEpoch { sync, epoch });
+        self.submit(check.into_iter().chain(writes).collect(), 0).wait().await
     }
 
     /// Commits writes and answers their ids.
@@ -305,9 +314,10 @@ impl Writer {
     }
 }
 
-fn shared(store: Arc<dyn StateStore>) -> Shared {
+fn shared(store: Arc<dyn StateStore>, leases: Arc<Leases>) -> Shared {
     Shared {
         store,
+        leases,
         failed: OnceLock::new(),
         pending: Pending::default(),
         commits: AtomicU64::new(0),

@@ -16,6 +16,7 @@ use crate::{
     model::SyncId,
     state::{
         StateError, compact,
+        lease::Leases,
         store::{StateStore, Write},
     },
 };
@@ -36,7 +37,8 @@ pub(super) struct Command {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) store: Arc<dyn StateStore>,
-    /// The first error; from then on nothing is written (P7).
+    pub(super) leases: Arc<Leases>,
+    /// The first error; from then on nothing is written (P7). A lost lease is none: it ends its run alone.
     pub(super) failed: OnceLock<StateError>,
     pub(super) pending: Pending,
     /// Transactions so far, for tests and figures.
@@ -51,7 +53,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<
     let mut group = Vec::with_capacity(GROUP);
     while queue.recv_many(&mut group, GROUP).await > 0 {
         let journalled = journalled(&group);
-        commit(&shared, group.drain(..)).await;
+        commit(&shared, std::mem::take(&mut group)).await;
         for (sync, entries) in journalled {
             let total = journals.entry(sync).or_default();
             *total += entries;
@@ -66,10 +68,13 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<
 
 async fn compact_one(shared: &Shared, sync: SyncId) {
     if shared.failed.get().is_none() {
-        let result = compact::compact(shared.store.as_ref(), sync).await;
+        let epoch = shared.leases.epoch(sync);
+        let result = compact::compact_under(shared.store.as_ref(), sync, epoch).await;
         shared.generation.fetch_add(1, Ordering::SeqCst);
-        if let Err(error) = result {
-            stop(shared, error);
+        match (result, epoch) {
+            (Err(StateError::Fenced), Some(epoch)) => shared.leases.lose(sync, epoch),
+            (Err(error), _) => stop(shared, error),
+            (Ok(()), _) => {}
         }
     }
 }
@@ -83,21 +88,18 @@ fn journalled(group: &[Command]) -> Vec<(SyncId, u64)> {
         .collect()
 }
 
-async fn commit(shared: &Shared, group: impl Iterator<Item = Command>) {
+/// Commits a group. When a lease among it is lost, nothing of the group has happened, and each command is tried alone.
+async fn commit(shared: &Shared, group: Vec<Command>) {
+    let alone = if group.len() > 1 { group.iter().map(|command| command.writes.clone()).collect() } else { Vec::new() };
     let mut writes = Vec::new();
     let mut waiting = Vec::new();
     for command in group {
         waiting.push((command.writes.len(), command.ticket, command.done));
         writes.extend(command.writes);
     }
-    let result = match shared.failed.get() {
-        Some(error) => Err(error.clone()),
-        None if writes.is_empty() => Ok(Vec::new()),
-        None => shared.store.commit(writes).await,
-    };
-    match result {
+    let epochs = epochs(&writes);
+    match write(shared, writes).await {
         Ok(ids) => {
-            shared.commits.fetch_add(1, Ordering::Relaxed);
             let mut ids = ids.into_iter();
             for (count, ticket, done) in waiting {
                 shared.pending.forget(ticket);
@@ -105,13 +107,43 @@ async fn commit(shared: &Shared, group: impl Iterator<Item = Command>) {
                 done.send(Ok(ids.by_ref().take(count).collect())).unwrap_or(());
             }
         }
+        Err(StateError::Fenced) if !alone.is_empty() => {
+            for (writes, (_, ticket, done)) in alone.into_iter().zip(waiting) {
+                Box::pin(commit(shared, vec![Command { writes, ticket, done }])).await;
+            }
+        }
         Err(error) => {
-            stop(shared, error.clone());
-            for (_, _, done) in waiting {
+            if matches!(error, StateError::Fenced) {
+                epochs.into_iter().for_each(|(sync, epoch)| shared.leases.lose(sync, epoch));
+            } else {
+                stop(shared, error.clone());
+            }
+            for (_, ticket, done) in waiting {
+                shared.pending.forget(ticket);
                 done.send(Err(error.clone())).unwrap_or(());
             }
         }
     }
+}
+
+async fn write(shared: &Shared, writes: Vec<Write>) -> Result<Vec<i64>, StateError> {
+    match shared.failed.get() {
+        Some(error) => Err(error.clone()),
+        None if writes.is_empty() => Ok(Vec::new()),
+        None => {
+            let ids = shared.store.commit(writes).await?;
+            shared.commits.fetch_add(1, Ordering::Relaxed);
+            Ok(ids)
+        }
+    }
+}
+
+fn epochs(writes: &[Write]) -> Vec<(SyncId, i64)> {
+    let epoch = |write: &Write| match write {
+        Write::CheckEpoch { sync, epoch } => Some((*sync, *epoch)),
+        _ => None,
+    };
+    writes.iter().filter_map(epoch).collect()
 }
 
 /// Keeps the first error.

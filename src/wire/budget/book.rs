@@ -57,8 +57,17 @@ struct Holder {
     seen: i64,
     /// Requests that it may have under way.
     busy: u32,
-    /// Until then it is taken to want more than it got.
-    wants_until: i64,
+    /// What it could have used in the windows of which it got too little lately.
+    needs: Vec<Need>,
+}
+
+/// What a limiter could have used of a window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Need {
+    class: Option<Class>,
+    per: i64,
+    weight: u32,
+    until: i64,
 }
 
 impl Book {
@@ -69,7 +78,8 @@ impl Book {
         self.span = self.span.max(longest);
         let span = self.span;
         self.entries.retain(|entry| entry.weight > 0 && entry.by + span + micros(ROUNDING) > now);
-        self.holders.retain(|holder| holder.id != message.holder && holder.seen + micros(LIVE) > now || holder.id == message.holder);
+        self.holders.retain(|holder| holder.id == message.holder || holder.seen + micros(LIVE) > now);
+        self.holders.iter_mut().for_each(|holder| holder.needs.retain(|need| need.until > now));
         if let Some(daily) = &message.daily {
             self.turn(daily, now);
         }
@@ -82,9 +92,9 @@ impl Book {
         self.entries.iter_mut().filter(open).for_each(|entry| entry.by = entry.by.max(now + micros(LATE)));
         self.hold(now, message);
         let mut reply = Reply { hold: self.held(now), ..Reply::default() };
-        let share = self.share(now, message);
+        reply.share = self.share(now, message);
         if let Some(want) = message.want.filter(|_| reply.hold.is_none()) {
-            self.grant(now, message, want, share, &mut reply);
+            self.grant(now, message, want, &mut reply);
         }
         reply.others = message.windows.iter().map(|window| self.used(window, now, |id| id != message.holder)).collect();
         reply
@@ -166,30 +176,23 @@ impl Book {
     }
 
     /// How many requests the limiter may have under way, of those that all may have together. Nobody is cut below what it
-    /// has under way already.
-    fn share(&mut self, now: i64, message: &Message) -> u32 {
-        let Some(most) = message.concurrent else {
-            self.seen(now, message, message.busy);
-            return u32::MAX;
-        };
-        let others = self.holders.iter().filter(|holder| holder.id != message.holder);
-        let (count, taken) = others.fold((1, 0_u32), |(count, taken), holder| (count + 1, taken + holder.busy));
-        let under_way = message.busy;
-        let wanted = under_way + u32::from(message.want.is_some());
-        let fair = (most / count).max(1).min(most.saturating_sub(taken));
-        let share = wanted.min(fair);
-        self.seen(now, message, share.max(under_way));
+    /// has under way already, and others get that only when it has ended.
+    fn share(&mut self, now: i64, message: &Message) -> Option<u32> {
+        let all = message.concurrent.filter(|_| message.want.is_some_and(|want| want.scope.is_none()));
+        let share = all.map(|most| {
+            let others = self.holders.iter().filter(|holder| holder.id != message.holder);
+            let (count, taken) = others.fold((1, 0_u32), |(count, taken), holder| (count + 1, taken + holder.busy));
+            (message.busy + message.waiting).min((most / count).max(1)).min(most.saturating_sub(taken))
+        });
+        let busy = message.busy.max(share.unwrap_or(0));
+        match self.holders.iter_mut().find(|holder| holder.id == message.holder) {
+            Some(holder) => (holder.seen, holder.busy) = (now, busy),
+            None => self.holders.push(Holder { id: message.holder, seen: now, busy, needs: Vec::new() }),
+        }
         share
     }
 
-    fn seen(&mut self, now: i64, message: &Message, busy: u32) {
-        match self.holders.iter_mut().find(|holder| holder.id == message.holder) {
-            Some(holder) => (holder.seen, holder.busy) = (now, busy),
-            None => self.holders.push(Holder { id: message.holder, seen: now, busy, wants_until: 0 }),
-        }
-    }
-
-    fn grant(&mut self, now: i64, message: &Message, want: Want, share: u32, reply: &mut Reply) {
+    fn grant(&mut self, now: i64, message: &Message, want: Want, reply: &mut Reply) {
         let mut most = want.up_to.max(want.weight);
         let mut wait = Duration::ZERO;
         if want.scope.is_none() {
@@ -201,23 +204,22 @@ impl Book {
                 }
                 most = most.min(left);
             }
-            if share <= message.busy {
+            if reply.share.is_some_and(|share| share <= message.busy) {
                 wait = CONCURRENT_AGAIN;
             }
         }
-        let competitors = self.competitors(now, message.holder);
         for window in message.windows.iter().filter(|window| window.class == want.scope) {
-            let fair = window.limit.div_ceil(competitors);
             let all = self.room(window, window.limit, want, now, |_| true);
-            let own = self.room(window, fair, want, now, |id| id == message.holder);
-            match (all, own) {
-                (Ok(all), Ok(own)) => most = most.min(all).min(own),
-                (all, own) => wait = wait.max(all.err().unwrap_or_default()).max(own.err().unwrap_or_default()),
+            let own = self.room(window, self.fair(window, message.holder), want, now, |id| id == message.holder);
+            let room = all.and_then(|all| own.map(|own| all.min(own)));
+            if room.is_err() || room.is_ok_and(|room| room < want.up_to) {
+                self.needs(window, message.holder, want, now);
+            }
+            match room {
+                Ok(room) => most = most.min(room),
+                Err(until) => wait = wait.max(until),
             }
         }
-        let fully = wait == Duration::ZERO && most >= want.up_to;
-        let wants_until = if fully { 0 } else { now + micros(wait * 2).max(WANTS) };
-        self.holders.iter_mut().filter(|holder| holder.id == message.holder).for_each(|h| h.wants_until = wants_until);
         if wait > Duration::ZERO {
             reply.again_in = Some(wait);
             return;
@@ -233,10 +235,23 @@ impl Book {
         reply.granted = Some(Granted { grant: self.last_grant, weight, valid });
     }
 
-    /// Limiters that want permits now, the asking one included.
-    fn competitors(&self, now: i64, own: u64) -> u32 {
-        let others = self.holders.iter().filter(|holder| holder.id != own && holder.wants_until > now).count();
-        u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1)
+    /// What a limiter may have of a window: all but what others lacked lately, which is at most an equal share each.
+    fn fair(&self, window: &SharedWindow, own: u64) -> u32 {
+        let others = self.holders.iter().filter(|holder| holder.id != own).flat_map(|holder| &holder.needs);
+        let same = |need: &&Need| need.class == window.class && need.per == micros(window.per);
+        let needs: Vec<u32> = others.filter(same).map(|need| need.weight).collect();
+        let equal = window.limit / u32::try_from(needs.len() + 1).unwrap_or(u32::MAX);
+        let kept: u32 = needs.iter().map(|need| need.min(&equal)).sum();
+        window.limit.saturating_sub(kept).max(1)
+    }
+
+    /// A limiter gets less of a window than it wants: it may need twice of what it has, and what it asked for.
+    fn needs(&mut self, window: &SharedWindow, own: u64, want: Want, now: i64) {
+        let per = micros(window.per);
+        let weight = self.used(window, now, |id| id == own).saturating_mul(2).saturating_add(want.up_to);
+        let Some(holder) = self.holders.iter_mut().find(|holder| holder.id == own) else { return };
+        holder.needs.retain(|need| need.class != window.class || need.per != per);
+        holder.needs.push(Need { class: window.class, per, weight, until: now + 2 * per });
     }
 
     fn used(&self, window: &SharedWindow, now: i64, of: impl Fn(u64) -> bool) -> u32 {
@@ -281,8 +296,6 @@ impl Book {
 
 /// When to ask again for a request more under way.
 const CONCURRENT_AGAIN: Duration = Duration::from_millis(200);
-/// A limiter that got less than it wanted counts as a competitor for at least this long.
-const WANTS: i64 = 2_000_000;
 
 /// How long permits may be used: short against the window, so that what lapses costs little.
 fn validity(message: &Message, scope: Option<Class>) -> Duration {

@@ -46,8 +46,10 @@ pub struct Message {
     pub daily: Option<SharedDay>,
     /// Most requests under way at once, of all daemons.
     pub concurrent: Option<u32>,
-    /// Requests of this limiter under way, and waiting.
+    /// Requests that this limiter has under way, or may begin without asking.
     pub busy: u32,
+    /// Requests that wait.
+    pub waiting: u32,
     /// What became of reserved permits.
     pub returns: Vec<Return>,
     /// Grants with requests that have not left yet.
@@ -117,6 +119,8 @@ pub struct Reply {
     pub granted: Option<Granted>,
     /// Otherwise when to ask again.
     pub again_in: Option<Duration>,
+    /// Requests that may be under way from now on, where their number is limited and permits for all were wanted.
+    pub share: Option<u32>,
     /// The day is spent, until this time if it is known.
     pub spent: Option<Option<Timestamp>>,
     /// The account is on hold.
@@ -132,6 +136,6 @@ pub struct Granted {
     pub grant: u64,
     /// How many.
     pub weight: u32,
-    /// How long requests may be begun with them, from before the question was asked.
+    /// How long requests may be begun with them.
     pub valid: Duration,
 }

@@ -146,11 +146,12 @@ impl Limiter {
         if let Err(wait) = buckets.room(scope, ticket.weight(), smooth_passed, self.clock.now()) {
             return self.patient(wait).map(Some);
         }
-        if let Some(pool) = pool
-            && buckets.shared().limits(scope)
-            && !pool.take(scope, ticket.weight().get(), ticket.id())
-        {
-            return Ok(Some(Wait::ForPermits));
+        if let Some(pool) = pool {
+            let shared = buckets.shared();
+            let full = scope.is_none() && shared.concurrent.is_some() && !pool.may_begin(buckets.under_way);
+            if full || shared.limits(scope) && !pool.take(scope, ticket.weight().get(), ticket.id()) {
+                return Ok(Some(Wait::ForPermits));
+            }
         }
         buckets.grant(scope, ticket.id(), ticket.weight(), self.clock.now());
         if scope.is_none() {

@@ -15,6 +15,9 @@ const CHUNK: u32 = 8;
 /// Shortest time between two questions that only news of arrivals cause.
 const GAP: Duration = Duration::from_millis(50);
 
+/// An answer that takes longer than this is late.
+const SLOW: Duration = Duration::from_secs(2);
+
 /// The permits of one process.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
@@ -28,6 +31,8 @@ pub(super) struct Pool {
     hold: Option<(Instant, HoldReason)>,
     released: Option<HoldReason>,
     others: Vec<(SharedWindow, u32)>,
+    /// Requests that may be under way, where all processes together have a limit.
+    share: u32,
     slack: Duration,
 }
 
@@ -94,6 +99,11 @@ impl Pool {
         true
     }
 
+    /// Whether another request may be under way.
+    pub(super) fn may_begin(&self, under_way: u32) -> bool {
+        under_way < self.share
+    }
+
     /// The request's first byte left now.
     pub(super) fn left(&mut self, ticket: u64) {
         self.arrived_by(ticket, Instant::now() + self.slack);
@@ -151,21 +161,29 @@ impl Pool {
 
     /// Whether there is anything that the book should be told when nothing is sent any more.
     pub(super) fn has_news(&self) -> bool {
-        !self.out.is_empty() || !self.unused.is_empty() || self.chunks.iter().any(|chunk| chunk.left > 0)
+        let told = self.share > 0 || !self.out.is_empty() || !self.unused.is_empty();
+        told || self.chunks.iter().any(|chunk| chunk.left > 0)
     }
 
     /// What to tell and ask. `waiting`: the weight of the requests that wait; none gives all permits back.
     pub(super) fn message(
         &mut self,
         shared: Shared,
-        busy: u32,
+        under_way: u32,
         waiting: u32,
         want: Option<(Option<Class>, u32)>,
     ) -> Message {
         let now = Instant::now();
+        let idle = under_way == 0 && waiting == 0 && want.is_none();
+        if idle {
+            self.share = 0;
+        }
+        // Others pass while a question is under way, unless it is that of the one whose turn it is.
+        let asks_for_all = want.is_some_and(|(scope, _)| scope.is_none());
+        let busy = if asks_for_all { under_way } else { under_way.max(self.share) };
         let slack = |window: &SharedWindow| (window.per / 100).clamp(Duration::from_millis(15), Duration::from_millis(100));
         self.slack = shared.windows.iter().map(slack).max().unwrap_or(Duration::from_millis(100));
-        self.retire(&shared, now, waiting == 0 && want.is_none());
+        self.retire(&shared, now, idle);
         let age = |at: Instant| now.saturating_duration_since(at);
         let mut returns: Vec<Return> = Vec::new();
         let mut back = |grant: u64, unused: u32, arrived: Option<(u32, Duration)>| match returns
@@ -194,6 +212,7 @@ impl Pool {
             daily: shared.daily,
             concurrent: shared.concurrent,
             busy,
+            waiting,
             returns,
             open: self.out.iter().map(|out| out.grant).collect(),
             loose: self.loose.drain(..).map(|(scope, weight, at)| (scope, weight, age(at))).collect(),
@@ -231,13 +250,16 @@ impl Pool {
         let now = Instant::now();
         self.last = Some(now);
         self.others = windows.iter().copied().zip(reply.others.iter().copied()).collect();
+        self.share = reply.share.unwrap_or(self.share);
         let Some(scope) = want else { return };
         if let Some(own) = self.scopes.get_mut(index(scope)) {
             own.again = reply.again_in.map(|wait| now + wait);
         }
         if let Some(granted) = reply.granted {
             let (grant, size) = (granted.grant, granted.weight);
-            self.chunks.push(Chunk { grant, scope, size, left: size, until: asked + granted.valid });
+            // The book counts them for much longer than they are valid, so that a slow answer does not void them.
+            let from = if now < asked + SLOW { now } else { asked };
+            self.chunks.push(Chunk { grant, scope, size, left: size, until: from + granted.valid });
         }
     }
 

@@ -1,0 +1,104 @@
+//! What this process holds of a state: its name, its leases, its claims.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    Access, Request, State, StateError,
+    lease::{self, Keeper, Leases, Taken},
+    store::{StateStore, Write},
+};
+use crate::model::SyncId;
+
+/// What this process holds of a state.
+#[derive(Debug)]
+pub(super) struct Holding {
+    holder: String,
+    ttl: Duration,
+    pub(super) leases: Arc<Leases>,
+    /// Only where others can run syncs too.
+    keeper: Option<Keeper>,
+}
+
+impl Holding {
+    pub(super) async fn new(store: &Arc<dyn StateStore>, access: Access, ttl: Duration) -> Result<Self, StateError> {
+        let (holder, leases) = (lease::holder_name()?, Arc::<Leases>::default());
+        let keeper = if store.is_shared() && access == Access::Runner {
+            Some(Keeper::start(Arc::clone(store), Arc::clone(&leases), holder.clone(), ttl).await?)
+        } else {
+            None
+        };
+        Ok(Self { holder, ttl, leases, keeper })
+    }
+
+    pub(super) async fn announce(&self, command: &str) -> Result<(), StateError> {
+        match &self.keeper {
+            Some(keeper) => keeper.announce(command).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn leave(&self) -> Result<(), StateError> {
+        match &self.keeper {
+            Some(keeper) => keeper.leave().await,
+            None => Ok(()),
+        }
+    }
+}
+
+#[allow(clippy::missing_errors_doc, reason = "all fail as the store does")]
+impl State {
+    /// Whether several processes can run syncs on this state.
+    pub fn is_shared(&self) -> bool {
+        self.inner.store.is_shared()
+    }
+
+    /// Whether a process that carries out requests works on this state now.
+    pub async fn has_daemon(&self) -> Result<bool, StateError> {
+        self.inner.store.runs_daemon().await
+    }
+
+    /// How long a run may still send under its lease; `None`: without end.
+    ///
+    /// # Errors
+    /// [`StateError::Fenced`] or [`StateError::LeaseExpired`] when the lease is lost: nothing more may be sent.
+    pub fn lease_left(&self, sync: SyncId, epoch: i64) -> Result<Option<Duration>, StateError> {
+        self.inner.holding.leases.left(sync, epoch)
+    }
+
+    /// Syncs whose run ended with its process, elsewhere: whoever takes the lease goes on with it.
+    pub async fn abandoned_syncs(&self) -> Result<Vec<SyncId>, StateError> {
+        self.inner.store.abandoned().await
+    }
+
+    /// Open requests that are this process's to carry out: it has claimed them, and no other process will while it lives.
+    pub async fn claim_requests(&self) -> Result<Vec<Request>, StateError> {
+        let Holding { holder, ttl, .. } = &self.inner.holding;
+        self.inner.store.claim_requests(holder, *ttl).await
+    }
+
+    /// Leaves a claimed request to others, or to a later time.
+    pub async fn release_request(&self, id: i64) -> Result<(), StateError> {
+        self.inner.store.release_request(id, &self.inner.holding.holder).await
+    }
+
+    /// Takes the lease of a sync; answers its new epoch.
+    pub(super) async fn take_lease(&self, sync: SyncId) -> Result<i64, StateError> {
+        let Holding { holder, ttl, leases, .. } = &self.inner.holding;
+        let asked = Instant::now();
+        match self.inner.store.take_lease(sync, holder, *ttl).await? {
+            Taken::Epoch(epoch) => {
+                leases.took(sync, epoch, self.is_shared().then(|| lease::relied_until(asked, *ttl)));
+                Ok(epoch)
+            }
+            Taken::Held { holder, until } => Err(StateError::LeaseHeld { holder, until }),
+        }
+    }
+
+    pub(super) async fn release_lease(&self, sync: SyncId, epoch: i64) -> Result<(), StateError> {
+        self.inner.writer.write(vec![Write::ReleaseLease { sync, epoch }]).await?;
+        self.inner.holding.leases.released(sync, epoch);
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! One durable transaction of writes, and what happens when the connection is lost around it.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use sqlx::{Connection as _, PgConnection};
+use tokio::{sync::Mutex, time::timeout};
+
+use super::{
+    apply::{apply, run},
+    batch,
+    session::{Connector, failed, is_collision, is_lost},
+};
+use crate::state::{StateError, store::Write};
+
+/// A transaction takes at most so long; the server's own limits are shorter for each statement.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// Attempts of a transaction that surely did not happen, and the first wait between them, doubled each time.
+const ATTEMPTS: u32 = 6;
+const BACKOFF: Duration = Duration::from_millis(100);
+
+/// The one writing connection.
+#[derive(Debug)]
+pub(super) struct Committer {
+    connector: Connector,
+    slot: Mutex<Slot>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Open(Option<PgConnection>),
+    Closed,
+}
+
+/// Why a transaction did not happen, or may have.
+enum Failure {
+    /// It surely did not happen and may be repeated.
+    Repeat(StateError),
+    /// It did not happen, and would fail again; or nobody knows whether it happened.
+    Final(StateError),
+}
+
+impl Failure {
+    /// Of what happens before `commit` is sent.
+    fn before_commit(error: StateError) -> Self {
+        match &error {
+            StateError::Store { source, .. } if is_lost(source) || is_collision(source) => Self::Repeat(error),
+            _ => Self::Final(error),
+        }
+    }
+
+    /// Of `commit` itself. A server that answers with an error has rolled back.
+    fn at_commit(error: sqlx::Error) -> Self {
+        if is_collision(&error) {
+            Self::Repeat(failed("commit to the state")(error))
+        } else if error.as_database_error().is_some() && !is_lost(&error) {
+            Self::Final(failed("commit to the state")(error))
+        } else {
+            Self::Final(StateError::CommitUnknown { source: Arc::new(error) })
+        }
+    }
+}
+
+impl Committer {
+    pub(super) fn new(connector: Connector, connection: PgConnection) -> Self {
+        Self { connector, slot: Mutex::new(Slot::Open(Some(connection))) }
+    }
+
+    pub(super) async fn commit(&self, writes: Vec<Write>) -> Result<Vec<i64>, StateError> {
+        let mut slot = self.slot.lock().await;
+        let Slot::Open(slot) = &mut *slot else { return Err(StateError::Stopped) };
+        let mut attempt = 1;
+        loop {
+            match self.once(slot, &writes).await {
+                Ok(ids) => return Ok(ids),
+                Err(Failure::Repeat(_)) if attempt < ATTEMPTS => {
+                    tokio::time::sleep(BACKOFF * 2_u32.pow(attempt)).await;
+                    attempt += 1;
+                }
+                Err(Failure::Repeat(error) | Failure::Final(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The connection is back in its slot only when it is in order: whatever was left open ends with it otherwise.
+    async fn once(&self, slot: &mut Option<PgConnection>, writes: &[Write]) -> Result<Vec<i64>, Failure> {
+        let mut connection = match slot.take() {
+            Some(connection) => connection,
+            None => self
+                .connector
+                .connect()
+                .await
+                .map_err(failed("connect to the state"))
+                .map_err(Failure::before_commit)?,
+        };
+        let transaction = timeout(PATIENCE, transact(&mut connection, writes));
+        let late = |_| {
+            let source = Arc::new(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+            Err(Failure::Final(StateError::CommitUnknown { source }))
+        };
+        let result = transaction.await.unwrap_or_else(late);
+        if result.is_ok() {
+            *slot = Some(connection);
+        }
+        result
+    }
+
+    pub(super) async fn close(&self) {
+        let mut slot = self.slot.lock().await;
+        if let Slot::Open(Some(connection)) = std::mem::replace(&mut *slot, Slot::Closed) {
+            // Everything is committed; a connection that cannot say good-bye is dropped.
+            drop(connection.close().await);
+        }
+    }
+}
+
+async fn transact(c: &mut PgConnection, writes: &[Write]) -> Result<Vec<i64>, Failure> {
+    let begun = c.begin().await.map_err(failed("begin a transaction"));
+    let mut transaction = begun.map_err(Failure::before_commit)?;
+    let ids = apply_all(&mut transaction, writes).await;
+    match ids {
+        Ok(ids) => transaction.commit().await.map(|()| ids).map_err(Failure::at_commit),
+        Err(error) => {
+            // If this fails too, the connection is dropped and the server rolls back.
+            drop(transaction.rollback().await);
+            Err(Failure::before_commit(error))
+        }
+    }
+}
+
+async fn apply_all(c: &mut PgConnection, writes: &[Write]) -> Result<Vec<i64>, StateError> {
+    let mut ids = Vec::with_capacity(writes.len());
+    let mut checked = HashSet::new();
+    let mut rest = writes;
+    while let Some(first) = rest.first() {
+        let taken = batch::put(c, rest).await?;
+        if taken > 0 {
+            ids.extend(std::iter::repeat_n(0, taken));
+            rest = rest.get(taken..).unwrap_or_default();
+            continue;
+        }
+        // Once in a transaction is enough: the check locks the lease.
+        let again = matches!(first, Write::CheckEpoch { sync, epoch } if !checked.insert((*sync, *epoch)));
+        ids.push(if again { 0 } else { apply(c, first).await? });
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    run(c, sqlx::query("update counters set value = value + 1 where name = 'commit'")).await?;
+    Ok(ids)
+}

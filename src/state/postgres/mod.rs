@@ -1,0 +1,291 @@
+//! The state in a schema of a PostgreSQL database: for several daemons, or none with a durable disk.
+//!
+//! Every commit is one transaction on one writing connection. A connection that was lost before `commit` was sent is made
+//! anew and the transaction repeated; a lost answer to `commit` is an error that stops the process's writer (P7).
+
+mod apply;
+mod batch;
+mod budget;
+mod commit;
+mod lease;
+mod open;
+mod read;
+mod rows;
+mod session;
+mod tables;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use sqlx::{Connection as _, PgConnection};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    time::Instant,
+};
+
+pub(super) use open::{address, open};
+
+use self::budget::PostgresBudget;
+use self::session::{Connector, failed, is_lost};
+use super::{
+    Request, RunRow, StateError, SyncRecord,
+    lease::{Beat, Taken},
+    store::{
+        ApprovalRow, DirtyTotals, Extent, IntentRow, JournalBlob, Keyed, KeyedAfter, KeyedRow, PageRow, RunFilter,
+        Space, StateStore, Write,
+    },
+};
+use crate::{
+    model::{Key, RunId, SyncId, Timestamp},
+    wire::BudgetStore,
+};
+
+/// Read connections.
+const READERS: usize = 4;
+/// A connection that was used so lately is taken for alive.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The PostgreSQL store: one writing connection, one that keeps leases, a few for reading.
+#[derive(Debug)]
+pub(super) struct PostgresStore {
+    writer: commit::Committer,
+    /// Apart from the writer, so that a long commit does not delay a renewal.
+    keeper: Mutex<Option<Idle>>,
+    readers: Readers,
+    connector: Connector,
+    /// What the database says of itself ([`StateStore::origin`]).
+    origin: Option<String>,
+}
+
+/// Connections for reading, made when needed. A pool without timers of its own.
+#[derive(Debug)]
+struct Readers {
+    connector: Connector,
+    permits: Semaphore,
+    idle: Mutex<Vec<Idle>>,
+}
+
+/// A connection in order, and since when nobody uses it.
+#[derive(Debug)]
+struct Idle(PgConnection, Instant);
+
+impl Idle {
+    /// The connection; asked first whether it is still there, unless it was used a moment ago.
+    async fn revive(self) -> Option<PgConnection> {
+        let Self(mut connection, since) = self;
+        let fresh = since.elapsed() < FRESH;
+        (fresh || connection.ping().await.is_ok()).then_some(connection)
+    }
+}
+
+impl Readers {
+    fn new(connector: Connector) -> Self {
+        Self { connector, permits: Semaphore::new(READERS), idle: Mutex::new(Vec::new()) }
+    }
+
+    async fn run<T: Send>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let _permit = self.permits.acquire().await.map_err(|_| StateError::Stopped)?;
+        let idle = self.idle.lock().await.pop();
+        let mut connection = connection(&self.connector, idle).await?;
+        let result = work(&mut connection).await;
+        if is_in_order(&result) {
+            self.idle.lock().await.push(Idle(connection, Instant::now()));
+        }
+        result
+    }
+}
+
+impl PostgresStore {
+    /// Runs on the connection that keeps leases.
+    async fn keep<T: Send>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let mut slot = self.keeper.lock().await;
+        // Taken out: a call that is dropped half-way leaves no connection in an unknown state behind.
+        let mut connection = connection(&self.connector, slot.take()).await?;
+        let result = work(&mut connection).await;
+        if is_in_order(&result) {
+            *slot = Some(Idle(connection, Instant::now()));
+        }
+        result
+    }
+}
+
+/// An idle connection, else a new one.
+async fn connection(connector: &Connector, idle: Option<Idle>) -> Result<PgConnection, StateError> {
+    if let Some(idle) = idle
+        && let Some(connection) = idle.revive().await
+    {
+        return Ok(connection);
+    }
+    connector.connect().await.map_err(failed("connect to the state"))
+}
+
+fn is_in_order<T>(result: &Result<T, StateError>) -> bool {
+    !matches!(result, Err(StateError::Store { source, .. }) if is_lost(source))
+}
+
+#[async_trait]
+impl StateStore for PostgresStore {
+    async fn commit(&self, writes: Vec<Write>) -> Result<Vec<i64>, StateError> {
+        self.writer.commit(writes).await
+    }
+
+    async fn commit_count(&self) -> Result<i64, StateError> {
+        self.readers.run(async |c| read::commit_count(c).await).await
+    }
+
+    async fn close(&self) -> Result<(), StateError> {
+        self.writer.close().await;
+        let idle = std::mem::take(&mut *self.readers.idle.lock().await);
+        for Idle(connection, _) in idle.into_iter().chain(self.keeper.lock().await.take()) {
+            // Everything is committed; a connection that cannot say good-bye is dropped.
+            drop(connection.close().await);
+        }
+        Ok(())
+    }
+
+    fn budget(&self) -> Option<Arc<dyn BudgetStore>> {
+        Some(Arc::new(PostgresBudget::new(self.connector.clone())))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
+    }
+
+    async fn take_lease(&self, sync: SyncId, holder: &str, ttl: Duration) -> Result<Taken, StateError> {
+        self.keep(async |c| lease::take(c, sync, holder, ttl).await).await
+    }
+
+    async fn beat(&self, beat: &Beat) -> Result<Vec<SyncId>, StateError> {
+        self.keep(async |c| lease::beat(c, beat).await).await
+    }
+
+    async fn leave(&self, holder: &str) -> Result<(), StateError> {
+        self.keep(async |c| lease::leave(c, holder).await).await
+    }
+
+    async fn runs_daemon(&self) -> Result<bool, StateError> {
+        self.readers.run(async |c| lease::runs_daemon(c).await).await
+    }
+
+    async fn abandoned(&self) -> Result<Vec<SyncId>, StateError> {
+        self.readers.run(async |c| lease::abandoned(c).await).await
+    }
+
+    async fn claim_requests(&self, holder: &str, ttl: Duration) -> Result<Vec<Request>, StateError> {
+        self.keep(async |c| lease::claim_requests(c, holder, ttl).await).await
+    }
+
+    async fn release_request(&self, id: i64, holder: &str) -> Result<(), StateError> {
+        self.keep(async |c| lease::release_request(c, id, holder).await).await
+    }
+
+    async fn meta(&self, name: &'static str) -> Result<Option<Vec<u8>>, StateError> {
+        self.readers.run(async |c| read::meta(c, name).await).await
+    }
+
+    async fn syncs(&self) -> Result<Vec<SyncRecord>, StateError> {
+        self.readers.run(async |c| rows::syncs(c).await).await
+    }
+
+    async fn runs(&self, filter: RunFilter, limit: u32) -> Result<Vec<RunRow>, StateError> {
+        self.readers.run(async |c| rows::runs(c, filter, limit).await).await
+    }
+
+    async fn intents(&self, sync: SyncId) -> Result<Vec<IntentRow>, StateError> {
+        self.readers.run(async |c| read::intents(c, sync).await).await
+    }
+
+    async fn page_at(&self, sync: SyncId, space: Space, key: &[u8]) -> Result<Option<PageRow>, StateError> {
+        self.readers.run(async |c| read::page_at(c, sync, space, key).await).await
+    }
+
+    async fn pages_after(
+        &self,
+        sync: SyncId,
+        space: Space,
+        first: Option<&[u8]>,
+        limit: u32,
+    ) -> Result<Vec<PageRow>, StateError> {
+        self.readers.run(async |c| read::pages_after(c, sync, space, first, limit).await).await
+    }
+
+    async fn extent(&self, sync: SyncId, space: Space) -> Result<(Extent, Extent), StateError> {
+        self.readers.run(async |c| read::extent(c, sync, space).await).await
+    }
+
+    async fn version(&self, sync: SyncId, space: Space) -> Result<i64, StateError> {
+        self.readers.run(async |c| read::version(c, sync, space).await).await
+    }
+
+    async fn journal(&self, sync: SyncId, after: i64, limit: u32) -> Result<Vec<JournalBlob>, StateError> {
+        self.readers.run(async |c| read::journal(c, sync, after, limit).await).await
+    }
+
+    async fn journal_size(&self, sync: SyncId) -> Result<(u64, u64), StateError> {
+        self.readers.run(async |c| read::journal_size(c, sync).await).await
+    }
+
+    async fn keyed(
+        &self,
+        table: Keyed,
+        sync: SyncId,
+        after: Option<&KeyedAfter>,
+        limit: u32,
+    ) -> Result<Vec<KeyedRow>, StateError> {
+        self.readers.run(async |c| tables::keyed(c, table, sync, after, limit).await).await
+    }
+
+    async fn keyed_at(&self, table: Keyed, sync: SyncId, key: &Key) -> Result<Vec<KeyedRow>, StateError> {
+        self.readers.run(async |c| tables::keyed_at(c, table, sync, key).await).await
+    }
+
+    async fn crowded(&self, sync: SyncId, marks: u32) -> Result<Vec<Key>, StateError> {
+        self.readers.run(async |c| tables::crowded(c, sync, marks).await).await
+    }
+
+    async fn totals(&self, sync: SyncId) -> Result<DirtyTotals, StateError> {
+        self.readers.run(async |c| tables::totals(c, sync).await).await
+    }
+
+    async fn invalid(&self, sync: SyncId, limit: u32) -> Result<Vec<Vec<u8>>, StateError> {
+        self.readers.run(async |c| tables::invalid(c, sync, limit).await).await
+    }
+
+    async fn guarded_sync(&self, run: RunId) -> Result<Option<SyncId>, StateError> {
+        self.readers.run(async |c| tables::guarded_sync(c, run).await).await
+    }
+
+    async fn guarded(&self, run: RunId, after: i64, limit: u32) -> Result<Vec<(i64, Vec<u8>)>, StateError> {
+        self.readers.run(async |c| tables::guarded(c, run, after, limit).await).await
+    }
+
+    async fn approval(&self, sync: SyncId) -> Result<Option<ApprovalRow>, StateError> {
+        self.readers.run(async |c| tables::approval(c, sync).await).await
+    }
+
+    async fn removals_since(&self, sync: SyncId, since: Timestamp) -> Result<u64, StateError> {
+        self.readers.run(async |c| tables::removals_since(c, sync, since).await).await
+    }
+
+    async fn grants(&self, account: &str) -> Result<Option<Vec<u8>>, StateError> {
+        self.readers.run(async |c| tables::grants(c, account).await).await
+    }
+
+    async fn identity(&self, credential: [u8; 8]) -> Result<Option<String>, StateError> {
+        self.readers.run(async |c| tables::identity(c, credential).await).await
+    }
+
+    async fn requests(&self, id: Option<i64>) -> Result<Vec<Request>, StateError> {
+        self.readers.run(async |c| rows::requests(c, id).await).await
+    }
+}

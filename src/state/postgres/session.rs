@@ -1,0 +1,88 @@
+//! Connections: their settings, and what a lost one means.
+
+use std::{str::FromStr as _, sync::Arc, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
+use tokio::time::timeout;
+
+use crate::state::StateError;
+
+/// The schema that holds every table of the state.
+pub(super) const SCHEMA: &str = "syncline";
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Server-side limits end what hangs there; a statement never waits longer for another process than for itself.
+/// Notices can carry values, and the driver logs them. A stronger `synchronous_commit` than ours is left alone.
+const SETTINGS: &str = "set search_path = syncline; \
+    set statement_timeout = '60s'; \
+    set lock_timeout = '20s'; \
+    set idle_in_transaction_session_timeout = '60s'; \
+    set client_min_messages = 'error'; \
+    set timezone = 'UTC'; \
+    select set_config('synchronous_commit', 'on', false) \
+      where current_setting('synchronous_commit') in ('off', 'local', 'remote_write')";
+
+/// Makes connections to the state's database.
+#[derive(Clone)]
+pub(super) struct Connector {
+    options: PgConnectOptions,
+}
+
+impl std::fmt::Debug for Connector {
+    /// The options hold the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connector(..)")
+    }
+}
+
+impl Connector {
+    pub(super) fn new(url: &SecretString) -> Result<Self, StateError> {
+        // The parser's error is dropped: it may quote the URL, which is a secret.
+        let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| StateError::Address {
+            reason: "it is not of the form `postgres://USER@HOST:PORT/DATABASE`".to_owned(),
+        })?;
+        Ok(Self { options: options.application_name("syncline").disable_statement_logging() })
+    }
+
+    /// The database's address, without user and password.
+    pub(super) fn address(&self) -> String {
+        let database = self.options.get_database().unwrap_or_else(|| self.options.get_username());
+        format!("postgres://{}:{}/{database}", self.options.get_host(), self.options.get_port())
+    }
+
+    pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let connecting = async {
+            let mut connection = self.options.connect().await?;
+            sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
+            Ok(connection)
+        };
+        let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+        timeout(CONNECT, connecting).await.unwrap_or_else(late)
+    }
+}
+
+/// Maps database errors.
+pub(super) fn failed(action: &'static str) -> impl FnOnce(sqlx::Error) -> StateError {
+    move |error| StateError::Store { action, source: Arc::new(error) }
+}
+
+/// Whether the connection is gone, or the server is about to close it: nothing that was not committed has happened.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            // Connection exceptions; shut down, crashed, starting up, dropped database, idle session.
+            code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03" | "57P05" | "25P03")
+        }),
+        _ => false,
+    }
+}
+
+/// Whether the server has rolled the transaction back because of another one: it may be repeated.
+pub(super) fn is_collision(error: &sqlx::Error) -> bool {
+    // Serialization failure, deadlock, lock timeout: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| matches!(&*code, "40001" | "40P01" | "55P03"))
+}
