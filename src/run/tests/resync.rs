@@ -3,7 +3,7 @@
 use super::{Kit, Step, row, rows};
 use crate::{
     run::{Resync, RunError},
-    state::{RunStatus, SyncRecord},
+    state::{RunStatus, SyncRecord, SyncUpdate, Target},
 };
 
 async fn record(kit: &Kit) -> SyncRecord {
@@ -143,4 +143,43 @@ async fn a_paused_sync_does_not_run() {
     assert_eq!((report.status, kit.vendor.records().len()), (RunStatus::Refused, 3));
     kit.engine.pause("s", false).await.unwrap();
     kit.run_ok(&rows(0..4, "a")).await;
+}
+
+/// The state says that the sync's first run had another target than the configuration.
+async fn had_target(kit: &Kit, change: fn(&mut Target)) {
+    let SyncRecord { id, mut target, .. } = record(kit).await;
+    change(&mut target);
+    let update = SyncUpdate { target: Some(target), ..SyncUpdate::default() };
+    kit.engine.state().update_sync(id, update).await.unwrap();
+}
+
+#[tokio::test]
+async fn another_match_is_accepted_and_another_object_or_key_is_not() {
+    let kit = Kit::new().await;
+    kit.run_ok(&rows(0..5, "a")).await;
+    had_target(&kit, |target| target.match_fields = vec!["name".to_owned()]).await;
+    let refused = kit.run(&rows(0..5, "a")).await;
+    assert_eq!(refused.status, RunStatus::Refused);
+    assert!(refused.hint.unwrap().contains("resync s --target"));
+    kit.engine.resync("s", &Resync::Target).await.unwrap();
+    kit.vendor.calls();
+    assert_eq!(kit.run_ok(&rows(0..5, "a")).await.counts.delivered, 5);
+    assert!(kit.vendor.calls()[0].rows.iter().all(|(id, _)| id.is_some()), "the record id stays the address");
+    kit.converges(&rows(0..5, "a")).await;
+
+    let changes: [fn(&mut Target); 3] = [
+        |target| target.object = "companies".to_owned(),
+        |target| target.key.columns = vec!["email".to_owned()],
+        |target| target.destination = "hubspot".to_owned(),
+    ];
+    for change in changes {
+        let before = record(&kit).await.target;
+        had_target(&kit, change).await;
+        let changed = record(&kit).await;
+        let refused = kit.engine.resync("s", &Resync::Target).await;
+        assert!(matches!(refused, Err(RunError::Refused { .. })), "{refused:?}");
+        assert_eq!(record(&kit).await, changed, "a refused request changes nothing");
+        let update = SyncUpdate { target: Some(before), ..SyncUpdate::default() };
+        kit.engine.state().update_sync(changed.id, update).await.unwrap();
+    }
 }
