@@ -42,10 +42,10 @@ async fn exchange(c: &mut PgConnection, account: &str, message: &Message) -> Res
     const ASK: &str = "ask the account's budget";
     let unreadable = |error: serde_json::Error| StateError::damaged(format!("a budget cannot be read: {error}"));
     let mut transaction = c.begin().await.map_err(failed(ASK))?;
-    // A row that is there is locked too; one that is not is made.
-    let locked = "insert into accounts (account) values ($1) on conflict (account) do update set account = excluded.account
-                  returning budget";
-    let row = sqlx::query(locked).bind(account).fetch_one(&mut *transaction).await.map_err(failed(ASK))?;
+    let made = sqlx::query("insert into accounts (account) values ($1) on conflict do nothing").bind(account);
+    made.execute(&mut *transaction).await.map_err(failed(ASK))?;
+    let locked = sqlx::query("select budget from accounts where account = $1 for update").bind(account);
+    let row = locked.fetch_one(&mut *transaction).await.map_err(failed(ASK))?;
     let text: Option<String> = row.try_get(0).map_err(failed(ASK))?;
     let mut book: Book = text.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?.unwrap_or_default();
     // Asked once the row is ours: a time from before may be long past when the lock was waited for.

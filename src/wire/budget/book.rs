@@ -122,26 +122,16 @@ impl Book {
         }
     }
 
-    /// Notes requests that have arrived, together with those shortly before.
+    /// Notes requests that have arrived. Those of one part of the window count as arriving at its end.
     fn arrived(&mut self, message: &Message, scope: Option<Class>, weight: u32, by: i64) {
+        let holder = message.holder;
         let shortest = message.windows.iter().filter(|window| window.class == scope).map(|window| window.per).min();
-        let near = shortest.map_or(0, |per| micros(per / GROUPS));
-        let same = |entry: &&mut Entry| {
-            entry.grant == 0 && entry.holder == message.holder && entry.scope == scope && (entry.by - by).abs() <= near
-        };
+        let part = shortest.map_or(1, |per| micros(per / GROUPS).max(1));
+        let by = by + (part - by.rem_euclid(part)) % part;
+        let same = |e: &&mut Entry| e.grant == 0 && e.holder == holder && e.scope == scope && e.by == by;
         match self.entries.iter_mut().rev().find(same) {
-            // A group that kept growing at its end would never end.
-            Some(entry) if entry.by >= by => entry.weight += weight,
-            Some(_) | None => {
-                // The group ends a part of the window after its first member, so that what follows joins it.
-                let by = if near > 0 { by + (near - by.rem_euclid(near)) } else { by };
-                match self.entries.iter_mut().rev().find(|e| {
-                    e.grant == 0 && e.holder == message.holder && e.scope == scope && e.by == by
-                }) {
-                    Some(entry) => entry.weight += weight,
-                    None => self.entries.push(Entry { grant: 0, holder: message.holder, scope, weight, by }),
-                }
-            }
+            Some(entry) => entry.weight += weight,
+            None => self.entries.push(Entry { grant: 0, holder, scope, weight, by }),
         }
     }
 
