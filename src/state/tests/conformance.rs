@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::support::{Home, Run, at, begin, entry, key, member, overlay, own, put, rejected, settle, sync};
+use super::support::{
+    Home, Run, at, begin, entry, key, member, on_every_store, overlay, own, put, rejected, settle, sync,
+};
 use crate::{
     model::{ChangeKind, Counts, Fingerprint, IntentId, InvalidCode, InvalidRow, Key, Operation},
     state::{
@@ -11,12 +13,31 @@ use crate::{
     },
 };
 
-async fn started() -> (Home, State, Run) {
-    let home = Home::new();
+on_every_store!(
+    a_delivered_row_is_an_entry_and_nothing_else,
+    a_settle_clears_exactly_the_loaded_marks,
+    undelivered_rows_stay_dirty_under_their_intents_id,
+    a_row_never_attempted_keeps_its_loaded_marks_and_gets_no_new_one,
+    open_intents_become_dirty_marks_with_the_time_of_the_attempt,
+    batch_ids_are_never_given_twice,
+    quiet_keys_wait_until_the_latest_time_and_are_pruned,
+    a_batch_settles_once_and_whole_or_the_writer_stops,
+    an_older_epoch_cannot_settle_but_can_mark_dirty,
+    local_settles_put_tombstones_and_clear_marks,
+    concurrent_intents_share_transactions,
+    marks_of_a_row_that_keeps_failing_are_joined,
+    owners_are_seen_before_they_are_durable_and_after,
+    syncs_runs_and_mappings_are_kept,
+    guarded_sets_are_approved_for_a_day,
+    an_approval_expires,
+    requests_invalid_rows_accounts_and_removals_are_kept,
+);
+
+async fn started(home: &Home) -> (State, Run) {
     let state = home.runner().await;
     let id = sync(&state, "one").await;
     let run = begin(&state, id).await;
-    (home, state, run)
+    (state, run)
 }
 
 fn mark(key: Key) -> MarkDirty {
@@ -30,9 +51,8 @@ fn mark(key: Key) -> MarkDirty {
     }
 }
 
-#[tokio::test]
-async fn a_delivered_row_is_an_entry_and_nothing_else() {
-    let (_home, state, run) = started().await;
+async fn a_delivered_row_is_an_entry_and_nothing_else(home: Home) {
+    let (state, run) = started(&home).await;
     run.end(&state, key(1), vec![], put(5)).await;
     let held = state.held(run.sync, &key(1)).await.unwrap();
     assert_eq!(held.entry, Some(entry(5)));
@@ -40,9 +60,8 @@ async fn a_delivered_row_is_an_entry_and_nothing_else() {
     assert_eq!(overlay(&state, run.sync).await.unwrap(), vec![held]);
 }
 
-#[tokio::test]
-async fn a_settle_clears_exactly_the_loaded_marks() {
-    let (_home, state, run) = started().await;
+async fn a_settle_clears_exactly_the_loaded_marks(home: Home) {
+    let (state, run) = started(&home).await;
     let early = state.writer().mark_dirty(run.sync, vec![mark(key(1))]).await.unwrap();
     let batch = run.intend(&state, &[key(1)]).await;
     let late = state.writer().mark_dirty(run.sync, vec![mark(key(1))]).await.unwrap();
@@ -53,9 +72,8 @@ async fn a_settle_clears_exactly_the_loaded_marks() {
     assert_eq!(held.entry, Some(entry(5)));
 }
 
-#[tokio::test]
-async fn undelivered_rows_stay_dirty_under_their_intents_id() {
-    let (_home, state, run) = started().await;
+async fn undelivered_rows_stay_dirty_under_their_intents_id(home: Home) {
+    let (state, run) = started(&home).await;
     let keys: Vec<Key> = (0..4).map(key).collect();
     let batch = run.intend(&state, &keys).await;
     let reject = || End::Rejected { mark: rejected(Box::default()), ambiguous_at: None };
@@ -83,18 +101,16 @@ async fn undelivered_rows_stay_dirty_under_their_intents_id() {
     assert!(held.rejected.is_none() && held.dirty.is_empty());
 }
 
-#[tokio::test]
-async fn a_row_never_attempted_keeps_its_loaded_marks_and_gets_no_new_one() {
-    let (_home, state, run) = started().await;
+async fn a_row_never_attempted_keeps_its_loaded_marks_and_gets_no_new_one(home: Home) {
+    let (state, run) = started(&home).await;
     let early = state.writer().mark_dirty(run.sync, vec![mark(key(1))]).await.unwrap();
     run.end(&state, key(1), vec![IntentId { batch: early, position: 0 }], End::Unsent).await;
     let held = state.held(run.sync, &key(1)).await.unwrap();
     assert_eq!(held.dirty.iter().map(|mark| mark.intent.batch).collect::<Vec<_>>(), vec![early]);
 }
 
-#[tokio::test]
-async fn open_intents_become_dirty_marks_with_the_time_of_the_attempt() {
-    let (home, state, run) = started().await;
+async fn open_intents_become_dirty_marks_with_the_time_of_the_attempt(home: Home) {
+    let (state, run) = started(&home).await;
     let unattempted = run.intend(&state, &[key(1)]).await;
     let attempted = run.intend(&state, &[key(2), key(3)]).await;
     state.writer().note_attempt(attempted, at(77)).wait().await.unwrap();
@@ -119,9 +135,8 @@ async fn open_intents_become_dirty_marks_with_the_time_of_the_attempt() {
     assert_eq!(overlay(&state, run.sync).await.unwrap().len(), 3);
 }
 
-#[tokio::test]
-async fn batch_ids_are_never_given_twice() {
-    let (home, state, run) = started().await;
+async fn batch_ids_are_never_given_twice(home: Home) {
+    let (state, run) = started(&home).await;
     let first = run.intend(&state, &[key(1)]).await;
     settle(&state, first, vec![(vec![], put(1))]).wait().await.unwrap();
     state.close().await.unwrap();
@@ -130,9 +145,8 @@ async fn batch_ids_are_never_given_twice() {
     assert!(run.intend(&state, &[key(1)]).await > first);
 }
 
-#[tokio::test]
-async fn quiet_keys_wait_until_the_latest_time_and_are_pruned() {
-    let (_home, state, run) = started().await;
+async fn quiet_keys_wait_until_the_latest_time_and_are_pruned(home: Home) {
+    let (state, run) = started(&home).await;
     let quiet = |until| End::Put { entry: entry(1), owners: vec![], quiet_until: Some(until) };
     let far = state.clock().now() + Duration::from_secs(3600);
     run.end(&state, key(1), vec![], quiet(far)).await;
@@ -145,10 +159,10 @@ async fn quiet_keys_wait_until_the_latest_time_and_are_pruned() {
     assert_eq!(state.held(run.sync, &key(2)).await.unwrap().quiet_until, None);
 }
 
-#[tokio::test]
-async fn a_batch_settles_once_and_whole_or_the_writer_stops() {
+async fn a_batch_settles_once_and_whole_or_the_writer_stops(home: Home) {
     for broken in 0..3 {
-        let (_home, state, run) = started().await;
+        let home = home.another().await;
+        let (state, run) = started(&home).await;
         let batch = run.intend(&state, &[key(1), key(2)]).await;
         let both = || vec![(vec![], put(1)), (vec![], put(2))];
         let result = match broken {
@@ -166,23 +180,24 @@ async fn a_batch_settles_once_and_whole_or_the_writer_stops() {
     }
 }
 
-#[tokio::test]
-async fn an_older_epoch_cannot_settle_but_can_mark_dirty() {
-    let (_home, state, old) = started().await;
+async fn an_older_epoch_cannot_settle_but_can_mark_dirty(home: Home) {
+    let (state, old) = started(&home).await;
     let newer = begin(&state, old.sync).await;
     state.writer().mark_dirty(old.sync, vec![mark(key(1))]).await.unwrap();
     newer.end(&state, key(2), vec![], put(2)).await;
     let refused = state.writer().intend(old.intent(vec![member(key(3))])).await;
     assert!(matches!(refused, Err(StateError::Fenced)));
-    let local = LocalSettle { key: key(4), loaded: vec![], end: put(4) };
-    assert!(state.writer().settle_local(old.sync, newer.epoch, vec![local]).wait().await.is_err());
+    // What was lost with the lease ends its run alone.
+    let local = || vec![LocalSettle { key: key(4), loaded: vec![], end: put(4) }];
+    assert!(state.writer().settle_local(old.sync, old.epoch, local()).wait().await.is_err());
+    state.writer().settle_local(old.sync, newer.epoch, local()).wait().await.unwrap();
+    assert!(state.lease_left(old.sync, old.epoch).is_err() && state.lease_left(old.sync, newer.epoch).is_ok());
     let keys: Vec<Key> = overlay(&state, old.sync).await.unwrap().into_iter().map(|held| held.key).collect();
-    assert_eq!(keys, vec![key(1), key(2)]);
+    assert_eq!(keys, vec![key(1), key(2), key(4)]);
 }
 
-#[tokio::test]
-async fn local_settles_put_tombstones_and_clear_marks() {
-    let (_home, state, run) = started().await;
+async fn local_settles_put_tombstones_and_clear_marks(home: Home) {
+    let (state, run) = started(&home).await;
     let batch = state.writer().mark_dirty(run.sync, vec![mark(key(1))]).await.unwrap();
     let tombstone = crate::model::Entry { tombstone: true, record_id: Some("r1".into()), ..entry(1) };
     let end = End::Put { entry: tombstone.clone(), owners: vec![], quiet_until: None };
@@ -197,9 +212,8 @@ async fn local_settles_put_tombstones_and_clear_marks() {
     assert_eq!((begun.entries, begun.tombstones), (1, 1));
 }
 
-#[tokio::test]
-async fn concurrent_intents_share_transactions() {
-    let (_home, state, run) = started().await;
+async fn concurrent_intents_share_transactions(home: Home) {
+    let (state, run) = started(&home).await;
     let before = state.writer().commits();
     let state = Arc::new(state);
     let tasks: Vec<_> = (0..200_i64)
@@ -217,9 +231,8 @@ async fn concurrent_intents_share_transactions() {
     assert!((1..100).contains(&commits), "200 intents took {commits} transactions");
 }
 
-#[tokio::test]
-async fn marks_of_a_row_that_keeps_failing_are_joined() {
-    let (_home, state, run) = started().await;
+async fn marks_of_a_row_that_keeps_failing_are_joined(home: Home) {
+    let (state, run) = started(&home).await;
     let mut current = run;
     for second in 1..=8 {
         current.end(&state, key(1), vec![], End::Undelivered { ambiguous_at: Some(at(second)) }).await;
@@ -230,9 +243,8 @@ async fn marks_of_a_row_that_keeps_failing_are_joined() {
     assert_eq!(held.dirty.iter().filter_map(|mark| mark.ambiguous_at).max(), Some(at(8)));
 }
 
-#[tokio::test]
-async fn owners_are_seen_before_they_are_durable_and_after() {
-    let (home, state, run) = started().await;
+async fn owners_are_seen_before_they_are_durable_and_after(home: Home) {
+    let (state, run) = started(&home).await;
     let end = |hash, present| End::Put {
         entry: entry(1),
         owners: vec![own(OwnerSpace::RecordId, hash, present)],
@@ -251,9 +263,8 @@ async fn owners_are_seen_before_they_are_durable_and_after() {
     assert_eq!(owners(&home.runner().await).await, vec![vec![], vec![key(2)]]);
 }
 
-#[tokio::test]
-async fn syncs_runs_and_mappings_are_kept() {
-    let (_home, state, run) = started().await;
+async fn syncs_runs_and_mappings_are_kept(home: Home) {
+    let (state, run) = started(&home).await;
     let mapping = |hash: &str| Some(MappingRecord { hash: hash.to_owned(), text: format!("{hash} text") });
     for hash in ["a", "b", "b"] {
         state.update_sync(run.sync, SyncUpdate { mapping: mapping(hash), ..SyncUpdate::default() }).await.unwrap();
@@ -278,9 +289,8 @@ async fn syncs_runs_and_mappings_are_kept() {
     assert_ne!(state.fingerprinter(one).short(b"x"), state.owner_hasher(one).short(b"x"));
 }
 
-#[tokio::test]
-async fn guarded_sets_are_approved_for_a_day() {
-    let (_home, state, run) = started().await;
+async fn guarded_sets_are_approved_for_a_day(home: Home) {
+    let (state, run) = started(&home).await;
     assert!(matches!(state.approve(run.run).await, Err(StateError::NothingToApprove { .. })));
     let rows: Vec<_> = (0..2_500)
         .map(|number| (key(number), ChangeKind::Removed, (number % 2 == 0).then(|| Fingerprint::from_bytes([1; 16]))))
@@ -306,9 +316,7 @@ async fn guarded_sets_are_approved_for_a_day() {
     assert!(state.approved(run.sync).await.unwrap().is_none());
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_approval_expires() {
-    let home = Home::new();
+async fn an_approval_expires(home: Home) {
     let clock = crate::clock::Clock::following_tokio(at(1_000_000));
     let options = crate::state::OpenOptions { clock, ..home.options(Access::Runner) };
     let state = State::open(options).await.unwrap();
@@ -326,13 +334,14 @@ async fn an_approval_expires() {
         .unwrap();
     state.approve(run.run).await.unwrap();
     assert!(state.approved(id).await.unwrap().is_some_and(|approval| approval.set.first_run));
+    tokio::time::pause();
     tokio::time::advance(Duration::from_secs(24 * 3600)).await;
+    tokio::time::resume();
     assert!(state.approved(id).await.unwrap().is_none());
 }
 
-#[tokio::test]
-async fn requests_invalid_rows_accounts_and_removals_are_kept() {
-    let (home, state, run) = started().await;
+async fn requests_invalid_rows_accounts_and_removals_are_kept(home: Home) {
+    let (state, run) = started(&home).await;
     let reader = home.open(Access::Reader).await.unwrap();
     let id = reader.post_request("sync", Some(run.sync), serde_json::json!({"keys": 1})).await.unwrap();
     let open = state.open_requests().await.unwrap();

@@ -1,8 +1,14 @@
-//! Tests of the state on SQLite; the conformance suite runs on every store.
+//! Tests of the state; the conformance suite and the random histories run on every store.
 
+mod budget;
 mod conformance;
 mod damage;
 mod files;
+mod leases;
 mod model;
+mod postgres;
 mod resync;
+#[allow(dead_code, clippy::expect_used, clippy::panic, reason = "shared with the integration tests")]
+#[path = "../../../tests/integration/support/servers/mod.rs"]
+mod servers;
 mod support;

@@ -91,8 +91,7 @@ impl Model {
     }
 }
 
-async fn play(steps: Vec<Step>) {
-    let home = Home::new();
+async fn play(home: Home, steps: Vec<Step>) {
     let mut state = home.runner().await;
     let id = sync(&state, "one").await;
     // A neighbour whose data must never show.
@@ -129,6 +128,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
     #[test]
     fn the_state_equals_a_map(steps in steps()) {
-        tokio::runtime::Runtime::new().unwrap().block_on(play(steps));
+        tokio::runtime::Runtime::new().unwrap().block_on(play(Home::new(), steps));
+    }
+
+    #[test]
+    fn the_state_on_postgresql_equals_a_map(steps in steps()) {
+        tokio::runtime::Runtime::new().unwrap().block_on(async { play(Home::postgres().await, steps).await });
     }
 }

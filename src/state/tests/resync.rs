@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt as _, path::PathBuf};
 
-use super::support::{Home, begin, key, put, sync};
+use super::support::{Home, begin, key, on_every_store, put, sync};
 use crate::state::{Access, State, StateError, open::beside};
 
 /// A state as version 0.1.0 before any upgrade made it: 4,199 keys and a tombstone of one sync.
@@ -60,9 +60,9 @@ async fn flags(state: &State) -> (bool, bool) {
     (record.resync_open, record.suspect)
 }
 
-#[tokio::test]
-async fn a_resync_is_ended_only_by_a_run_that_knew_of_it() {
-    let home = Home::new();
+on_every_store!(a_resync_is_ended_only_by_a_run_that_knew_of_it);
+
+async fn a_resync_is_ended_only_by_a_run_that_knew_of_it(home: Home) {
     let state = home.runner().await;
     let id = sync(&state, "one").await;
     begin(&state, id).await.end(&state, key(1), vec![], put(1)).await;

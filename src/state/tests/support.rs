@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::servers::postgres::postgres;
 use crate::{
     model::{
         BatchKey, Entry, Fingerprint, Held, IntentId, Key, KeyKind, Operation, RejectedMark, RunId, SyncId, Timestamp,
@@ -13,13 +14,67 @@ use crate::{
     },
 };
 
+/// A place for a state: a folder, and with a URL a database.
 pub(super) struct Home {
     folder: tempfile::TempDir,
+    url: Option<String>,
 }
 
+/// Runs each of these functions as a test on every store.
+macro_rules! on_every_store {
+    ($($name:ident),* $(,)?) => {
+        $(
+            mod $name {
+                use crate::state::tests::support::Home;
+
+                #[tokio::test]
+                async fn on_sqlite() {
+                    super::$name(Home::new()).await;
+                }
+
+                #[tokio::test]
+                async fn on_postgresql() {
+                    super::$name(Home::postgres().await).await;
+                }
+            }
+        )*
+    };
+}
+pub(super) use on_every_store;
+
 impl Home {
+    /// For a state in a file.
     pub(super) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), url: None }
+    }
+
+    /// For a state in a database of its own.
+    pub(super) async fn postgres() -> Self {
+        Self { url: Some(postgres().await.url), ..Self::new() }
+    }
+
+    /// Another one of the same kind.
+    pub(super) async fn another(&self) -> Self {
+        if self.url.is_some() { Self::postgres().await } else { Self::new() }
+    }
+
+    /// The same database from another host.
+    pub(super) fn elsewhere(&self) -> Self {
+        Self { url: self.url.clone(), ..Self::new() }
+    }
+
+    /// The same state through another address.
+    pub(super) fn through(&self, url: String) -> Self {
+        Self { url: Some(url), ..Self::new() }
+    }
+
+    pub(super) fn url(&self) -> &str {
+        self.url.as_deref().unwrap()
+    }
+
+    /// Where the mark is.
+    pub(super) fn mark(&self) -> PathBuf {
+        self.folder.path().join("syncline.mark")
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -27,7 +82,14 @@ impl Home {
     }
 
     pub(super) fn options(&self, access: Access) -> OpenOptions {
-        OpenOptions::new(Location::Sqlite(self.path()), access)
+        match &self.url {
+            None => OpenOptions::new(Location::Sqlite(self.path()), access),
+            Some(url) => {
+                let folder = self.folder.path().to_owned();
+                let location = Location::Postgres { url: url.clone().into(), folder };
+                OpenOptions { key: Some("k".repeat(64).into()), ..OpenOptions::new(location, access) }
+            }
+        }
     }
 
     pub(super) async fn open(&self, access: Access) -> Result<State, StateError> {
