@@ -4,15 +4,16 @@
 //! dropping its ticket. The last to join or leave starts the reads: one for all whose rows can come from one statement.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::RunError;
+use super::{Engine, RunError, prepare::Prepared};
 use crate::{
     model::{KeyKind, RowBatch, RowRef, Schema, Value},
+    shutdown::Shutdown,
     source::{ModelQuery, RowStream, Source, SourceError},
 };
 
@@ -42,9 +43,40 @@ struct Joined {
     rows: oneshot::Sender<Rows>,
 }
 
+impl Engine {
+    /// Places in common reads for syncs that start together: those of one model share one. Each must be handed to the run
+    /// of its sync, or dropped; else the others wait for it.
+    pub fn tickets(&self, names: &[String]) -> Vec<Option<Ticket>> {
+        let model = |name: &String| self.sync(name).map(|sync| sync.model.as_str());
+        let mut groups: HashMap<&str, Vec<Ticket>> = HashMap::new();
+        for model in names.iter().filter_map(model) {
+            let members = names.iter().filter(|other| self.sync(other).is_some_and(|sync| sync.model == model)).count();
+            groups.entry(model).or_insert_with(|| if members > 1 { Ticket::group(members) } else { Vec::new() });
+        }
+        names.iter().map(|name| groups.get_mut(model(name)?)?.pop()).collect()
+    }
+}
+
+/// The rows of a run: those of its place in a common read, or of a read of its own.
+///
+/// # Errors
+/// When the process is asked to stop, or the common read ended before it began.
+pub(super) async fn rows(
+    prepared: &Prepared<'_>,
+    ticket: Option<Ticket>,
+    shutdown: &Shutdown,
+) -> Result<Rows, RunError> {
+    let (source, query, schema) = (&prepared.source, &prepared.query, &prepared.schema);
+    let Some(ticket) = ticket else { return Ok(Rows::Own(source.read(query, schema))) };
+    tokio::select! {
+        rows = ticket.join(source.clone(), query.clone(), schema.clone()) => rows,
+        () = shutdown.cancelled() => Err(RunError::Stopped),
+    }
+}
+
 impl Ticket {
     /// `members` places in one group.
-    pub(super) fn group(members: usize) -> Vec<Self> {
+    fn group(members: usize) -> Vec<Self> {
         let gathering = Gathering { outstanding: members, joined: Vec::new() };
         let group = Arc::new(Group(Mutex::new(gathering)));
         (0..members).map(|_| Self { group: group.clone(), open: true }).collect()
@@ -54,12 +86,7 @@ impl Ticket {
     ///
     /// # Errors
     /// When the common read ended before it began.
-    pub(super) async fn join(
-        mut self,
-        source: Arc<dyn Source>,
-        query: ModelQuery,
-        schema: Arc<Schema>,
-    ) -> Result<Rows, RunError> {
+    async fn join(mut self, source: Arc<dyn Source>, query: ModelQuery, schema: Arc<Schema>) -> Result<Rows, RunError> {
         let (rows, mine) = oneshot::channel();
         self.open = false;
         self.group.settle(Some(Joined { source, query, schema, rows }));

@@ -1,6 +1,6 @@
 //! One run, from begin to close.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -25,7 +25,7 @@ use super::{
     prepare::Prepared,
     report::{Durations, millis},
     resolve::resolve,
-    sharing::{Rows, Ticket},
+    sharing::{self, Ticket},
     skip::Looked,
 };
 
@@ -76,18 +76,6 @@ impl Engine {
     /// Runs a sync once. Never fails as a whole: what went wrong is in the report, the state and the log.
     pub async fn run_sync(&self, name: &str, trigger: Trigger) -> RunReport {
         self.run_sync_watched(name, trigger, None, &|_| {}).await
-    }
-
-    /// Places in common reads for syncs that start together: those of one model share one. Each must be handed to the run
-    /// of its sync, or dropped; else the others wait for it.
-    pub fn tickets(&self, names: &[String]) -> Vec<Option<Ticket>> {
-        let model = |name: &String| self.sync(name).map(|sync| sync.model.as_str());
-        let mut groups: HashMap<&str, Vec<Ticket>> = HashMap::new();
-        for model in names.iter().filter_map(model) {
-            let members = names.iter().filter(|other| self.sync(other).is_some_and(|sync| sync.model == model)).count();
-            groups.entry(model).or_insert_with(|| if members > 1 { Ticket::group(members) } else { Vec::new() });
-        }
-        names.iter().map(|name| groups.get_mut(model(name)?)?.pop()).collect()
     }
 
     /// As [`Engine::run_sync`], with a place in a common read, and telling how many rows have been read.
@@ -218,14 +206,7 @@ impl Run<'_> {
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Passed, RunError> {
         let shutdown = &self.engine.parts.shutdown;
-        let (source, query, schema) = (&prepared.source, &prepared.query, &prepared.schema);
-        let rows = match ticket {
-            Some(ticket) => tokio::select! {
-                rows = ticket.join(source.clone(), query.clone(), schema.clone()) => rows?,
-                () = shutdown.cancelled() => return Err(RunError::Stopped),
-            },
-            None => Rows::Own(source.read(query, schema)),
-        };
+        let rows = sharing::rows(prepared, ticket, shutdown).await?;
         let planner = self.engine.planner(prepared, &self.record);
         planner.pass(rows, self.state().overlay(self.record.id), shutdown, progress).await
     }
