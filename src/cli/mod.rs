@@ -69,6 +69,8 @@ enum Command {
     Init(init::InitArgs),
     /// Check the configuration without any network.
     Validate,
+    /// Print the JSON Schema of configuration files, for editors.
+    Schema,
     /// Connect: sources, models, credentials, accounts, fields.
     Check(check::CheckArgs),
     /// Show what a run would do, without doing it.
@@ -106,6 +108,7 @@ pub async fn execute(cli: Cli, shutdown: Shutdown) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Init(args) => init::execute(&context, &args),
         Command::Validate => validate::execute(&context),
+        Command::Schema => output::json(&crate::config::schema()).map(|()| Exit::Ok),
         Command::Check(args) => check::execute(&context, args).await,
         Command::Plan(args) => plan::execute(&context, args).await,
         Command::Sync(args) => sync::execute(&context, args).await,
