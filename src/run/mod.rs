@@ -19,6 +19,8 @@ mod quota;
 mod report;
 mod resolve;
 mod resync;
+mod sharing;
+mod skip;
 mod source_settings;
 mod sync_run;
 #[cfg(test)]
@@ -31,6 +33,7 @@ pub use error::RunError;
 pub use preview::{Preview, SampleRow};
 pub use report::{Durations, Elsewhere, Requests, RunReport, TripLine};
 pub use resync::Resync;
+pub use sharing::Ticket;
 pub use sync_run::{Start, Trigger};
 
 /// The engine over stand-ins, for the scheduler's tests.

@@ -8,6 +8,7 @@ mod kit;
 mod ownership;
 mod random;
 mod resync;
+mod sharing;
 mod source;
 
 use destination::{Step, answered, fault};

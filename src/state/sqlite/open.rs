@@ -34,6 +34,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
     (2, "resync", include_str!("../../../migrations/sqlite/0002_resync.sql")),
+    (4, "full_read", include_str!("../../../migrations/sqlite/0004_full_read.sql")),
 ];
 
 /// Opens the file; a runner makes or upgrades it and checks it through.

@@ -3,6 +3,7 @@
 mod configuration;
 mod daemon;
 mod fixture;
+mod packaging;
 mod removals;
 mod resync;
 mod syncs;
