@@ -18,10 +18,13 @@ mod preview;
 mod quota;
 mod report;
 mod resolve;
+mod sharing;
+mod skip;
 mod source_settings;
 mod sync_run;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 pub use check::{Checked, Problem};
 pub use connection::Connected;
@@ -29,7 +32,8 @@ pub use engine::{Engine, EngineParts, SecretFailure, Secrets};
 pub use error::RunError;
 pub use preview::{Preview, SampleRow};
 pub use report::{Durations, Elsewhere, Requests, RunReport, TripLine};
-pub use sync_run::{Start, Trigger};
+pub use sharing::Ticket;
+pub use sync_run::Trigger;
 
 /// The engine over stand-ins, for the scheduler's tests.
 #[cfg(test)]

@@ -30,13 +30,14 @@ mod writer;
 pub use error::StateError;
 pub use facade::State;
 pub use guarded::{Approval, ApprovedScan, GuardedSet};
+pub use keyring::make_key_file;
 pub use lease::DEFAULT_LEASE;
 pub use open::{Access, Location, OpenOptions};
 pub use overlay::Overlay;
 pub use owners::OwnerScan;
 pub use records::{
-    BegunRun, MappingRecord, NewSync, Owner, OwnerChange, OwnerSpace, Recovered, Request, RunClose, RunRow, RunStatus,
-    Standing, SyncRecord, SyncUpdate, Target,
+    BegunRun, FullRead, MappingRecord, NewSync, Owner, OwnerChange, OwnerSpace, Recovered, Request, RunClose, RunRow,
+    RunStatus, Standing, SyncRecord, SyncUpdate, Target,
 };
 pub use settle::{End, IntentMember, LocalSettle, MarkDirty, NewIntent, Settle, SettleRow};
 pub use writer::{SettleTicket, Writer};

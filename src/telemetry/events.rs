@@ -69,6 +69,8 @@ events! {
     RUN_FINISHED = INFO "run.finished";
     /// A run stopped on an error.
     RUN_FAILED = ERROR "run.failed";
+    /// `changed_when` gave the same answer and nothing is open: the model was not read.
+    RUN_SKIPPED = INFO "run.skipped";
     /// The model or the target changed in a way that no approval can let through.
     RUN_REFUSED = ERROR "run.refused";
     /// The source handed out its last row and said that the result is complete.
@@ -118,9 +120,7 @@ events! {
     /// The state's database does not answer; leases end unless it comes back in time.
     STATE_UNREACHABLE = WARN "state.unreachable";
     /// A run was not begun: another process runs the sync, or has run it since this one was due.
-    RUN_ELSEWHERE = INFO "run.elsewhere";
-    /// The lease of a sync was lost in a run.
-    LEASE_LOST = ERROR "lease.lost";
+    RUN_ELSEWHERE = DEBUG "run.elsewhere";
 
     // Sources.
     /// A statement could not be cancelled; it ends when the server notices the closed connection.

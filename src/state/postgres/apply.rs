@@ -177,6 +177,7 @@ async fn add_guarded(
 }
 
 async fn update_sync(c: &mut PgConnection, id: SyncId, update: &SyncUpdate) -> Result<i64, StateError> {
+    let full_read = update.full_read.flatten();
     let sql = "update syncs set
                  name = coalesce($2, name),
                  target = coalesce($3, target),
@@ -186,7 +187,9 @@ async fn update_sync(c: &mut PgConnection, id: SyncId, update: &SyncUpdate) -> R
                  first_run_closed = coalesce($5, first_run_closed),
                  last_ok_at = coalesce($6, last_ok_at),
                  paused = coalesce($7, paused),
-                 last_removal_at = coalesce($8, last_removal_at)
+                 last_removal_at = coalesce($8, last_removal_at),
+                 full_read_answer = case when $9 then $10 else full_read_answer end,
+                 full_read_at = case when $9 then $11 else full_read_at end
                where id = $1";
     let sql = sqlx::query(sql)
         .bind(id.0)
@@ -196,7 +199,10 @@ async fn update_sync(c: &mut PgConnection, id: SyncId, update: &SyncUpdate) -> R
         .bind(update.first_run_closed)
         .bind(update.last_ok_at.map(Timestamp::as_micros))
         .bind(update.paused)
-        .bind(update.last_removal_at.map(Timestamp::as_micros));
+        .bind(update.last_removal_at.map(Timestamp::as_micros))
+        .bind(update.full_read.is_some())
+        .bind(full_read.map(|read| read.answer.to_bytes().to_vec()))
+        .bind(full_read.map(|read| read.at.as_micros()));
     one(c, "sync of that id", sql).await
 }
 
