@@ -17,7 +17,7 @@ use super::{Engine, RunError, Trigger, sync_run::Begun};
 /// Processes that share a state agree on the time to this much.
 const SLACK: Duration = Duration::from_secs(1);
 /// How often a command asks whether a lease that stands in its way is renewed.
-const ASK: Duration = Duration::from_millis(500);
+const ASK: Duration = Duration::from_secs(1);
 
 /// A run of a sync that was due at `due` is not needed when another process has begun one after this. Each process counts
 /// intervals from its own start, so one that is due in the middle of another's interval waits for the rest of its own.
