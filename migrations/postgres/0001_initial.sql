@@ -24,7 +24,11 @@ create table syncs (
   last_ok_at bigint,
   last_removal_at bigint,
   invalid bigint not null default 0,
-  paused boolean not null default false
+  paused boolean not null default false,
+  -- The last read of the whole model that left nothing open, for `changed_when`: a keyed hash of the answer and of the
+  -- configuration, and when its run closed.
+  full_read_answer bytea,
+  full_read_at bigint
 );
 
 create table pages (

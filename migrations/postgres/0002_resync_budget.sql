@@ -6,7 +6,3 @@ alter table syncs add column resync_open boolean not null default false;
 alter table syncs add column suspect boolean not null default false;
 -- What the daemons that share an account have reserved and used, as JSON.
 alter table accounts add column budget text;
--- The last read of the whole model that left nothing open, for `changed_when`: a keyed hash of the answer and of the
--- configuration, and when its run closed.
-alter table syncs add column full_read_answer bytea;
-alter table syncs add column full_read_at bigint;

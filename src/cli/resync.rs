@@ -3,14 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{
-    Exit,
-    beside::Place,
-    context::Context,
-    exit::CliError,
-    output,
-    sync::known,
-};
+use super::{Exit, beside::Place, context::Context, exit::CliError, output, sync::known};
 use crate::{run::Resync, scheduler::RequestKind, state::StateError};
 
 /// Arguments of `resync`.

@@ -54,7 +54,9 @@ pub(super) async fn execute(context: &Context) -> anyhow::Result<Exit> {
         output::line("there is no state yet: nothing has run. `syncline plan SYNC` shows what a first run would do");
     }
     if suspect {
-        output::line("the state is older than it once was (restored?): it is suspect, and each sync's removals wait until a run has sent all its rows again");
+        output::line(
+            "the state is older than it once was (restored?): it is suspect, and each sync's removals wait until a run has sent all its rows again",
+        );
     }
     print(&lines);
     Ok(Exit::Ok)

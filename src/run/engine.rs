@@ -111,6 +111,11 @@ impl Engine {
         &self.parts.state
     }
 
+    /// The wall clock.
+    pub fn clock(&self) -> &Clock {
+        &self.parts.clock
+    }
+
     /// All enabled syncs.
     pub fn syncs(&self) -> impl Iterator<Item = &SyncSpec> {
         self.parts.specs.syncs.iter().filter(|sync| sync.enabled)

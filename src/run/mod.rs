@@ -25,6 +25,7 @@ mod source_settings;
 mod sync_run;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 pub use check::{Checked, Problem};
 pub use connection::Connected;
@@ -34,7 +35,7 @@ pub use preview::{Preview, SampleRow};
 pub use report::{Durations, Elsewhere, Requests, RunReport, TripLine};
 pub use resync::Resync;
 pub use sharing::Ticket;
-pub use sync_run::{Start, Trigger};
+pub use sync_run::Trigger;
 
 /// The engine over stand-ins, for the scheduler's tests.
 #[cfg(test)]

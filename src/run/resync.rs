@@ -56,7 +56,10 @@ impl Engine {
         let record = self.known(name).await?;
         if *what != Resync::Trust && !sync.mode.can_repeat() {
             return Err(RunError::Refused {
-                reason: format!("sync `{name}` has mode `{}`: a row sent again would stand there twice", sync.mode.name()),
+                reason: format!(
+                    "sync `{name}` has mode `{}`: a row sent again would stand there twice",
+                    sync.mode.name()
+                ),
                 hint: "a new sync with another mode can mend what is wrong at the destination".to_owned(),
             });
         }

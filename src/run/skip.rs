@@ -37,7 +37,7 @@ impl Engine {
         let answer = self.state().installation_hasher().of(asked(sync, model, answer.as_deref()).as_bytes());
         let Some(record) = self.state().sync(&sync.name).await? else { return Ok(Looked::Read(Some(answer))) };
         let recent = record.full_read.as_ref().is_some_and(|read| self.is_recent(sync, read, answer));
-        if trigger == Trigger::Schedule && recent && !self.is_open(&record).await? {
+        if trigger.due().is_some() && recent && !self.is_open(&record).await? {
             return Ok(Looked::Same(record));
         }
         Ok(Looked::Read(Some(answer)))
@@ -57,8 +57,13 @@ impl Engine {
     ///
     /// # Errors
     /// When the state fails.
-    pub(super) async fn skip(&self, record: &SyncRecord, trigger: Trigger) -> Result<RunReport, RunError> {
-        let begun = self.state().begin_run(record.id, trigger.name()).await?;
+    pub(super) async fn skip(
+        &self,
+        record: &SyncRecord,
+        trigger: Trigger,
+        unless_after: Option<Timestamp>,
+    ) -> Result<RunReport, RunError> {
+        let begun = self.state().begin_run_unless(record.id, trigger.name(), unless_after).await?;
         let mut report = RunReport::new(&record.name, Some(begun.run), RunStatus::Skipped);
         report = report.because("`changed_when` gives the same answer and nothing is open", None);
         let close = RunClose {

@@ -27,13 +27,17 @@ use super::{
     resolve::resolve,
     sharing::{self, Ticket},
     skip::Looked,
+    turn,
 };
 
 /// What started a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trigger {
     /// Its time had come.
-    Schedule,
+    Schedule {
+        /// When: a run of the sync that began later than this has done what was due.
+        due: Timestamp,
+    },
     /// A command.
     Command,
     /// A command beside a running daemon.
@@ -44,20 +48,19 @@ impl Trigger {
     /// The stable name.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Schedule => "schedule",
+            Self::Schedule { .. } => "schedule",
             Self::Command => "command",
             Self::Request => "request",
         }
     }
-}
 
-/// How a run is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Start {
-    /// What starts it.
-    pub trigger: Trigger,
-    /// It is not begun when the sync's last run, in any process on this state, began after this and came to its end.
-    pub unless_after: Option<Timestamp>,
+    /// When it was due, if its time had come.
+    pub const fn due(self) -> Option<Timestamp> {
+        match self {
+            Self::Schedule { due } => Some(due),
+            Self::Command | Self::Request => None,
+        }
+    }
 }
 
 /// A run under way.
@@ -76,7 +79,7 @@ pub(super) struct Run<'a> {
 }
 
 /// A run that has begun, or that ended with a look.
-enum Begun<'a> {
+pub(super) enum Begun<'a> {
     Run(Run<'a>, Prepared<'a>),
     Skipped(RunReport),
 }
@@ -95,19 +98,8 @@ impl Engine {
         ticket: Option<Ticket>,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> RunReport {
-        self.run_sync_when(name, Start { trigger, unless_after: None }, ticket, progress).await
-    }
-
-    /// As [`Engine::run_sync_watched`], with a condition.
-    pub async fn run_sync_when(
-        &self,
-        name: &str,
-        start: Start,
-        ticket: Option<Ticket>,
-        progress: &(dyn Fn(u64) + Send + Sync),
-    ) -> RunReport {
         let started = Instant::now();
-        let error = match self.begin(name, start, started).await {
+        let error = match self.begin_patiently(name, trigger, started).await {
             Ok(Begun::Run(run, prepared)) => {
                 let ended = run.carry_out(&prepared, ticket, progress).await;
                 return run.close(ended).await;
@@ -121,8 +113,12 @@ impl Engine {
     }
 
     /// Checks what can be checked, registers the sync at its first run, and begins the run.
-    async fn begin<'a>(&'a self, name: &str, start: Start, started: Instant) -> Result<Begun<'a>, RunError> {
-        let Start { trigger, unless_after } = start;
+    pub(super) async fn begin<'a>(
+        &'a self,
+        name: &str,
+        trigger: Trigger,
+        started: Instant,
+    ) -> Result<Begun<'a>, RunError> {
         let sync = self.sync(name).ok_or_else(|| RunError::unknown("sync", name))?;
         let known = self.state().sync(name).await?;
         if known.as_ref().is_some_and(|record| record.paused) {
@@ -130,6 +126,11 @@ impl Engine {
                 reason: format!("sync `{name}` is paused"),
                 hint: format!("`syncline resume {name}` lets it run again"),
             });
+        }
+        let unless_after = trigger.due().map(|due| turn::began_by(sync, due));
+        if let Some(record) = &known {
+            // Looked at once more under the lease; here it spares asking the source.
+            self.state().check_turn(record.id, unless_after).await?;
         }
         // Reading and asking changes nothing, so a stop need not wait for a slow database.
         let looked = async {
@@ -144,9 +145,9 @@ impl Engine {
         };
         let (answer, prepared) = match looked? {
             Ok(ready) => ready,
-            Err(record) => return Ok(Begun::Skipped(self.skip(&record, trigger).await?)),
+            Err(record) => return Ok(Begun::Skipped(self.skip(&record, trigger, unless_after).await?)),
         };
-        let record = match known {
+        let mut record = match known {
             Some(record) => record,
             None => self.register(&prepared).await?,
         };
@@ -154,9 +155,12 @@ impl Engine {
         let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
         let mapping = prepared.mapping_record(&self.state().installation_hasher());
         let begun = self.state().begin_run_unless(record.id, trigger.name(), unless_after).await?;
-        // Again, now that the run stands in the state: a resync that was asked for meanwhile is this run's work.
-        let record = self.state().sync(name).await?.unwrap_or(record);
-        event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name());
+        if let Some(newer) = self.state().sync(name).await? {
+            // Another process may have run it since it was looked at first, and a resync may have been asked for.
+            record = newer;
+        }
+        let due = trigger.due().map(|due| due.to_string());
+        event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name(), due);
         if begun.recovered.dirty_marks > 0 || begun.recovered.interrupted_runs > 0 {
             event!(
                 events::STATE_RECOVERED,

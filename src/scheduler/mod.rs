@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    model::spec::SyncSpec,
+    model::spec::{Schedule, SyncSpec},
     run::{Engine, RunReport, Trigger},
     shutdown::Shutdown,
     state::{RunStatus, StateError},
@@ -112,6 +112,9 @@ impl Scheduler {
                     if let Err(error) = self.take_requests().await {
                         break Some(error);
                     }
+                    if let Err(error) = self.take_over().await {
+                        break Some(error);
+                    }
                 }
                 _ = beat.tick() => self.heartbeat.beat(),
                 () = tokio::time::sleep_until(next) => self.mark_due(),
@@ -179,7 +182,8 @@ impl Scheduler {
         plan.running = true;
         plan.asked = false;
         plan.waiting.iter_mut().for_each(|waiting| waiting.next_run = false);
-        let trigger = if plan.waiting.is_empty() { Trigger::Schedule } else { Trigger::Request };
+        let due = self.engine.clock().now();
+        let trigger = if plan.waiting.is_empty() { Trigger::Schedule { due } } else { Trigger::Request };
         let engine = self.engine.clone();
         let sync = name.clone();
         let task = self.running.spawn(async move { engine.run_sync(&sync, trigger).await });
@@ -232,6 +236,23 @@ impl Scheduler {
         for record in self.engine.state().syncs().await? {
             if let Some(plan) = self.plans.get_mut(&record.name) {
                 plan.paused = record.paused;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for syncs whose process died in a run, elsewhere: whoever comes first goes on. What no schedule starts is left
+    /// to operators.
+    async fn take_over(&mut self) -> Result<(), StateError> {
+        let abandoned = self.engine.state().abandoned_syncs().await?;
+        if abandoned.is_empty() {
+            return Ok(());
+        }
+        let records = self.engine.state().syncs().await?;
+        let names = records.into_iter().filter(|record| abandoned.contains(&record.id)).map(|record| record.name);
+        for name in names {
+            if self.engine.sync(&name).is_some_and(|sync| sync.schedule != Schedule::Manual) {
+                self.ask(name);
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    BegunRun, Recovered, RunRow, RunStatus, State, StateError,
+    BegunRun, Recovered, RunStatus, State, StateError,
     codec::{pack_dirty, unpack_intent},
     compact, count, overlay,
     store::{IntentRow, RunFilter, Space, StateStore, Write},
@@ -27,9 +27,9 @@ pub(super) async fn begin_run(
     state.writer().flush().await?;
     // From here on whoever ran it before writes nothing more, so that what is read now stands.
     let epoch = state.take_lease(sync).await?;
-    if let Some(row) = began_after(store, sync, unless_after).await? {
+    if let Err(error) = state.check_turn(sync, unless_after).await {
         state.release_lease(sync, epoch).await?;
-        return Err(StateError::RanMeanwhile { run: row.id, at: row.started_at });
+        return Err(error);
     }
     // Other processes may have changed what was read before.
     state.writer().bump_generation();
@@ -55,7 +55,7 @@ pub(super) async fn begin_run(
         [_, _, run, ..] => RunId(*run),
         [] | [_] | [_, _] => return Err(StateError::Contract("the store answered too few ids".to_owned())),
     };
-    state.inner.holding.leases.begun(sync, run);
+    state.note_begun(sync, run);
     compact_if_large(state, sync, epoch).await?;
     let (entries, tombstones) = count::count(store, sync).await?;
     state.write_mark().await?;
@@ -123,18 +123,6 @@ fn join(marks: Vec<DirtyMark>) -> (Vec<DirtyMark>, Vec<IntentId>) {
     }
     apart.extend(kept.into_values());
     (apart, gone)
-}
-
-/// The sync's last run, when it began after that time. One that did not come to its end does not count: what it left is
-/// to be done.
-async fn began_after(
-    store: &dyn StateStore,
-    sync: SyncId,
-    time: Option<Timestamp>,
-) -> Result<Option<RunRow>, StateError> {
-    let Some(time) = time else { return Ok(None) };
-    let last = store.runs(RunFilter::Last(Some(sync)), 1).await?.pop();
-    Ok(last.filter(|run| run.started_at > time && !matches!(run.status, RunStatus::Running | RunStatus::Interrupted)))
 }
 
 async fn compact_if_large(state: &State, sync: SyncId, epoch: i64) -> Result<(), StateError> {

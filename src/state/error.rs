@@ -182,7 +182,9 @@ impl StateError {
             Self::Newer { .. } => {
                 Some("run the newer version of the program, or restore the backup made before its upgrade")
             }
-            Self::Older { .. } => Some("start this version's `run` or `sync`: it makes a backup and upgrades the state"),
+            Self::Older { .. } => {
+                Some("start this version's `run` or `sync`: it makes a backup and upgrades the state")
+            }
             Self::Damaged { .. } => Some("restore a backup; do not delete the state, that would send every row again"),
             Self::WrongKey | Self::Key { .. } => Some("give the key file that was made beside this state"),
             Self::Environment { .. } => Some("check that the configuration and the state file belong together"),

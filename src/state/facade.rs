@@ -151,9 +151,9 @@ impl State {
         self.sync(&name).await?.ok_or_else(missing)
     }
 
-    /// Changes a sync.
+    /// Changes a sync; under its lease when this process has begun a run of it.
     pub async fn update_sync(&self, id: SyncId, update: SyncUpdate) -> Result<(), StateError> {
-        self.inner.writer.write(vec![Write::UpdateSync { id, update }]).await.map(|_| ())
+        self.inner.writer.write_under(id, vec![Write::UpdateSync { id, update }]).await
     }
 
     /// Takes the fingerprints of a sync's records.

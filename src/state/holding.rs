@@ -1,15 +1,19 @@
 //! What this process holds of a state: its name, its leases, its claims.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
 use super::{
-    Access, Request, State, StateError,
+    Access, Request, RunStatus, State, StateError,
     lease::{self, Keeper, Leases, Taken},
-    store::{StateStore, Write},
+    store::{RunFilter, StateStore, Write},
 };
-use crate::model::SyncId;
+use crate::model::{RunId, SyncId, Timestamp};
 
 /// What this process holds of a state.
 #[derive(Debug)]
@@ -17,6 +21,8 @@ pub(super) struct Holding {
     holder: String,
     ttl: Duration,
     pub(super) leases: Arc<Leases>,
+    /// The last run of each sync that this process began.
+    began: Mutex<HashMap<SyncId, RunId>>,
     /// Only where others can run syncs too.
     keeper: Option<Keeper>,
 }
@@ -29,7 +35,11 @@ impl Holding {
         } else {
             None
         };
-        Ok(Self { holder, ttl, leases, keeper })
+        Ok(Self { holder, ttl, leases, began: Mutex::default(), keeper })
+    }
+
+    fn began(&self) -> MutexGuard<'_, HashMap<SyncId, RunId>> {
+        self.began.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) async fn announce(&self, command: &str) -> Result<(), StateError> {
@@ -81,6 +91,26 @@ impl State {
     /// Leaves a claimed request to others, or to a later time.
     pub async fn release_request(&self, id: i64) -> Result<(), StateError> {
         self.inner.store.release_request(id, &self.inner.holding.holder).await
+    }
+
+    /// Refuses a run that another process has done: the sync's last one, when it began after `time` and came to its end.
+    ///
+    /// # Errors
+    /// [`StateError::RanMeanwhile`] then; also when the store fails.
+    pub async fn check_turn(&self, sync: SyncId, time: Option<Timestamp>) -> Result<(), StateError> {
+        let Some(time) = time.filter(|_| self.is_shared()) else { return Ok(()) };
+        let Some(last) = self.inner.store.runs(RunFilter::Last(Some(sync)), 1).await?.pop() else { return Ok(()) };
+        let ended = !matches!(last.status, RunStatus::Running | RunStatus::Interrupted);
+        let ours = self.inner.holding.began().get(&sync) == Some(&last.id);
+        if ended && !ours && last.started_at > time {
+            return Err(StateError::RanMeanwhile { run: last.id, at: last.started_at });
+        }
+        Ok(())
+    }
+
+    pub(super) fn note_begun(&self, sync: SyncId, run: RunId) {
+        self.inner.holding.began().insert(sync, run);
+        self.inner.holding.leases.begun(sync, run);
     }
 
     /// Takes the lease of a sync; answers its new epoch.

@@ -128,9 +128,7 @@ events! {
     /// The state's database does not answer; leases end unless it comes back in time.
     STATE_UNREACHABLE = WARN "state.unreachable";
     /// A run was not begun: another process runs the sync, or has run it since this one was due.
-    RUN_ELSEWHERE = INFO "run.elsewhere";
-    /// The lease of a sync was lost in a run.
-    LEASE_LOST = ERROR "lease.lost";
+    RUN_ELSEWHERE = DEBUG "run.elsewhere";
 
     // Sources.
     /// A statement could not be cancelled; it ends when the server notices the closed connection.

@@ -30,7 +30,14 @@ fn row(value: u8) -> super::Row {
 }
 
 fn context(on_removed: OnRemoved, now: i64) -> Context {
-    Context { now: at(now), late_window: LATE, on_removed, removals_allowed: true, last_removal: None, resync_through: None }
+    Context {
+        now: at(now),
+        late_window: LATE,
+        on_removed,
+        removals_allowed: true,
+        last_removal: None,
+        resync_through: None,
+    }
 }
 
 fn nothing_held() -> Held {

@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{Idle, connection, is_in_order, session::{Connector, failed}};
+use super::{
+    Idle, connection, is_in_order,
+    session::{Connector, failed},
+};
 use crate::{
     model::Timestamp,
     state::StateError,
@@ -47,7 +50,8 @@ async fn exchange(c: &mut PgConnection, account: &str, message: &Message) -> Res
     let locked = sqlx::query("select budget from accounts where account = $1 for update").bind(account);
     let row = locked.fetch_one(&mut *transaction).await.map_err(failed(ASK))?;
     let text: Option<String> = row.try_get(0).map_err(failed(ASK))?;
-    let mut book: Book = text.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?.unwrap_or_default();
+    let mut book: Book =
+        text.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?.unwrap_or_default();
     // Asked once the row is ours: a time from before may be long past when the lock was waited for.
     let now: i64 = sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")
         .fetch_one(&mut *transaction)

@@ -15,7 +15,7 @@ use crate::state::{StateError, store::Write};
 /// A transaction takes at most so long; the server's own limits are shorter for each statement.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// Attempts of a transaction that surely did not happen, and the first wait between them, doubled each time.
-const ATTEMPTS: u32 = 6;
+const ATTEMPTS: u32 = 4;
 const BACKOFF: Duration = Duration::from_millis(100);
 
 /// The one writing connection.
@@ -85,12 +85,7 @@ impl Committer {
     async fn once(&self, slot: &mut Option<PgConnection>, writes: &[Write]) -> Result<Vec<i64>, Failure> {
         let mut connection = match slot.take() {
             Some(connection) => connection,
-            None => self
-                .connector
-                .connect()
-                .await
-                .map_err(failed("connect to the state"))
-                .map_err(Failure::before_commit)?,
+            None => self.connector.connect_patiently().await.map_err(Failure::before_commit)?,
         };
         let transaction = timeout(PATIENCE, transact(&mut connection, writes));
         let late = |_| {

@@ -42,8 +42,8 @@ use crate::{
 
 /// Read connections.
 const READERS: usize = 4;
-/// A connection that was used so lately is taken for alive.
-const FRESH: Duration = Duration::from_secs(1);
+/// A connection that was used so lately is taken for alive: reads of a run follow each other, polls do not.
+const FRESH: Duration = Duration::from_millis(100);
 
 /// The PostgreSQL store: one writing connection, one that keeps leases, a few for reading.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ async fn connection(connector: &Connector, idle: Option<Idle>) -> Result<PgConne
     {
         return Ok(connection);
     }
-    connector.connect().await.map_err(failed("connect to the state"))
+    connector.connect_patiently().await
 }
 
 fn is_in_order<T>(result: &Result<T, StateError>) -> bool {

@@ -13,6 +13,10 @@ pub(super) const SCHEMA: &str = "syncline";
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// Waits before connecting once more, doubled each time: 6 s in all.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LAST_WAIT: Duration = Duration::from_secs(6);
+
 /// Server-side limits end what hangs there; a statement never waits longer for another process than for itself.
 /// Notices can carry values, and the driver logs them. A stronger `synchronous_commit` than ours is left alone.
 const SETTINGS: &str = "set search_path = syncline; \
@@ -50,6 +54,18 @@ impl Connector {
     pub(super) fn address(&self) -> String {
         let database = self.options.get_database().unwrap_or_else(|| self.options.get_username());
         format!("postgres://{}:{}/{database}", self.options.get_host(), self.options.get_port())
+    }
+
+    /// Connects, and waits some seconds for a server that is just started anew.
+    pub(super) async fn connect_patiently(&self) -> Result<PgConnection, StateError> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            match self.connect().await {
+                Err(error) if is_lost(&error) && wait < LAST_WAIT => tokio::time::sleep(wait).await,
+                result => return result.map_err(failed("connect to the state")),
+            }
+            wait *= 2;
+        }
     }
 
     pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {

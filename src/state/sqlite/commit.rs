@@ -75,7 +75,8 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
             some(c, sqlx::query(sql).bind(sync.0).bind(through.0)).await
         }
         Write::Trust { sync } => {
-            let sql = "update syncs set suspect = 0, resync_open = 0, resync_through = null where id = ? and suspect = 1";
+            let sql =
+                "update syncs set suspect = 0, resync_open = 0, resync_through = null where id = ? and suspect = 1";
             some(c, sqlx::query(sql).bind(sync.0)).await
         }
         Write::SetInvalid { sync, run, rows, total } => set_invalid(c, sync, run.0, rows, total).await,

@@ -32,7 +32,8 @@ async fn close(state: &State, run: Run, status: RunStatus) -> Result<(), StateEr
 #[tokio::test]
 async fn a_sync_runs_in_one_process_at_a_time() {
     let home = Home::postgres().await;
-    let (one, two) = (home.runner().await, home.elsewhere().runner().await);
+    let host = home.elsewhere();
+    let (one, two) = (home.runner().await, host.runner().await);
     let id = sync(&one, "one").await;
     let run = begin(&one, id).await;
     let refused = two.begin_run(id, "test").await;
@@ -50,7 +51,8 @@ async fn a_sync_runs_in_one_process_at_a_time() {
 #[tokio::test]
 async fn a_run_that_was_taken_over_writes_nothing_more_and_others_go_on() {
     let home = Home::postgres().await;
-    let (old, new) = (home.runner().await, home.elsewhere().runner().await);
+    let host = home.elsewhere();
+    let (old, new) = (home.runner().await, host.runner().await);
     let id = sync(&old, "one").await;
     let other = sync(&old, "two").await;
     let (lost, kept) = (begin(&old, id).await, begin(&old, other).await);
@@ -96,7 +98,8 @@ async fn a_lease_is_renewed_and_a_process_cut_off_stops_by_its_own_clock() {
     let run = begin(&state, id).await;
     tokio::time::sleep(LEASE * 2).await;
     assert!(state.lease_left(id, run.epoch).is_ok(), "it was renewed");
-    let elsewhere = with_lease(&home.elsewhere(), LEASE).await;
+    let host = home.elsewhere();
+    let elsewhere = with_lease(&host, LEASE).await;
     assert!(matches!(elsewhere.begin_run(id, "test").await, Err(StateError::LeaseHeld { .. })));
     // Nobody may connect any more, and who is connected is thrown out.
     let cut = "alter database DB allow_connections false;
@@ -112,16 +115,16 @@ async fn a_lease_is_renewed_and_a_process_cut_off_stops_by_its_own_clock() {
 #[tokio::test]
 async fn a_scheduled_run_is_not_repeated_unless_the_last_one_did_not_end() {
     let home = Home::postgres().await;
-    let (one, two) = (home.runner().await, home.elsewhere().runner().await);
+    let host = home.elsewhere();
+    let (one, two) = (home.runner().await, host.runner().await);
     let id = sync(&one, "one").await;
     let due = Some(one.clock().now() - Duration::from_secs(1));
     let run = begin(&one, id).await;
     close(&one, run, RunStatus::Ok).await.unwrap();
     let again = two.begin_run_unless(id, "test", due).await;
     assert!(matches!(again, Err(StateError::RanMeanwhile { run: ran, .. }) if ran == run.run), "{again:?}");
-    // Not begun: the lease is free, and a later time is another matter.
-    let later = Some(one.clock().now() + Duration::from_secs(60));
-    let run = one.begin_run_unless(id, "test", later).await.unwrap();
+    // Not begun: the lease is free. Who ran it itself is not held by that.
+    let run = one.begin_run_unless(id, "test", due).await.unwrap();
     let_leases_end(&home).await;
     let taken = two.begin_run_unless(id, "test", due).await.unwrap();
     assert_eq!(taken.recovered.interrupted_runs, 1);
@@ -131,7 +134,8 @@ async fn a_scheduled_run_is_not_repeated_unless_the_last_one_did_not_end() {
 #[tokio::test]
 async fn a_request_is_claimed_by_one_and_left_to_others_when_it_dies() {
     let home = Home::postgres().await;
-    let (one, two) = (home.runner().await, home.elsewhere().runner().await);
+    let host = home.elsewhere();
+    let (one, two) = (home.runner().await, host.runner().await);
     let reader = home.open(Access::Reader).await.unwrap();
     assert!(!reader.has_daemon().await.unwrap());
     one.announce("run").await.unwrap();
@@ -149,7 +153,8 @@ async fn a_request_is_claimed_by_one_and_left_to_others_when_it_dies() {
     assert!(one.claim_requests().await.unwrap().is_empty());
 
     // A run of a sync that another process runs is left to that one.
-    let (sync_id, three) = (sync(&one, "s").await, home.elsewhere().runner().await);
+    let third = home.elsewhere();
+    let (sync_id, three) = (sync(&one, "s").await, third.runner().await);
     begin(&one, sync_id).await;
     reader.post_request("sync", None, json!({ "sync": "s" })).await.unwrap();
     assert!(three.claim_requests().await.unwrap().is_empty());
@@ -164,7 +169,8 @@ async fn a_request_is_claimed_by_one_and_left_to_others_when_it_dies() {
 async fn what_another_process_compacted_is_read_anew() {
     use crate::state::{End, OwnerSpace, compact};
     let home = Home::postgres().await;
-    let (one, two) = (home.runner().await, home.elsewhere().runner().await);
+    let host = home.elsewhere();
+    let (one, two) = (home.runner().await, host.runner().await);
     let id = sync(&one, "one").await;
     let end = |present| End::Put {
         entry: super::support::entry(1),

@@ -259,7 +259,7 @@ impl Writer {
     }
 
     /// Commits writes of the run that this process has begun last of the sync, under its lease.
-    async fn write_under(&self, sync: SyncId, writes: Vec<Write>) -> Result<(), StateError> {
+    pub(super) async fn write_under(&self, sync: SyncId, writes: Vec<Write>) -> Result<(), StateError> {
         let check = self.shared.leases.epoch(sync).map(|epoch| Write::CheckEpoch { sync, epoch });
         self.submit(check.into_iter().chain(writes).collect(), 0).wait().await
     }

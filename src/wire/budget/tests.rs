@@ -15,9 +15,7 @@ use crate::{
     clock::Clock,
     model::Timestamp,
     shutdown::Shutdown,
-    wire::{
-        Class, Daily, FaultKind, HoldReason, HoldState, Limits, StoreError, Window, limiter::Limiter, locked,
-    },
+    wire::{Class, Daily, FaultKind, HoldReason, HoldState, Limits, StoreError, Window, limiter::Limiter, locked},
 };
 
 const TEN_SECONDS: Duration = Duration::from_secs(10);
@@ -169,7 +167,11 @@ async fn a_daemon_that_dies_costs_its_permits_only_for_a_while() {
     }
     // Validity (1 s), the time that a request may still be on its way (10 s), and the window.
     assert!(start.elapsed() < Duration::from_secs(22), "took {:?}", start.elapsed());
-    assert!(start.elapsed() > Duration::from_secs(20), "permits that may have been used count, took {:?}", start.elapsed());
+    assert!(
+        start.elapsed() > Duration::from_secs(20),
+        "permits that may have been used count, took {:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,7 +180,12 @@ async fn an_idle_daemon_gives_its_permits_back() {
     let (a, b, arrivals) = (daemon(&limits, &budget), daemon(&limits, &budget), Arrivals::default());
     // Five waiters reserve; all but one give up.
     let waiters: Vec<_> = (0..5)
-        .map(|_| tokio::spawn({ let a = a.clone(); async move { drop(a.acquire(Class::Write, n(1)).await) } }))
+        .map(|_| {
+            tokio::spawn({
+                let a = a.clone();
+                async move { drop(a.acquire(Class::Write, n(1)).await) }
+            })
+        })
         .collect();
     for waiter in waiters {
         waiter.await.unwrap();

@@ -181,7 +181,8 @@ impl Pool {
         // Others pass while a question is under way, unless it is that of the one whose turn it is.
         let asks_for_all = want.is_some_and(|(scope, _)| scope.is_none());
         let busy = if asks_for_all { under_way } else { under_way.max(self.share) };
-        let slack = |window: &SharedWindow| (window.per / 100).clamp(Duration::from_millis(15), Duration::from_millis(100));
+        let slack =
+            |window: &SharedWindow| (window.per / 100).clamp(Duration::from_millis(15), Duration::from_millis(100));
         self.slack = shared.windows.iter().map(slack).max().unwrap_or(Duration::from_millis(100));
         self.retire(&shared, now, idle);
         let age = |at: Instant| now.saturating_duration_since(at);
@@ -207,7 +208,11 @@ impl Pool {
         });
         Message {
             holder: 0,
-            want: want.map(|(scope, weight)| Want { scope, weight, up_to: self.wanted(&shared, scope, weight, waiting) }),
+            want: want.map(|(scope, weight)| Want {
+                scope,
+                weight,
+                up_to: self.wanted(&shared, scope, weight, waiting),
+            }),
             windows: shared.windows,
             daily: shared.daily,
             concurrent: shared.concurrent,
@@ -246,7 +251,13 @@ impl Pool {
     }
 
     /// Takes the answer in. `asked`: when the question was asked; `want`: what for.
-    pub(super) fn take_in(&mut self, reply: &Reply, asked: Instant, windows: &[SharedWindow], want: Option<Option<Class>>) {
+    pub(super) fn take_in(
+        &mut self,
+        reply: &Reply,
+        asked: Instant,
+        windows: &[SharedWindow],
+        want: Option<Option<Class>>,
+    ) {
         let now = Instant::now();
         self.last = Some(now);
         self.others = windows.iter().copied().zip(reply.others.iter().copied()).collect();

@@ -180,9 +180,8 @@ impl Limiter {
             sleep(IDLE).await;
             let Some(sharing) = limiter.sharing.get() else { return };
             sharing.flushing.store(false, Ordering::Relaxed);
-            let idle = limiter.change(|state| {
-                state.buckets.under_way == 0 && state.pool.as_ref().is_some_and(Pool::has_news)
-            });
+            let idle =
+                limiter.change(|state| state.buckets.under_way == 0 && state.pool.as_ref().is_some_and(Pool::has_news));
             if idle && sharing.waiting.load(Ordering::Relaxed) == 0 {
                 // As above.
                 drop(limiter.clone().exchange(None).await);

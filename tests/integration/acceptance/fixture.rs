@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
-use crate::support::{Finished, Sim, TOKEN, Workspace};
+use crate::support::{Finished, Sim, TOKEN, TestDatabase, Workspace, postgres};
 
 /// The sync's name.
 pub(super) const SYNC: &str = "rows-to-crm";
@@ -25,6 +25,10 @@ pub(super) struct Options<'a> {
     pub(super) source: &'a str,
     /// The value of `WAREHOUSE_URL`.
     pub(super) warehouse_url: &'a str,
+    /// The database that the state is in; empty: the workspace's SQLite file.
+    pub(super) state_url: &'a str,
+    /// How often the daemon runs the sync.
+    pub(super) every: &'a str,
 }
 
 impl Default for Options<'_> {
@@ -36,6 +40,8 @@ impl Default for Options<'_> {
             settings: "first_run = \"backfill\"",
             source: "type = \"sqlite\"\npath = \"warehouse.db\"",
             warehouse_url: "",
+            state_url: "",
+            every: "1s",
         }
     }
 }
@@ -47,6 +53,12 @@ pub(super) fn side_by_side(scenarios: &[fn()]) {
             scope.spawn(scenario);
         }
     });
+}
+
+/// A database of its own, for tests without a runtime.
+pub(super) fn database() -> TestDatabase {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("no runtime");
+    runtime.block_on(postgres())
 }
 
 /// A row of the model, or a record at the vendor: e-mail address and plan.
@@ -85,6 +97,8 @@ impl Pair {
         let mut workspace = Workspace::new();
         workspace.variable("CRM_TOKEN", TOKEN);
         workspace.variable("WAREHOUSE_URL", options.warehouse_url);
+        workspace.variable("STATE_URL", options.state_url);
+        workspace.variable("STATE_KEY", &"k".repeat(64));
         workspace.write("config/syncline.toml", &configuration(&sim.url, options));
         Self { workspace, sim, object: if hubspot { "contacts" } else { "records" } }
     }
@@ -96,6 +110,19 @@ impl Pair {
             "create table m (id integer primary key, email text, plan text); insert into m values {rows};"
         ));
         pair
+    }
+
+    /// Another host with the same configuration.
+    pub(super) fn another_host(&self, options: &Options<'_>) -> Workspace {
+        let mut workspace = Workspace::new();
+        workspace.variable("CRM_TOKEN", TOKEN);
+        workspace.variable("STATE_URL", options.state_url);
+        workspace.variable("STATE_KEY", &"k".repeat(64));
+        let warehouse = self.workspace.path("warehouse.db");
+        let source = format!("path = \"{}\"", warehouse.display());
+        let configuration = configuration(&self.sim.url, options).replace("path = \"warehouse.db\"", &source);
+        workspace.write("config/syncline.toml", &configuration);
+        workspace
     }
 
     /// Runs statements on the SQLite file.
@@ -278,7 +305,7 @@ fn held(record: &Value) -> Held {
 }
 
 /// A log line that tells of a run with which everything is done.
-fn is_quiet(line: &str) -> bool {
+pub(super) fn is_quiet(line: &str) -> bool {
     let Ok(line) = serde_json::from_str::<Value>(line) else { return false };
     let fields = line.get("fields").unwrap_or(&line);
     let none = |name: &str| fields[name] == 0;
@@ -286,7 +313,12 @@ fn is_quiet(line: &str) -> bool {
 }
 
 fn configuration(url: &str, options: &Options<'_>) -> String {
-    let Options { vendor, late_window, settings, source, .. } = options;
+    let Options { vendor, late_window, settings, source, every, .. } = options;
+    let state = if options.state_url.is_empty() {
+        "url = \"sqlite://data/state.db\""
+    } else {
+        "url = { env = \"STATE_URL\" }\nkey = { env = \"STATE_KEY\" }\nlease = \"2s\""
+    };
     let (object, match_field, own) = if *vendor == "hubspot" {
         ("contacts", "email", "limits = { requests = 10000, per = \"1s\" }")
     } else {
@@ -298,13 +330,13 @@ fn configuration(url: &str, options: &Options<'_>) -> String {
         r#"
 environment = "test"
 [state]
-url = "sqlite://data/state.db"
+{state}
 [http]
 listen = "off"
 [scheduler]
 workers_per_run = 2
 [defaults]
-schedule = {{ every = "1s" }}
+schedule = {{ every = "{every}" }}
 [sources.warehouse]
 {source}
 [models.rows]

@@ -4,7 +4,7 @@ use std::env;
 
 use super::{
     figures::Figures,
-    fixture::{Audit, Options},
+    fixture::{Audit, Options, database},
     lane::{Execute, Lane},
 };
 use crate::support::postgres;
@@ -74,6 +74,16 @@ fn after_every_kill_the_vendor_equals_a_model_on_postgresql() {
         let source = "type = \"postgres\"\nurl = { env = \"WAREHOUSE_URL\" }";
         let options = Options { source, warehouse_url: &url, ..Options::default() };
         Lane::new(&options, Some(execute), &[], rows(), seed)
+    });
+    assert_right(&sum, kills);
+}
+
+#[test]
+fn after_every_kill_the_vendor_equals_the_model_with_the_state_on_postgresql() {
+    let kills = kills().div_ceil(4);
+    let sum = lanes(kills, |seed| {
+        let state = database();
+        Lane::new(&Options { state_url: &state.url, ..Options::default() }, None, &[], rows(), seed)
     });
     assert_right(&sum, kills);
 }

@@ -109,7 +109,9 @@ fn a_changed_match_is_refused_until_it_is_accepted() {
     let (workspace, sim) = people("first_run = \"backfill\"\nmode = \"mirror\"");
     workspace.syncline(&["sync", SYNC]).expect(0);
     let text = fs::read_to_string(workspace.path("config/syncline.toml")).unwrap();
-    let other = text.replace("object = \"contacts\"", "object = \"companies\"").replace("email = \"email\"", "domain = \"email\"");
+    let other = text
+        .replace("object = \"contacts\"", "object = \"companies\"")
+        .replace("email = \"email\"", "domain = \"email\"");
     workspace.write("config/syncline.toml", &other.replace("match = \"email\"", "match = \"domain\""));
     workspace.syncline(&["sync", SYNC]).expect(1);
     let refused = workspace.syncline(&["resync", SYNC, "--target"]).expect(1);
