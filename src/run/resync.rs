@@ -45,6 +45,17 @@ impl fmt::Debug for Resync {
     }
 }
 
+/// Refuses a run of a sync that an operator has paused.
+pub(super) fn refuse_paused(record: &SyncRecord) -> Result<(), RunError> {
+    if !record.paused {
+        return Ok(());
+    }
+    Err(RunError::Refused {
+        reason: format!("sync `{}` is paused", record.name),
+        hint: format!("`syncline resume {}` lets it run again", record.name),
+    })
+}
+
 impl Engine {
     /// Asks for keys to be sent again, whatever was acknowledged: the sync's next run sends them in full.
     ///

@@ -23,6 +23,7 @@ use super::{
     outcome::Outcome,
     planner::{Passed, Planner},
     prepare::Prepared,
+    resync,
     report::{Durations, millis},
     resolve::resolve,
     sharing::{self, Ticket},
@@ -121,12 +122,7 @@ impl Engine {
     ) -> Result<Begun<'a>, RunError> {
         let sync = self.sync(name).ok_or_else(|| RunError::unknown("sync", name))?;
         let known = self.state().sync(name).await?;
-        if known.as_ref().is_some_and(|record| record.paused) {
-            return Err(RunError::Refused {
-                reason: format!("sync `{name}` is paused"),
-                hint: format!("`syncline resume {name}` lets it run again"),
-            });
-        }
+        known.as_ref().map_or(Ok(()), resync::refuse_paused)?;
         let unless_after = trigger.due().map(|due| turn::began_by(sync, due));
         if let Some(record) = &known {
             // Looked at once more under the lease; here it spares asking the source.
