@@ -4,9 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "prints figures, and may stop at the first error")]
 
 use syncline::{
-    clock::Clock,
     model::{BatchKey, Entry, Fingerprint, Key, KeyKind, Operation, Timestamp, Value, encode_part, spec::KeyShape},
-    state::{Access, End, IntentMember, NewIntent, NewSync, OpenOptions, Settle, SettleRow, State, Target},
+    state::{Access, End, IntentMember, Location, NewIntent, NewSync, OpenOptions, Settle, SettleRow, State, Target},
 };
 use tokio::time::Instant;
 
@@ -24,13 +23,7 @@ async fn main() {
     let entries = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(1_000_000_i64);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
-    let options = OpenOptions {
-        path: path.clone(),
-        key: None,
-        environment: None,
-        access: Access::Runner,
-        clock: Clock::system(),
-    };
+    let options = OpenOptions::new(Location::Sqlite(path.clone()), Access::Runner);
     let state = State::open(options).await.unwrap();
     let target = Target {
         destination: "http".to_owned(),

@@ -35,7 +35,7 @@ pub use preview::{Preview, SampleRow};
 pub use report::{Durations, Elsewhere, Requests, RunReport, TripLine};
 pub use resync::Resync;
 pub use sharing::Ticket;
-pub use sync_run::Trigger;
+pub use turn::Trigger;
 
 /// The engine over stand-ins, for the scheduler's tests.
 #[cfg(test)]

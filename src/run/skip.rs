@@ -16,6 +16,7 @@ use crate::{
 use super::{Engine, RunError, RunReport, Trigger};
 
 /// What a look at `changed_when` says.
+#[allow(clippy::large_enum_variant, reason = "there is one of it a run")]
 pub(super) enum Looked {
     /// Nothing changed and nothing is open: the run ends here.
     Same(SyncRecord),
