@@ -19,6 +19,15 @@ pub(super) fn postgres_source(url: &str) -> Box<dyn Source> {
     .expect("the test's URL is not usable")
 }
 
+pub(super) fn mysql_source(url: &str) -> Box<dyn Source> {
+    open(&SourceConfig::Mysql(ServerSettings {
+        connection: ServerConnection::Url(url.into()),
+        tls: None,
+        connect_timeout: ServerSettings::CONNECT_TIMEOUT,
+    }))
+    .expect("the test's URL is not usable")
+}
+
 pub(super) fn sqlite_source(path: &Path) -> Box<dyn Source> {
     open(&SourceConfig::Sqlite(SqliteSettings { path: path.to_owned() })).expect("the settings are not usable")
 }

@@ -2,7 +2,11 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // helpers outside of `#[test]` functions fail the test that calls them
 
+mod cursors;
 mod harness;
+mod mysql_keys;
+mod mysql_traps;
+mod mysql_types;
 mod postgres_keys;
 mod postgres_traps;
 mod postgres_types;
