@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::spec::{
-    AuthSpec, Cast, FieldSource, Mode, ModelBodySpec, OnRemoved, PostgresSpec, Schedule, SecretSpec, SourceKind,
+    AuthSpec, Cast, FieldSource, Mode, ModelBodySpec, OnRemoved, Schedule, SecretSpec, ServerSpec, SourceKind,
     TextSpec, WhenNull,
 };
 
@@ -183,9 +183,9 @@ fn postgres_is_a_url_or_parts_and_holds_no_password() {
         loaded.map(|loaded| loaded.specs.source("w").unwrap().kind.clone())
     };
     let url = with("url = \"postgres://u@h/d\"").unwrap();
-    assert_eq!(url, SourceKind::Postgres(PostgresSpec::Url(TextSpec::Plain("postgres://u@h/d".to_owned()))));
+    assert_eq!(url, SourceKind::Postgres(ServerSpec::Url(TextSpec::Plain("postgres://u@h/d".to_owned()))));
     let parts = with("host = \"h\"\ndatabase = \"d\"\nuser = \"u\"\npassword = { file = \"p\" }").unwrap();
-    let SourceKind::Postgres(PostgresSpec::Parts { port, tls, password, .. }) = parts else { panic!("{parts:?}") };
+    let SourceKind::Postgres(ServerSpec::Parts { port, tls, password, .. }) = parts else { panic!("{parts:?}") };
     assert_eq!((port, tls.as_str(), password), (5432, "verify-full", Some(SecretSpec::File("p".into()))));
     for (keys, expected) in [
         ("url = \"postgres://u:canary@h/d\"", "holds a password"),

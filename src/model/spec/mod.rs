@@ -10,7 +10,7 @@ pub use destination::{
     WindowSpec,
 };
 pub use settings::{HttpSettings, LogSettings, SchedulerSettings, Settings, StateSettings};
-pub use source::{ModelBodySpec, ModelSpec, PostgresSpec, SecretSpec, SourceKind, SourceSpec, TextSpec};
+pub use source::{ModelBodySpec, ModelSpec, SecretSpec, ServerSpec, SourceKind, SourceSpec, TextSpec};
 pub use sync::{
     Cast, Constant, FieldSource, FieldSpec, FirstRun, GuardSpec, KeyShape, Mode, OnRemoved, Schedule, StarSpec,
     SyncSpec, WhenNull,
