@@ -149,7 +149,7 @@ impl Dialect {
                 let series = format!("select 1 union all select i + 1 from g where i < {rows}");
                 (format!("with recursive g(i) as ({series}) "), "g".to_owned())
             }
-            Self::MariaDb => (String::new(), format!("(select seq as i from seq_1_to_{rows}) as g")),
+            Self::MariaDb => (String::new(), format!("(select cast(seq as signed) as i from seq_1_to_{rows}) as g")),
         };
         let values: Vec<_> = COLUMNS.iter().map(|column| expression(self.of(column).1, "i", "0")).collect();
         let (columns, values) = (columns.join(", "), values.join(", "));

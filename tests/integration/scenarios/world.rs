@@ -134,7 +134,7 @@ impl World {
     /// A table of the numbers `i` from `first` to `last`, for a server.
     pub(super) fn series(&self, first: u64, last: u64) -> String {
         match self.warehouse {
-            Warehouse::MariaDb(_) => format!("(select seq as i from seq_{first}_to_{last}) as s"),
+            Warehouse::MariaDb(_) => format!("(select cast(seq as signed) as i from seq_{first}_to_{last}) as s"),
             Warehouse::Sqlite | Warehouse::Postgres(_) => format!("generate_series({first}, {last}) as s(i)"),
         }
     }
