@@ -87,7 +87,7 @@ const COLUMNS: &[(&str, &str, &str)] = &[
     ("text", "''", "text "),
     ("mediumtext character set latin1", "'é'", "text é"),
     ("longtext", "'a\\0b'", "text a\0b"),
-    ("text", "repeat('x', 1048577)", "unrepresentable: a value larger than 1 MiB"),
+    ("mediumtext", "repeat('x', 1048577)", "unrepresentable: a value larger than 1 MiB"),
     ("binary(4)", "x'00ff'", "bytes [00, ff, 00, 00]"),
     ("varbinary(9)", "x'00ff00'", "bytes [00, ff, 00]"),
     ("tinyblob", "''", "bytes []"),
@@ -166,7 +166,7 @@ async fn numbers_and_times_of_every_size_are_what_the_server_prints() {
     let database = mariadb().await;
     let model = "
         select seq as id, cast((rand() - 0.5) * pow(10, seq % 40) as decimal(65, 20)) as n,
-               timestampadd(microsecond, floor(rand() * 9e16), '1000-01-01') as at
+               timestampadd(microsecond, floor(rand() * 9e16), timestamp '1000-01-01 00:00:00') as at
         from seq_1_to_3000";
     database.execute(&format!("create table t as {model}")).await;
     let model = "select id, n, cast(n as char) as printed, at,
