@@ -3,7 +3,7 @@
 
 use syncline::source::{ServerConnection, ServerSettings, SourceConfig};
 
-use super::check::{Case, Source, invalid, sent, tables};
+use super::check::{Case, Source, cast, invalid, sent, tables};
 use crate::support::{Workspace, mariadb};
 
 const CASES: &[Case] = &[
@@ -75,13 +75,14 @@ const CASES: &[Case] = &[
     sent("enum", "enum('b','a')", "'no such'", r#""""#),
     sent("set", "set('b','a','c')", "'c,b'", r#""b,c""#),
     sent("set", "set('b','a')", "''", r#""""#),
-    sent("binary", "binary(4)", "x'00ff'", r#""\\x00ff0000""#),
-    sent("varbinary", "varbinary(9)", "x'00ff00'", r#""\\x00ff00""#),
-    sent("tinyblob", "tinyblob", "''", r#""\\x""#),
-    sent("blob", "blob", "x'80'", r#""\\x80""#),
-    sent("mediumblob", "mediumblob", "x'80'", r#""\\x80""#),
+    cast("binary", "binary(4)", "x'00ff'", r#""\\x00ff0000""#),
+    cast("varbinary", "varbinary(9)", "x'00ff00'", r#""\\x00ff00""#),
+    cast("tinyblob", "tinyblob", "''", r#""\\x""#),
+    cast("blob", "blob", "x'80'", r#""\\x80""#),
+    cast("mediumblob", "mediumblob", "x'80'", r#""\\x80""#),
     invalid("longblob", "longblob", "repeat('x', 1048577)", "too_large"),
-    sent("longblob", "longblob", "x'ff'", r#""\\xff""#),
+    cast("longblob", "longblob", "x'ff'", r#""\\xff""#),
+    invalid("blob", "blob", "x'80'", "unencodable"),
     sent("json (MariaDB)", "json", "'{\"b\":  [1, null]}'", r#""{\"b\":  [1, null]}""#),
     sent(
         "uuid (MariaDB)",

@@ -2,7 +2,7 @@
 
 use syncline::source::{SourceConfig, SqliteSettings};
 
-use super::check::{Case, Source, invalid, sent, tables};
+use super::check::{Case, Source, cast, invalid, sent, tables};
 use crate::support::Workspace;
 
 const CASES: &[Case] = &[
@@ -18,11 +18,12 @@ const CASES: &[Case] = &[
     sent("text", "text", "'tëxt 😀'", r#""tëxt 😀""#),
     sent("text", "text", "7", r#""7""#),
     sent("text", "text", "'a' || char(0) || 'b'", r#""a\u0000b""#),
-    sent("text", "text", "x'00ff'", r#""\\x00ff""#),
+    cast("text", "text", "x'00ff'", r#""\\x00ff""#),
     invalid("text", "text", "cast(x'ff' as text)", "bad_value"),
     invalid("text", "text", "printf('%*c', 1048577, 'x')", "too_large"),
-    sent("blob", "blob", "x'00ff'", r#""\\x00ff""#),
-    sent("blob", "blob", "x''", r#""\\x""#),
+    cast("blob", "blob", "x'00ff'", r#""\\x00ff""#),
+    cast("blob", "blob", "x''", r#""\\x""#),
+    invalid("blob", "blob", "x'80'", "unencodable"),
     invalid("blob", "blob", "zeroblob(1048577)", "too_large"),
     sent("boolean", "boolean", "true", "true"),
     sent("boolean", "boolean", "0", "false"),
@@ -35,7 +36,7 @@ const CASES: &[Case] = &[
     sent("any other", "json", "'{\"a\":1}'", r#""{\"a\":1}""#),
     sent("any other", "uuid", "'00112233-4455-6677-8899-AABBCCDDEEFF'", r#""00112233-4455-6677-8899-AABBCCDDEEFF""#),
     sent("any other", "", "'untyped'", r#""untyped""#),
-    sent("any other", "", "x'01'", r#""\\x01""#),
+    cast("any other", "", "x'01'", r#""\\x01""#),
     invalid("any other", "", "-9e999", "bad_value"),
 ];
 
