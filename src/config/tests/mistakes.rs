@@ -7,7 +7,7 @@ use super::changed;
 fn each_kind_of_mistake_has_its_error() {
     let table: &[(&str, &str, &str)] = &[
         ("[sources.w]", "[source.w]", "a.toml:2:2: error: unknown table or key `source`"),
-        ("type = \"sqlite\"", "type = \"mysql\"", "`mysql` is not available in this version"),
+        ("type = \"sqlite\"", "type = \"snowflake\"", "`snowflake` is not available in this version"),
         ("type = \"sqlite\"", "type = \"sqlit\"", "did you mean `sqlite`?"),
         ("type = \"sqlite\"\n", "", "a.toml:2:1: error: source `w` has no `type`"),
         ("path = \"w.db\"", "path = 7", "got an integer, expected a text"),

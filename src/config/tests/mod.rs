@@ -202,6 +202,32 @@ fn postgres_is_a_url_or_parts_and_holds_no_password() {
 }
 
 #[test]
+fn mysql_is_a_url_or_parts_like_postgres() {
+    let with = |keys: &str| {
+        let loaded = changed("type = \"sqlite\"\npath = \"w.db\"", keys);
+        loaded.map(|loaded| loaded.specs.source("w").unwrap().kind.clone())
+    };
+    for url in ["mysql://u@h/d", "mariadb://u@h:3307/d"] {
+        for kind in ["mysql", "mariadb"] {
+            let found = with(&format!("type = \"{kind}\"\nurl = \"{url}\"")).unwrap();
+            assert_eq!(found, SourceKind::Mysql(ServerSpec::Url(TextSpec::Plain(url.to_owned()))));
+        }
+    }
+    let parts = with("type = \"mysql\"\nhost = \"h\"\ndatabase = \"d\"\nuser = \"u\"").unwrap();
+    let SourceKind::Mysql(ServerSpec::Parts { port, tls, .. }) = parts else { panic!("{parts:?}") };
+    assert_eq!((port, tls.as_str()), (3306, "verify-full"));
+    for (keys, expected) in [
+        ("url = \"mysql://u:canary@h/d\"", "holds a password"),
+        ("url = \"postgres://u@h/d\"", "expected a `mysql://` URL"),
+        ("url = \"mysql://h/d\"\nport = 1", "has both `url` and `port`"),
+        ("", "has no `url`"),
+    ] {
+        let error = with(&format!("type = \"mysql\"\n{keys}")).unwrap_err();
+        assert!(error.contains(expected) && !error.contains("canary"), "{keys}: {error}");
+    }
+}
+
+#[test]
 fn a_name_may_stand_only_once_in_a_folder() {
     let error = load_files(&[("c/a.toml", WHOLE), ("c/b.toml", "[syncs.s]\nmodel = \"m\"\n[defaults]\n")], &[]);
     insta::assert_snapshot!(error.unwrap_err(), @r"

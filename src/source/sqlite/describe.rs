@@ -6,11 +6,11 @@ use sqlx::{AssertSqlSafe, Column as _, Executor, SqlSafeStr, Statement, TypeInfo
 
 use super::{
     connect::{Session, UTF8_ORDER},
-    errors, scan,
+    cursor, errors, scan,
 };
 use crate::{
     model::{Column, ColumnKind, KeyKind, Schema},
-    source::{CursorValue, ModelBody, ModelQuery, SourceError, cursor, sql},
+    source::{ModelBody, ModelQuery, SourceError, sql},
 };
 
 /// The model's columns, from the declared types and, for key columns without one, from the first value.
@@ -49,7 +49,7 @@ pub(super) async fn prepare(session: &mut Session, query: &ModelQuery, schema: &
         let kind = schema.position(name).and_then(|at| schema.columns.get(at)).and_then(|column| column.key_kind);
         order.push(order_by(&quoted(query, name)?, kind, session.utf16));
     }
-    let after = after(query, schema)?;
+    let after = cursor::condition(query, schema)?;
     let sql = sql::wrap("*", &body(query)?, query.filter.as_deref(), after.as_deref(), &order);
     let statement = prepared(session, query, sql.clone()).await?;
     let names = statement.columns().iter().map(|column| column.name());
@@ -69,41 +69,6 @@ fn order_by(quoted: &str, kind: Option<KeyKind>, utf16: bool) -> String {
     }
 }
 
-/// The condition of the query's cursor. Rows whose cursor cannot be judged are read too, so that they are seen.
-fn after(query: &ModelQuery, schema: &Schema) -> Result<Option<String>, SourceError> {
-    let Some((column, _)) = cursor::bound_if(query, schema, fits)? else { return Ok(None) };
-    let name = quoted(query, &column.name)?;
-    Ok(query.after.as_ref().map(|after| match after.from {
-        CursorValue::Int(value) => format!("m.{name} >= {value}"),
-        CursorValue::Date(days) => since(&name, i64::from(days) * cursor::DAY_MICROS),
-        CursorValue::Timestamp(micros) => since(&name, micros),
-    }))
-}
-
-/// SQLite has no type for times: they are ISO texts in columns of any declared type. A number may be anything (seconds,
-/// milliseconds, a Julian day), so that columns declared for numbers are refused.
-fn fits(value: CursorValue, kind: ColumnKind) -> bool {
-    match value {
-        CursorValue::Int(_) => matches!(kind, ColumnKind::Int | ColumnKind::Dynamic),
-        CursorValue::Date(_) | CursorValue::Timestamp(_) => matches!(kind, ColumnKind::Text | ColumnKind::Dynamic),
-    }
-}
-
-/// Compares an ISO text (`YYYY-MM-DD`, then optionally `T` or a space and `HH:MM` or `HH:MM:SS[.ffffff]`, then optionally
-/// `Z` or `±HH:MM`) by the microsecond: SQLite's own functions know milliseconds at most
-/// (<https://www.sqlite.org/lang_datefunc.html>).
-fn since(name: &str, micros: i64) -> String {
-    let name = format!("m.{name}");
-    let zone = format!(
-        "case when length({name}) > 19 and substr({name}, -6, 1) in ('+', '-') then substr({name}, -6) else '' end"
-    );
-    let seconds = format!("unixepoch(substr({name}, 1, 19) || {zone})");
-    let fraction = format!("cast(round(cast('0' || substr({name}, 20) as real) * 1000000) as integer)");
-    let date = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*";
-    let iso = format!("typeof({name}) = 'text' and {name} glob '{date}'");
-    format!("coalesce(case when {iso} then {seconds} * 1000000 + {fraction} end >= {micros}, {name} is not null)")
-}
-
 fn body(query: &ModelQuery) -> Result<String, SourceError> {
     let two = || sql::refused(query, "it is more than one statement");
     if let ModelBody::Sql(text) = &query.body {
@@ -118,8 +83,8 @@ async fn prepared(session: &mut Session, query: &ModelQuery, sql: String) -> Res
     statement.map_err(|error| errors::prepare(query, &error))
 }
 
-fn quoted(query: &ModelQuery, name: &str) -> Result<String, SourceError> {
-    sql::quote(name).ok_or_else(|| sql::refused(query, "a key column has no usable name"))
+pub(super) fn quoted(query: &ModelQuery, name: &str) -> Result<String, SourceError> {
+    sql::quote(name).ok_or_else(|| sql::refused(query, "a column has no usable name"))
 }
 
 /// `declared` is the driver's reading of the declared type; `NULL` for expressions and for types it does not know, such

@@ -16,3 +16,4 @@ mod lane;
 mod lost_answers;
 mod poison;
 mod takeover;
+mod types;
