@@ -22,6 +22,7 @@ mod source_settings;
 mod sync_run;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use check::{Checked, Problem};
 pub use connection::Connected;

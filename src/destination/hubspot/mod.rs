@@ -12,5 +12,5 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::{BASE_URL, check_sync, default_limits};
+pub(crate) use config::{BASE_URL, TOKEN_PATH, check_sync, default_limits};
 pub(crate) use connector::HubSpot;
