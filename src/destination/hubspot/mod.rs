@@ -7,6 +7,7 @@ mod classify;
 mod config;
 mod connector;
 mod encode;
+mod objects;
 mod problem;
 mod read;
 #[cfg(test)]
