@@ -77,7 +77,7 @@ impl Number {
             Self::Number(seconds) => *seconds,
             Self::Text(text) => text.trim().parse().ok()?,
         };
-        Duration::try_from_secs_f64(seconds).ok().map(|life| life.min(MAX_LIFE))
+        Duration::try_from_secs_f64(seconds.min(MAX_LIFE.as_secs_f64())).ok()
     }
 }
 
@@ -87,6 +87,25 @@ struct Failure {
     error: Option<String>,
     status: Option<String>,
 }
+
+/// The codes of RFC 6749 section 5.2 and of its extensions, and HubSpot's.
+const CODES: [&str; 15] = [
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "invalid_target",
+    "access_denied",
+    "server_error",
+    "temporarily_unavailable",
+    "slow_down",
+    "BAD_CLIENT_ID",
+    "BAD_CLIENT_SECRET",
+    "BAD_GRANT_TYPE",
+    "BAD_REFRESH_TOKEN",
+];
 
 /// Reads an answer.
 ///
@@ -137,9 +156,8 @@ fn refusal(answer: &Response, status: u16) -> Trouble {
         _ if matches!(status, 401 | 403) => dead(answer),
         _ => trouble(answer, FaultKind::Settings, Problem::Request),
     };
-    if (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        trouble.fault.code = Some(code.to_owned());
-    }
+    // Any other text may echo a secret.
+    trouble.fault.code = CODES.contains(&code).then(|| code.to_owned());
     trouble
 }
 

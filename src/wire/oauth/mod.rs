@@ -6,6 +6,7 @@
 mod answer;
 mod endpoint;
 mod registry;
+mod secrets;
 mod settings;
 #[cfg(test)]
 mod tests;

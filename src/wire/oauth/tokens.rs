@@ -5,25 +5,21 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
 use tokio::{sync::watch, time::Instant};
-use url::form_urlencoded;
-use zeroize::Zeroizing;
 
 use super::{
-    ClientStyle, OAuth, OAuthGrant,
+    OAuth, OAuthGrant,
     answer::{self, Issued},
-    endpoint::{Endpoint, TokenRequest},
+    endpoint::Endpoint,
+    secrets::{Refresh, Secrets, read, unreadable},
 };
 use crate::{
     telemetry::{self, event, events},
     wire::{
         fault::{Fault, FaultKind, Sent},
         locked,
-        secret::SecretProvider,
         store::{GrantKey, SavedToken, TokenStore},
     },
 };
@@ -87,21 +83,6 @@ struct Current {
     ends_at: Instant,
 }
 
-/// A refresh token: the `generation`th of its grant, 0 being the configured one.
-#[derive(Clone)]
-struct Refresh {
-    grant: GrantKey,
-    generation: i64,
-    token: SecretString,
-}
-
-/// Everything that is secret in a token request, as it is now.
-struct Secrets {
-    id: SecretString,
-    secret: SecretString,
-    refresh: Option<Refresh>,
-}
-
 /// A rotated refresh token that is not durable.
 #[derive(Debug, thiserror::Error)]
 #[error("the new refresh token cannot be saved, so the access token that came with it is not used")]
@@ -138,9 +119,11 @@ impl Tokens {
     pub(in crate::wire) async fn newer_than(self: &Arc<Self>, refused: u64) -> Result<Option<AccessToken>, Trouble> {
         let flight = {
             let mut state = locked(&self.state);
-            match state.current.as_ref().map(|current| &current.token) {
-                Some(token) if token.generation > refused => return Ok(Some(token.clone())),
-                Some(_) | None => state.current = None,
+            match &mut state.current {
+                Some(current) if current.token.generation > refused => return Ok(Some(current.token.clone())),
+                // Kept for comparison: an endpoint may give the same one again.
+                Some(current) => current.ends_at = Instant::now(),
+                None => {}
             }
             self.launch(&mut state)
         };
@@ -251,32 +234,8 @@ impl Tokens {
             fault.sent = Sent::No;
             Trouble { fault, dead: false }
         };
-        let answer = self.endpoint.ask(self.request(secrets)?).await.map_err(transient)?;
+        let answer = self.endpoint.ask(secrets.request(&self.settings)?).await.map_err(transient)?;
         answer::read(&answer)
-    }
-
-    fn request(&self, secrets: &Secrets) -> Result<TokenRequest, Trouble> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        match &secrets.refresh {
-            None => form.append_pair("grant_type", "client_credentials"),
-            Some(refresh) => form
-                .append_pair("grant_type", "refresh_token")
-                .append_pair("refresh_token", refresh.token.expose_secret()),
-        };
-        for (name, value) in [("scope", &self.settings.scope), ("audience", &self.settings.audience)] {
-            if let Some(value) = value {
-                form.append_pair(name, value);
-            }
-        }
-        let (id, secret) = (secrets.id.expose_secret(), secrets.secret.expose_secret());
-        let authorization = match self.settings.style {
-            ClientStyle::Body => {
-                form.append_pair("client_id", id).append_pair("client_secret", secret);
-                None
-            }
-            ClientStyle::Basic => Some(client_header(id, secret)?),
-        };
-        Ok(TokenRequest { form: Zeroizing::new(form.finish()), authorization })
     }
 
     /// Makes a rotated refresh token durable, then the access token known.
@@ -331,36 +290,4 @@ impl Tokens {
             }
         }
     }
-}
-
-impl Secrets {
-    /// Tells refused secrets from new ones without keeping them.
-    fn digest(&self) -> [u8; 32] {
-        let mut digest = Sha256::new();
-        let refresh = self.refresh.as_ref().map_or("", |refresh| refresh.token.expose_secret());
-        for part in [self.id.expose_secret(), self.secret.expose_secret(), refresh] {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part.as_bytes());
-        }
-        digest.finalize().into()
-    }
-}
-
-fn unreadable() -> Fault {
-    Fault::new(FaultKind::Credentials, Sent::No)
-}
-
-async fn read(provider: &dyn SecretProvider) -> Result<SecretString, Trouble> {
-    provider.read().await.map_err(|error| Trouble { fault: unreadable().because(error), dead: false })
-}
-
-/// RFC 6749 section 2.3.1: both are form-encoded before they are joined.
-fn client_header(id: &str, secret: &str) -> Result<HeaderValue, Trouble> {
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = Zeroizing::new(format!("{}:{}", encode(id), encode(secret)));
-    let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
-    let unusable = |_| Trouble { fault: unreadable().because("the client's id and secret fit no header"), dead: false };
-    let mut value = HeaderValue::from_str(&text).map_err(unusable)?;
-    value.set_sensitive(true);
-    Ok(value)
 }

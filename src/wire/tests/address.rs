@@ -16,6 +16,7 @@ use url::Url;
 use crate::wire::{
     address::{Policy, Refused},
     client::Client,
+    credential::Credentials,
     fault::{FaultKind, Sent},
     request::{Class, Request},
     resolver::Lookup,

@@ -9,6 +9,7 @@ use tokio::{
 
 use crate::wire::{
     client::Client,
+    credential::Credentials,
     fault::{Fault, FaultKind, Sent},
     limiter::Limiter,
     limits::Limits,
