@@ -14,7 +14,7 @@ use super::{
     credential::Credential,
     fault::{Fault, FaultKind, Sent},
     hold::{HoldReason, HoldState},
-    limiter::{Ahead, Limiter, OutageNews},
+    limiter::{Ahead, Limiter, OutageNews, Ticket},
     oauth::Trouble,
     request::{Request, Response},
     stats::{AccountStats, Counts},
@@ -112,21 +112,17 @@ impl Account {
         attempt: u8,
     ) -> Result<(Response, Option<Credential>), Fault> {
         let asked = Instant::now();
-        let turn = self.shared.limiter.acquire(request.class, request.weight);
-        let acquired = match self.deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, turn)
-                .await
-                .unwrap_or_else(|_| Err(Fault::new(FaultKind::Expired, Sent::No))),
-            None => turn.await,
-        };
-        self.shared.counts.waited(asked.elapsed());
-        let mut ticket = acquired?;
-        let credential = match newer {
-            Some(newer) => Some(newer),
-            None => {
-                let current = self.client.credentials.get().await;
-                current.map_err(|trouble| self.without_credential(trouble))?
-            }
+        let ready = self.ready(request, newer);
+        let (mut ticket, credential) = match self.deadline {
+            Some(deadline) => match tokio::time::timeout_at(deadline, ready).await {
+                Ok(ready) if Instant::now() <= deadline => ready?,
+                Ok(_) => return Err(Fault::new(FaultKind::Expired, Sent::No)),
+                Err(_) => {
+                    self.shared.counts.waited(asked.elapsed());
+                    return Err(Fault::new(FaultKind::Expired, Sent::No));
+                }
+            },
+            None => ready.await?,
         };
         self.shared.budget.deposit();
         let (started, grant) = (Instant::now(), ticket.handed());
@@ -140,6 +136,22 @@ impl Account {
             self.report(ticket.ended(failed));
         }
         result.map(|answer| (answer, credential))
+    }
+
+    /// The leave to send, and what to send it with.
+    async fn ready(&self, request: &Request, newer: Option<Credential>) -> Result<(Ticket, Option<Credential>), Fault> {
+        let asked = Instant::now();
+        let turn = self.shared.limiter.acquire(request.class, request.weight).await;
+        self.shared.counts.waited(asked.elapsed());
+        let ticket = turn?;
+        let credential = match newer {
+            Some(newer) => Some(newer),
+            None => {
+                let current = self.client.credentials.get().await;
+                current.map_err(|trouble| self.without_credential(trouble))?
+            }
+        };
+        Ok((ticket, credential))
     }
 
     /// Never headers, bodies or whole URLs: they hold secrets and row values.

@@ -1,6 +1,6 @@
 //! Kinds of authentication, and access tokens, against scripted servers.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 
@@ -154,4 +154,14 @@ async fn two_destinations_of_one_credential_share_its_token() {
         send(&account, &server).await.unwrap();
     }
     assert_eq!(endpoint.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn no_request_begins_after_its_time_because_of_a_slow_token() {
+    let endpoint = Server::start(vec![Act::Hang]).await;
+    let server = Server::start(vec![answer("200 OK", "")]).await;
+    let account = account(&server, Auth::OAuth(Box::new(oauth(&endpoint)))).await;
+    let fault = send(&account.within(Duration::from_millis(50)), &server).await.unwrap_err();
+    assert_eq!((fault.kind, fault.sent), (FaultKind::Expired, Sent::No));
+    assert!(server.requests().is_empty() && endpoint.requests().len() == 1);
 }

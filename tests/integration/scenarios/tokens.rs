@@ -13,7 +13,7 @@ const SECRETS: [&str; 4] = ["canary-client-secret", "canary-first-refresh", "sim
 #[test]
 fn a_run_longer_than_the_tokens_life_delivers_everything() {
     let sim = Sim::start("http", &["--oauth-client", CLIENT, "--token-life", "2s", "--limit", "20/1s"]);
-    let world = world(sim, API, 140);
+    let world = world(sim, API, "id", 140);
     let sent = world.sync("rows", 0);
     assert_eq!(sent.counts(["added", "delivered"]), [140; 2]);
     assert_eq!(world.live("records"), 140);
