@@ -4,6 +4,7 @@
 //! destinations, syncs). `docs/configuration.md` is the reference of every key. [`SecretReader`] resolves references to
 //! secrets. This is the only module that reads the process environment.
 
+mod auth;
 mod check;
 mod destination;
 mod diagnostic;

@@ -165,6 +165,8 @@ pub struct Field {
     pub writable: bool,
     /// Whether records can be found by it.
     pub unique: bool,
+    /// Whether a record cannot be created without it, as far as the vendor tells.
+    pub required: bool,
 }
 
 /// Which records to find.

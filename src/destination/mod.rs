@@ -1,6 +1,7 @@
 //! Destinations: one folder for each external system, behind one contract.
 
 mod answer;
+mod auth;
 mod contract;
 mod error;
 mod http;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     model::spec::{AuthSpec, DestinationSpec, LimitsSpec, SecretSpec, SyncSpec, VendorSpec, WindowSpec},
-    wire::{Auth, ClientSettings, Daily, Limits, SecretProvider, Window},
+    wire::{ClientSettings, Daily, Limits, SecretProvider, Window},
 };
 
 /// Settings of a destination that cannot work.
@@ -37,6 +37,21 @@ pub enum DestinationError {
         /// Why it is none.
         #[source]
         source: ipnet::AddrParseError,
+    },
+    /// No token endpoint.
+    #[error("`token_url` is missing: a destination of type `{vendor}` has no token endpoint of its own")]
+    NoTokenUrl {
+        /// The vendor's type.
+        vendor: &'static str,
+    },
+    /// No URL of a token endpoint. What stands there may be a secret and is not quoted.
+    #[error("`token_url` is no URL")]
+    TokenUrl(#[source] url::ParseError),
+    /// No name of a header.
+    #[error("`auth`: expected a header name, got `{got}`")]
+    Header {
+        /// What stands there.
+        got: String,
     },
     /// A limit of nothing.
     #[error("`limits`: `{key}` must be at least 1 and fit 32 bits, got {got}")]
@@ -98,20 +113,18 @@ pub fn base_url(spec: &DestinationSpec) -> Result<Url, DestinationError> {
 /// The first setting that cannot work.
 pub fn client_settings(
     spec: &DestinationSpec,
-    secret: impl FnOnce(&SecretSpec) -> Arc<dyn SecretProvider>,
+    secret: impl Fn(&SecretSpec) -> Arc<dyn SecretProvider>,
 ) -> Result<ClientSettings, DestinationError> {
-    let auth = match &spec.auth {
-        AuthSpec::None => Auth::None,
-        AuthSpec::Bearer(reference) => Auth::Bearer(secret(reference)),
-    };
-    let mut settings = ClientSettings::new(base_url(spec)?, auth);
+    let base_url = base_url(spec)?;
+    let auth = super::auth::auth(spec, &base_url, &secret)?;
+    let mut settings = ClientSettings::new(base_url, auth);
     settings.request_timeout = spec.request_timeout;
     settings.connect_timeout = settings.connect_timeout.min(spec.request_timeout / 2);
     settings.allow_private = spec.allow_private.iter().map(|range| private(range)).collect::<Result<_, _>>()?;
     Ok(settings)
 }
 
-fn private(range: &str) -> Result<IpNet, DestinationError> {
+pub(super) fn private(range: &str) -> Result<IpNet, DestinationError> {
     range.parse().map_err(|source| DestinationError::AllowPrivate { got: range.to_owned(), source })
 }
 
@@ -125,7 +138,7 @@ fn private(range: &str) -> Result<IpNet, DestinationError> {
 pub fn limits(spec: &DestinationSpec, zone: Option<&str>) -> Result<Limits, DestinationError> {
     let zone = zone.and_then(|zone| TimeZone::get(zone).ok()).unwrap_or(TimeZone::UTC);
     let defaults = match &spec.vendor {
-        VendorSpec::HubSpot(_) => hubspot::default_limits(zone.clone()),
+        VendorSpec::HubSpot(_) => hubspot::default_limits(zone.clone(), matches!(spec.auth, AuthSpec::OAuth(_))),
         VendorSpec::Http(_) => Limits::default(),
     };
     replaced(defaults, &spec.limits, zone)

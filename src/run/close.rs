@@ -135,7 +135,7 @@ impl Ended<'_, '_> {
             Some(StopReason::Quota { until }) => {
                 event!(events::QUOTA_SPENT, sync, run = %run, until = until.map(|at| at.to_string()));
             }
-            Some(StopReason::Fault(fault)) if fault.kind == FaultKind::Credentials => {
+            Some(StopReason::Fault(fault)) if matches!(fault.kind, FaultKind::Credentials | FaultKind::Held(_)) => {
                 event!(events::CREDENTIALS_REFUSED, sync, run = %run, hint = fault.kind.hint());
             }
             Some(

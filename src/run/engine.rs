@@ -22,7 +22,7 @@ use crate::{
     wire::Accounts,
 };
 
-use super::{RunError, connection::Connections, quota::StateQuota, source_settings};
+use super::{RunError, connection::Connections, quota::StateQuota, source_settings, tokens::StateTokens};
 
 /// A secret that could not be read. Names the reference, never the secret.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -85,7 +85,8 @@ impl Engine {
     /// An engine over an open state. Connects to nothing yet.
     pub fn new(parts: EngineParts) -> Self {
         let quota = Arc::new(StateQuota::new(parts.state.clone()));
-        let accounts = Accounts::new(parts.clock.clone(), quota, parts.shutdown.clone());
+        let accounts = Accounts::new(parts.clock.clone(), quota, parts.shutdown.clone())
+            .with_tokens(Arc::new(StateTokens::new(parts.state.clone())));
         Self {
             connections: Connections::new(accounts),
             parts,

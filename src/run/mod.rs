@@ -24,6 +24,7 @@ mod source_settings;
 mod sync_run;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use check::{Checked, Problem};
 pub use connection::Connected;

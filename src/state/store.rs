@@ -257,6 +257,12 @@ pub(crate) enum Write {
         account: String,
         data: Vec<u8>,
     },
+    /// Saves the successor of generation `after` of a token. Answers 1, or 0 when another one has been saved.
+    PutToken {
+        account: String,
+        after: i64,
+        data: Vec<u8>,
+    },
     PutIdentity {
         credential: [u8; 8],
         account: String,
@@ -336,6 +342,8 @@ pub(crate) trait StateStore: Send + Sync + std::fmt::Debug {
     async fn approval(&self, sync: SyncId) -> Result<Option<ApprovalRow>, StateError>;
     async fn removals_since(&self, sync: SyncId, since: Timestamp) -> Result<u64, StateError>;
     async fn grants(&self, account: &str) -> Result<Option<Vec<u8>>, StateError>;
+    /// Generation and sealed token.
+    async fn token(&self, account: &str) -> Result<Option<(i64, Vec<u8>)>, StateError>;
     async fn identity(&self, credential: [u8; 8]) -> Result<Option<String>, StateError>;
     async fn requests(&self, id: Option<i64>) -> Result<Vec<Request>, StateError>;
 }

@@ -105,6 +105,10 @@ events! {
     HOLD_CLOSED = INFO "hold.closed";
     /// The account's quota of the day is spent; runs end as `deferred`.
     QUOTA_SPENT = WARN "quota.spent";
+    /// An access token was obtained.
+    TOKEN_REFRESHED = INFO "token.refreshed";
+    /// No access token was obtained.
+    TOKEN_FAILED = WARN "token.failed";
     /// The destination does not accept the account's credentials; an operator must act.
     CREDENTIALS_REFUSED = ERROR "credentials.refused";
 

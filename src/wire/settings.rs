@@ -85,6 +85,9 @@ pub enum SettingsError {
         /// In all.
         request: Duration,
     },
+    /// The same of a token endpoint.
+    #[error("`token_url` cannot be used")]
+    TokenUrl(#[source] Box<Self>),
     /// The limits cannot work.
     #[error(transparent)]
     Limits(#[from] LimitsError),

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::spec::{
-    AuthSpec, Cast, FieldSource, Mode, ModelBodySpec, OnRemoved, Schedule, SecretSpec, ServerSpec, SourceKind,
-    TextSpec, WhenNull,
+    AuthSpec, Cast, FieldSource, Mode, ModelBodySpec, OAuthSpec, OAuthStyle, OnRemoved, Schedule, SecretSpec, ServerSpec,
+    SourceKind, TextSpec, WhenNull,
 };
 
 /// A whole configuration in one file, to be changed by one mistake at a time.
@@ -98,6 +98,37 @@ fn defaults_are_those_of_the_reference() {
     assert_eq!(sync.max_plan_age, Duration::from_secs(3600));
     assert_eq!((sync.late_window, &sync.filter), (None, &None));
     assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn every_kind_of_authentication_arrives() {
+    let env = |name: &str| SecretSpec::Env(name.to_owned());
+    let plain = |text: &str| TextSpec::Plain(text.to_owned());
+    let http = |auth: &str| {
+        let loaded = changed("path = \"/x\"", &format!("path = \"/x\"\nauth = {auth}")).unwrap();
+        loaded.specs.destination("h").unwrap().auth.clone()
+    };
+    let basic = AuthSpec::Basic { user: plain("u"), password: env("P") };
+    assert_eq!(http(r#"{ basic = { user = "u", password = { env = "P" } } }"#), basic);
+    let header = AuthSpec::Header { name: "X-Api-Key".to_owned(), value: env("K") };
+    assert_eq!(http(r#"{ header = { name = "X-Api-Key", value = { env = "K" } } }"#), header);
+    let query = AuthSpec::Query { name: "key".to_owned(), value: env("K") };
+    assert_eq!(http(r#"{ query = { name = "key", value = { env = "K" } } }"#), query);
+    let oauth = OAuthSpec {
+        token_url: Some("https://a.b/t?x=1".to_owned()),
+        scope: Some("a b".to_owned()),
+        audience: Some("api".to_owned()),
+        style: OAuthStyle::Basic,
+        allow_private: vec!["10.0.0.0/8".to_owned()],
+        ..OAuthSpec::new(TextSpec::Secret(env("I")), env("S"))
+    };
+    let text = r#"{ oauth2 = { token_url = "https://a.b/t?x=1", client_id = { env = "I" }, client_secret = { env = "S" },
+        scope = "a b", audience = "api", style = "basic", allow_private = ["10.0.0.0/8"] } }"#;
+    assert_eq!(http(&text.replace('\n', "")), AuthSpec::OAuth(Box::new(oauth)));
+    let keys = r#"client_id = "i", client_secret = { env = "S" }, refresh_token = { env = "R" }"#;
+    let hubspot = changed("token = { env = \"T\" }", &format!("auth = {{ oauth = {{ {keys} }} }}")).unwrap();
+    let oauth = OAuthSpec { refresh_token: Some(env("R")), ..OAuthSpec::new(plain("i"), env("S")) };
+    assert_eq!(hubspot.specs.destination("d").unwrap().auth, AuthSpec::OAuth(Box::new(oauth)));
 }
 
 #[test]

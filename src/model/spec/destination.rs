@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::SecretSpec;
+use super::{SecretSpec, TextSpec};
 
 /// One account of one external system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,75 @@ pub enum AuthSpec {
     None,
     /// `Authorization: Bearer …`.
     Bearer(SecretSpec),
+    /// `Authorization: Basic …`.
+    Basic {
+        /// The user.
+        user: TextSpec,
+        /// The password.
+        password: SecretSpec,
+    },
+    /// A header with a secret.
+    Header {
+        /// The header's name.
+        name: String,
+        /// Its value.
+        value: SecretSpec,
+    },
+    /// A query parameter with a secret.
+    Query {
+        /// The parameter's name.
+        name: String,
+        /// Its value.
+        value: SecretSpec,
+    },
+    /// Access tokens of an OAuth 2.0 token endpoint.
+    OAuth(Box<OAuthSpec>),
+}
+
+/// How access tokens are obtained (RFC 6749).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuthSpec {
+    /// The token endpoint; `None` is the vendor's own, below `base_url`.
+    pub token_url: Option<String>,
+    /// The client's id.
+    pub client_id: TextSpec,
+    /// The client's secret.
+    pub client_secret: SecretSpec,
+    /// The first refresh token; without one the client's own credentials are traded in.
+    pub refresh_token: Option<SecretSpec>,
+    /// The `scope` parameter.
+    pub scope: Option<String>,
+    /// The `audience` parameter.
+    pub audience: Option<String>,
+    /// Where the client's id and secret stand.
+    pub style: OAuthStyle,
+    /// Private address ranges that token requests may reach (CIDR), unless the endpoint is of the same origin as `base_url`.
+    pub allow_private: Vec<String>,
+}
+
+impl OAuthSpec {
+    /// The client credentials grant with every setting at its default.
+    pub const fn new(client_id: TextSpec, client_secret: SecretSpec) -> Self {
+        Self {
+            token_url: None,
+            client_id,
+            client_secret,
+            refresh_token: None,
+            scope: None,
+            audience: None,
+            style: OAuthStyle::Body,
+            allow_private: Vec::new(),
+        }
+    }
+}
+
+/// Where the client's id and secret stand in a token request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OAuthStyle {
+    /// In the form.
+    Body,
+    /// In an `Authorization: Basic` header.
+    Basic,
 }
 
 /// Request limits of an account.

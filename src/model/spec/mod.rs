@@ -6,8 +6,8 @@ mod source;
 mod sync;
 
 pub use destination::{
-    AuthSpec, DestinationSpec, HttpIdentitySpec, HttpResultsSpec, HttpSpec, HubSpotSpec, LimitsSpec, VendorSpec,
-    WindowSpec,
+    AuthSpec, DestinationSpec, HttpIdentitySpec, HttpResultsSpec, HttpSpec, HubSpotSpec, LimitsSpec, OAuthSpec,
+    OAuthStyle, VendorSpec, WindowSpec,
 };
 pub use settings::{HttpSettings, LogSettings, SchedulerSettings, Settings, StateSettings};
 pub use source::{ModelBodySpec, ModelSpec, SecretSpec, ServerSpec, SourceKind, SourceSpec, TextSpec};

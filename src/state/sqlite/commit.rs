@@ -161,6 +161,13 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
                        on conflict do update set grants = excluded.grants";
             some(c, sqlx::query(sql).bind(account).bind(data)).await
         }
+        Write::PutToken { account, after, data } => {
+            let sql = "insert into tokens (account, generation, data) values (?1, ?2 + 1, ?3)
+                       on conflict do update set generation = excluded.generation, data = excluded.data
+                       where generation = ?2";
+            let saved = run(c, sqlx::query(sql).bind(account).bind(after).bind(data)).await?;
+            Ok(i64::from(saved == 1))
+        }
         Write::PutIdentity { credential, account, at } => {
             let sql = "insert into identities (credential, account, seen_at) values (?, ?, ?)
                        on conflict do update set account = excluded.account, seen_at = excluded.seen_at";

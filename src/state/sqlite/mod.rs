@@ -191,6 +191,10 @@ impl StateStore for SqliteStore {
         self.readers.run(async |c| tables::grants(c, account).await).await
     }
 
+    async fn token(&self, account: &str) -> Result<Option<(i64, Vec<u8>)>, StateError> {
+        self.readers.run(async |c| tables::token(c, account).await).await
+    }
+
     async fn identity(&self, credential: [u8; 8]) -> Result<Option<String>, StateError> {
         self.readers.run(async |c| tables::identity(c, credential).await).await
     }

@@ -179,6 +179,14 @@ pub(super) async fn grants(c: &mut SqliteConnection, account: &str) -> Result<Op
     Ok(row.flatten())
 }
 
+pub(super) async fn token(c: &mut SqliteConnection, account: &str) -> Result<Option<(i64, Vec<u8>)>, StateError> {
+    sqlx::query_as("select generation, data from tokens where account = ?")
+        .bind(account)
+        .fetch_optional(c)
+        .await
+        .map_err(failed(READ))
+}
+
 pub(super) async fn identity(c: &mut SqliteConnection, credential: [u8; 8]) -> Result<Option<String>, StateError> {
     sqlx::query_scalar("select account from identities where credential = ?")
         .bind(&credential[..])

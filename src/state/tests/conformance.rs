@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use secrecy::ExposeSecret as _;
+
 use super::support::{Home, Run, at, begin, entry, key, member, overlay, own, put, rejected, settle, sync};
 use crate::{
     model::{ChangeKind, Counts, Fingerprint, IntentId, InvalidCode, InvalidRow, Key, Operation},
@@ -361,4 +363,16 @@ async fn requests_invalid_rows_accounts_and_removals_are_kept() {
     state.writer().log_removals(run.sync, run.run, now, 4).await.unwrap();
     assert_eq!(state.removals_since(run.sync, now).await.unwrap(), 7);
     assert_eq!(state.removals_since(run.sync, now + Duration::from_secs(1)).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn of_two_successors_of_a_refresh_token_the_first_one_stays() {
+    let (_home, state, _run) = started().await;
+    assert!(state.token("a").await.unwrap().is_none());
+    assert!(state.save_token("a", 0, &"second".into()).await.unwrap());
+    assert!(!state.save_token("a", 0, &"other".into()).await.unwrap());
+    assert!(state.save_token("a", 1, &"third".into()).await.unwrap());
+    assert!(state.save_token("b", 0, &"another".into()).await.unwrap());
+    let (generation, token) = state.token("a").await.unwrap().unwrap();
+    assert_eq!((generation, token.expose_secret()), (2, "third"));
 }

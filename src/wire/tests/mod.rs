@@ -2,6 +2,7 @@
 
 mod account;
 mod address;
+mod auth;
 mod client;
 mod parts;
 mod server;

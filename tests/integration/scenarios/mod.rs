@@ -27,5 +27,6 @@ mod quota;
 mod report;
 mod sharing;
 mod stopping;
+mod tokens;
 mod wide;
 mod world;
