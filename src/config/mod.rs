@@ -12,6 +12,7 @@ mod fields;
 mod guard;
 mod layers;
 mod limits;
+mod operation;
 mod reader;
 mod scalar;
 mod secret;

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use super::Form;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, value::Value as Context};
 
 /// Steps that one rendering may take; a loop over a large value ends in an error, not in a busy daemon.
@@ -33,7 +34,16 @@ impl Template {
     /// # Errors
     /// The mistake, with its line in the template.
     pub fn compile(source: &str) -> Result<Self, TemplateError> {
+        Self::compile_as(source, Form::Text)
+    }
+
+    /// Compiles a template whose values are written in a form.
+    ///
+    /// # Errors
+    /// As [`Template::compile`].
+    pub fn compile_as(source: &str, form: Form) -> Result<Self, TemplateError> {
         let mut environment = Environment::new();
+        form.apply(&mut environment);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_fuel(Some(FUEL));
@@ -84,6 +94,11 @@ impl fmt::Debug for Template {
 fn problem(error: &minijinja::Error) -> TemplateError {
     let line = error.line().map(|line| format!(" (line {line} of the template)")).unwrap_or_default();
     TemplateError { reason: format!("{}{line}", error.kind()) }
+}
+
+/// A JSON value for a template.
+pub fn template_value(json: &serde_json::Value) -> Context {
+    Context::from(minijinja::value::Serde(json))
 }
 
 #[cfg(test)]

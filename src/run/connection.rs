@@ -141,8 +141,9 @@ impl Engine {
 
     fn provisional(&self, spec: &DestinationSpec, zone: Option<&str>) -> Result<ProvisionalAccount, RunError> {
         let secrets = self.parts.secrets.clone();
-        let provider =
-            |secret: &SecretSpec| -> Arc<dyn SecretProvider> { Arc::new(Provider { secrets, secret: secret.clone() }) };
+        let provider = |secret: &SecretSpec| -> Arc<dyn SecretProvider> {
+            Arc::new(Provider { secrets: secrets.clone(), secret: secret.clone() })
+        };
         let settings = destination::client_settings(spec, provider).map_err(|error| unusable(spec, &error))?;
         let limits = destination::limits(spec, zone).map_err(|error| unusable(spec, &error))?;
         let provisional = self.connections.accounts.provisional(settings, limits, NonZeroU32::MIN);

@@ -13,6 +13,7 @@ use super::{
     request::{Request, Response},
     resolver::{GuardedResolver, Lookup, SystemLookup},
     settings::{ClientSettings, SettingsError},
+    signing::Signer,
     stack::{Stack, StampedBody, call, stack},
 };
 
@@ -24,6 +25,7 @@ pub(super) struct Client {
     policy: Policy,
     base_url: Url,
     pub(super) credentials: Credentials,
+    pub(super) signer: Signer,
 }
 
 impl Client {
@@ -44,6 +46,7 @@ impl Client {
             policy,
             base_url: settings.base_url,
             credentials: Credentials::new(settings.auth),
+            signer: Signer::new(settings.signing),
         })
     }
 

@@ -25,14 +25,12 @@ fn results() -> HttpResultsSpec {
 
 async fn people(method: &str, batch_size: u32, results: Option<HttpResultsSpec>) -> Pair {
     let vendor = VendorSpec::Http(Box::new(HttpSpec {
-        path: "/v1/{object}".into(),
         method: method.into(),
         delete_path: Some("/v1/{object}/{match}".into()),
         batch_size,
         envelope: Some("records".into()),
-        idempotency_header: "Idempotency-Key".into(),
         results,
-        identity: None,
+        ..HttpSpec::new("/v1/{object}")
     }));
     start(VendorConfig::http(HttpOptions::default()), vendor, "records", "id").await
 }
