@@ -99,7 +99,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_text_is_one_json_value(text: String) {
-            let rendered = render(r#"{"a": {{ x }}}"#, Form::Json, context! { x => text }).unwrap();
+            let rendered = render(r#"{"a": {{ x }}}"#, Form::Json, context! { x => &text }).unwrap();
             let parsed: serde_json::Value = serde_json::from_str(&rendered).unwrap();
             prop_assert_eq!(parsed, serde_json::json!({ "a": text }));
         }

@@ -5,3 +5,4 @@ mod address;
 mod client;
 mod parts;
 mod server;
+mod signing;
