@@ -101,6 +101,8 @@ pub struct Capabilities {
     pub correlation: Correlation,
     /// Whether answers carry the vendor's record id.
     pub record_ids: bool,
+    /// Whether a record whose id is known must be written by it: an upsert would make another one.
+    pub updates_by_id: bool,
     /// Whether a repeated request with the same idempotency key is applied once.
     pub idempotency: bool,
     /// How the lookup sees our own writes.

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     destination::{self, Destination, DestinationError, Identity},
-    model::spec::{AuthSpec, DestinationSpec, SecretSpec, SyncSpec},
+    model::spec::{AuthSpec, DestinationSpec, SecretSpec, SyncSpec, VendorSpec},
     wire::{Account, Accounts, Fault, ProvisionalAccount, SecretError, SecretProvider},
 };
 
@@ -165,9 +165,12 @@ impl Engine {
             AuthSpec::None => SecretString::from(""),
             AuthSpec::Bearer(secret) => self.parts.secrets.read(secret).await?,
         };
-        let base_url = spec.base_url.as_deref().unwrap_or_default();
+        let address = match &spec.vendor {
+            VendorSpec::File(file) => file.path.as_str(),
+            VendorSpec::HubSpot(_) | VendorSpec::Http(_) => spec.base_url.as_deref().unwrap_or_default(),
+        };
         let mut parts = Vec::new();
-        for part in [spec.vendor.type_name(), base_url, secret.expose_secret()] {
+        for part in [spec.vendor.type_name(), address, secret.expose_secret()] {
             crate::model::put_bytes(part.as_bytes(), &mut parts);
         }
         Ok(self.state().installation_hasher().short(&parts))

@@ -135,8 +135,9 @@ fn traits(sync: &SyncSpec, mapping: &Mapping, destination: &dyn Destination) -> 
     let exact = sync.match_fields.iter().all(|field| destination.match_is_exact(&sync.object, field));
     let made_of_key = mapping.match_is_key() && exact;
     let removes = sync.on_removed != OnRemoved::Keep;
-    let ids = destination.capabilities(&sync.object).record_ids;
-    Traits { keeps_ids: ids && (removes || !made_of_key), keeps_owners: !made_of_key }
+    let capabilities = destination.capabilities(&sync.object);
+    let needed = removes || !made_of_key || capabilities.updates_by_id;
+    Traits { keeps_ids: capabilities.record_ids && needed, keeps_owners: !made_of_key }
 }
 
 /// A removed row is known only by its key, so its record must be found by an id or by the key.

@@ -43,6 +43,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     ]),
     correlation: Correlation::Position,
     record_ids: false,
+    updates_by_id: false,
     // A row that was written but not settled before a crash is written again, into another file.
     idempotency: false,
     lookup: LookupKind::None,

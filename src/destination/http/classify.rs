@@ -3,6 +3,7 @@
 //! | answer | meaning |
 //! | --- | --- |
 //! | `success` (2xx), no `results` configured | every row delivered, whatever the body; `record_id` from the body |
+//! | `success` to an upsert or insert, but no id at `record_id` | `Settings`: the run stops |
 //! | `success` with `results` | rows by key or position; those that no result names are unknown |
 //! | `retryable` | a fault, after which the request is sent again |
 //! | `permanent` | the refusal of the one row; of several: `BatchRefused` |
@@ -30,7 +31,7 @@ use crate::{
     },
     mapping::to_text,
     model::{Operation, RecordRef, spec::HttpStatuses},
-    wire::{Fault, FaultKind, VendorText},
+    wire::{Fault, FaultKind, Sent, VendorText},
 };
 
 /// One outcome for each row sent, in their order.
@@ -81,7 +82,14 @@ fn delivered(
         Some(results) if operation != Operation::Delete || !matches!(call.body, Body::None) => {
             by_result(results, rows, answer)
         }
-        Some(_) | None => Ok(all_delivered(rows, record_id(call, rows, answer).as_deref())),
+        Some(_) | None => {
+            let id = record_id(call, rows, answer);
+            let makes = matches!(operation, Operation::Upsert | Operation::Insert);
+            if call.record_id.is_some() && id.is_none() && makes {
+                return Err(no_id(answer));
+            }
+            Ok(all_delivered(rows, id.as_deref()))
+        }
     }
 }
 
@@ -89,12 +97,19 @@ fn all_delivered(rows: &[SentRow<'_>], record_id: Option<&str>) -> Vec<Outcome> 
     rows.iter().map(|_| Outcome::Delivered { record_id: record_id.map(Into::into) }).collect()
 }
 
-/// The id in the answer to a request of one row. Without it the row is delivered all the same; its record is then found
-/// by its match.
+/// The id in the answer to a request of one row.
 fn record_id(call: &Call, rows: &[SentRow<'_>], answer: &Answer<'_>) -> Option<String> {
     let pointer = call.record_id.as_ref().filter(|_| rows.len() == 1)?;
     let body: Value = serde_json::from_slice(answer.body).ok()?;
     text_of(body.pointer(pointer)?).filter(|id| !id.is_empty())
+}
+
+/// A record was made whose id nobody would know: its next change would make another one, so the run stops at once.
+fn no_id(answer: &Answer<'_>) -> Fault {
+    let problem = AnswerProblem::Contract("the answer names no record id at the pointer `record_id`");
+    let mut fault = answer.fault(FaultKind::Settings).because(problem);
+    (fault.sent, fault.code) = (Sent::Maybe, Some("no id at `record_id`".to_owned()));
+    fault
 }
 
 /// The answer's status is configured as one after which the request is sent again. What it has done is not known.

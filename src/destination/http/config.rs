@@ -200,6 +200,7 @@ fn capabilities(calls: &BTreeMap<Operation, Call>, by_id: bool) -> Capabilities 
         operations: Cow::Owned(calls.keys().copied().collect()),
         correlation,
         record_ids: by_id,
+        updates_by_id: calls.get(&Operation::Update).is_some_and(|call| call.by_id),
         idempotency: true,
         lookup: LookupKind::None,
         can_clear: calls.contains_key(&Operation::Clear),

@@ -32,6 +32,7 @@ pub(super) static CAPABILITIES: Capabilities = Capabilities {
     operations: Cow::Borrowed(&[Operation::Upsert, Operation::Update, Operation::Clear, Operation::Delete]),
     correlation: Correlation::Trace,
     record_ids: true,
+    updates_by_id: false,
     idempotency: false,
     // Batch read asks the store, not the search index.
     lookup: LookupKind::Exact,

@@ -89,6 +89,7 @@ impl ScriptedDestination {
             operations: ALL.into(),
             correlation: Correlation::Position,
             record_ids: true,
+            updates_by_id: false,
             idempotency: false,
             lookup: LookupKind::Exact,
             can_clear: true,

@@ -135,12 +135,13 @@ fn what_cannot_be_written_is_refused_before_it_is_sent() {
 fn ids_are_learnt_and_then_the_address() {
     let spec = with_ids();
     let capabilities = HttpSettings::new(&spec).unwrap().object("people").capabilities.clone();
-    assert!(capabilities.record_ids && !capabilities.can_clear);
+    assert!(capabilities.record_ids && capabilities.updates_by_id && !capabilities.can_clear);
     assert!(!HttpSettings::new(&spec).unwrap().object("cars").capabilities.operations.contains(&Operation::Upsert));
     let upsert = batch(Operation::Upsert, 1);
     assert_eq!(brief(&ask(&spec, &upsert, 201, br#"{"data": {"id": 17}}"#).unwrap()), ["delivered 17"]);
     for body in ["", "{}", r#"{"data": {"id": ""}}"#] {
-        assert_eq!(brief(&ask(&spec, &upsert, 201, body.as_bytes()).unwrap()), ["delivered"]);
+        let fault = ask(&spec, &upsert, 201, body.as_bytes()).unwrap_err();
+        assert_eq!((&fault.kind, fault.sent), (&FaultKind::Settings, Sent::Maybe));
     }
     for (operation, path) in [(Operation::Update, "/people/a%2Fb"), (Operation::Delete, "/people/a%2Fb?soft=1")] {
         let batch = known(batch(operation, 1), "a/b");
