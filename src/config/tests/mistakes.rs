@@ -51,7 +51,11 @@ fn each_kind_of_mistake_has_its_error() {
         ("path = \"/x\"", "path = \"/x\"\nrequest_timeout = 60", "expected a duration"),
         ("path = \"/x\"", "path = \"/x\"\nstatic = { a = 1.5 }", "expected a text, an integer or a boolean"),
         ("path = \"/x\"", "path = \"/x\"\nsigning = { standard_webhooks = \"whsec_canary\" }", "may not stand in"),
-        ("path = \"/x\"", "path = \"/x\"\nsigning = { webhooks = { env = \"A\" } }", "unknown key `webhooks`"),
+        (
+            "path = \"/x\"",
+            "path = \"/x\"\nsigning = { standard_webhook = { env = \"A\" } }",
+            "did you mean `standard_webhooks`?",
+        ),
         ("model = \"m\"\n", "", "sync `s` has no `model`"),
         ("destination = \"d\"", "destination = \"e\"", "sync `s` names destination `e`"),
         ("match = \"email\"", "match = \"mail\"", "did you mean `email`?"),

@@ -12,6 +12,7 @@ use syncline::{
 };
 
 use super::harness::{Pair, RowOf, start};
+use crate::support::{Sim, TOKEN, Workspace};
 
 fn results() -> HttpResultsSpec {
     HttpResultsSpec {
@@ -112,4 +113,58 @@ async fn inserted_records_stand_in_an_envelope_with_constants() {
     assert_eq!(pair.deliver(Insert, &rows).await, ["delivered -", "delivered -"]);
     assert_eq!(pair.records()[1]["properties"], serde_json::json!({ "id": "2", "source": "dwh" }));
     assert_eq!(pair.try_deliver(Upsert, &rows).await.unwrap_err().kind, FaultKind::Settings);
+}
+
+/// The whole way, with an API that makes another record for each upsert: known ids must be kept although nothing is
+/// removed and the match is the key.
+#[test]
+fn a_known_id_is_the_address_in_every_later_run() {
+    let sim = Sim::start("http", &[]);
+    let mut workspace = Workspace::new();
+    workspace.variable("TOKEN", TOKEN);
+    workspace.write(
+        "config/syncline.toml",
+        &format!(
+            r#"
+[sources.warehouse]
+type = "sqlite"
+path = "warehouse.db"
+[models.rows]
+source = "warehouse"
+primary_key = "id"
+sql = "select id, name from m"
+[destinations.api]
+type = "http"
+base_url = "{}"
+token = {{ env = "TOKEN" }}
+allow_private = ["127.0.0.1/32"]
+[destinations.api.objects.records.upsert]
+path = "/v1/{{{{ object }}}}"
+record_id = "/results/0/id"
+[destinations.api.objects.records.update]
+path = "/v1/{{{{ object }}}}/{{{{ record_id }}}}"
+body = '{{"name": {{{{ record.name }}}}}}'
+[syncs.s]
+model = "rows"
+destination = "api"
+object = "records"
+match = "id"
+first_run = "backfill"
+[syncs.s.fields]
+id = "id"
+name = "name"
+"#,
+            sim.url
+        ),
+    );
+    workspace.sql("create table m (id integer primary key, name text); insert into m values (1, 'Ada'), (2, 'Bob');");
+    workspace.syncline(&["sync", "s"]).expect(0);
+    workspace.sql("update m set name = '\"A\"' where id = 1;");
+    workspace.syncline(&["sync", "s"]).expect(0);
+    let requests = sim.get("requests");
+    let seen = requests.as_array().unwrap().iter().map(|one| format!("{} {}", one["method"], one["path"]));
+    let seen: Vec<String> = seen.map(|line| line.replace('"', "")).collect();
+    assert_eq!(seen[..2], ["POST /v1/records", "POST /v1/records"]);
+    assert_eq!(seen[2..], ["PATCH /v1/records/1"], "{seen:?}");
+    assert_eq!(sim.get("records/records")[0]["properties"]["name"], "\"A\"");
 }
