@@ -15,6 +15,7 @@ mod limits;
 mod operation;
 mod reader;
 mod scalar;
+mod schema;
 mod secret;
 mod secret_reader;
 mod settings;
@@ -29,6 +30,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 pub use diagnostic::{ConfigErrors, Diagnostic, Origin};
 pub use environment::Environment;
+pub use schema::schema;
 pub use secret_reader::{SecretError, SecretReader};
 
 use crate::model::spec::{Settings, Specs};
