@@ -35,13 +35,14 @@ const LATER: [&str; 12] = [
 enum Vendor {
     HubSpot,
     Http,
+    File,
 }
 
 /// Decodes a destination.
 pub(super) fn destination(name: &str, entry: &Entry, sink: &Sink) -> Option<DestinationSpec> {
     let reader = Reader::of(&entry.node, format!("destination `{name}`"), sink)?;
     reader.require(&["type"], "\"hubspot\"");
-    let vendors = [("hubspot", Vendor::HubSpot), ("http", Vendor::Http)];
+    let vendors = [("hubspot", Vendor::HubSpot), ("http", Vendor::Http), ("file", Vendor::File)];
     let Some(vendor) = reader.choice("type", &vendors, &LATER) else {
         reader.abandon();
         return None;
@@ -54,6 +55,12 @@ pub(super) fn destination(name: &str, entry: &Entry, sink: &Sink) -> Option<Dest
         Vendor::Http => {
             reader.require(&["base_url"], "\"https://api.example.com\"");
             (vendor::http(&reader).map(|spec| VendorSpec::Http(Box::new(spec))), auth::http(&reader))
+        }
+        // No request goes to a folder, so it has no address, limits or credentials.
+        Vendor::File => {
+            let (file, account) = (vendor::file(&reader), reader.text("account"));
+            reader.finish();
+            return Some(DestinationSpec { account, ..DestinationSpec::new(name, VendorSpec::File(file?)) });
         }
     };
     let allow_private = allow_private(&reader);

@@ -13,6 +13,7 @@ mod fields;
 mod guard;
 mod layers;
 mod limits;
+mod operation;
 mod reader;
 mod scalar;
 mod schema;

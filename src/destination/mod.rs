@@ -4,13 +4,14 @@ mod answer;
 mod auth;
 mod contract;
 mod error;
+mod file;
 mod http;
 mod hubspot;
 mod registry;
 #[cfg(test)]
 mod tests;
 
-pub use self::http::HttpSettingsError;
+pub use self::{file::PatternError, http::HttpSettingsError};
 pub use contract::{
     Batch, BatchRow, Capabilities, Correlation, Delivery, Destination, Field, Found, Identity, Job, JobState, Lookup,
     LookupBy, LookupKind, ONE, Outcome, Rejection, RowCaps, Unacceptable,

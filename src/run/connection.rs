@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     destination::{self, Destination, DestinationError, Identity},
-    model::spec::{AuthSpec, DestinationSpec, SecretSpec, SyncSpec, TextSpec},
+    model::spec::{AuthSpec, DestinationSpec, SecretSpec, SyncSpec, TextSpec, VendorSpec},
     wire::{Account, Accounts, Auth, Fault, HoldReason, HoldState, ProvisionalAccount, SecretError, SecretProvider},
 };
 
@@ -178,11 +178,14 @@ impl Engine {
     }
 
     async fn credential_hash(&self, spec: &DestinationSpec) -> Result<u64, RunError> {
-        let base_url = spec.base_url.as_deref().unwrap_or_default();
+        let address = match &spec.vendor {
+            VendorSpec::File(file) => file.path.as_str(),
+            VendorSpec::HubSpot(_) | VendorSpec::Http(_) => spec.base_url.as_deref().unwrap_or_default(),
+        };
         let mut parts = Zeroizing::new(Vec::new());
         let mut put = |part: &str| crate::model::put_bytes(part.as_bytes(), &mut parts);
         put(spec.vendor.type_name());
-        put(base_url);
+        put(address);
         for secret in self.secrets_of(&spec.auth).await? {
             put(secret.expose_secret());
         }

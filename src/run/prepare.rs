@@ -66,7 +66,7 @@ impl Engine {
             .map_err(|errors| RunError::mapping(errors, &sync.name))?;
         let key = key_shape(&query, &schema)?;
         let traits = traits(sync, &mapping, destination.as_ref());
-        let by_key = !destination.capabilities().record_ids;
+        let by_key = !destination.capabilities(&sync.object).record_ids;
         let key_record = KeyRecord::new(&mapping, &sync.match_fields, by_key);
         check_removals(sync, spec, traits, &key_record)?;
         let late_window = sync.late_window.unwrap_or(spec.request_timeout + LATE_MARGIN);
@@ -136,8 +136,9 @@ fn traits(sync: &SyncSpec, mapping: &Mapping, destination: &dyn Destination) -> 
     let exact = sync.match_fields.iter().all(|field| destination.match_is_exact(&sync.object, field));
     let made_of_key = mapping.match_is_key() && exact;
     let removes = sync.on_removed != OnRemoved::Keep;
-    let ids = destination.capabilities().record_ids;
-    Traits { keeps_ids: ids && (removes || !made_of_key), keeps_owners: !made_of_key }
+    let capabilities = destination.capabilities(&sync.object);
+    let needed = removes || !made_of_key || capabilities.updates_by_id;
+    Traits { keeps_ids: capabilities.record_ids && needed, keeps_owners: !made_of_key }
 }
 
 /// A removed row is known only by its key, so its record must be found by an id or by the key.

@@ -191,9 +191,15 @@ impl Run<'_> {
         let delivering = Instant::now();
         let planned = counts.added + counts.changed + counts.removed;
         settle_outside_plan(self.state(), self.record.id, self.begun.epoch, local).await?;
-        if planned > guarded {
-            self.deliver(prepared, &judged, &mut outcome).await?;
-        }
+        let delivered = if planned > guarded { self.deliver(prepared, &judged, &mut outcome).await } else { Ok(()) };
+        // Also after a failure: what has been delivered stays so.
+        let finished = prepared.destination.finish(&self.sync.object, self.begun.run).await;
+        delivered?;
+        finished.map_err(|fault| RunError::Request {
+            destination: self.sync.destination.clone(),
+            action: "publish what was delivered",
+            fault: Box::new(fault),
+        })?;
         outcome.durations.deliver_ms = millis(delivering.elapsed());
         outcome.invalid = judged.invalid;
         Ok(outcome)
@@ -315,6 +321,7 @@ impl Run<'_> {
             run: self.begun.run,
             epoch: self.begun.epoch,
             object: self.sync.object.clone(),
+            fields: prepared.mapping.field_names().map(str::to_owned).collect(),
             match_fields: self.sync.match_fields.clone(),
             owner_hasher: self.state().owner_hasher(&self.record),
             keeps_ids: prepared.traits.keeps_ids,

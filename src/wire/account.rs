@@ -1,6 +1,7 @@
 //! One account of one external system: the only way to send anything to it.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -126,7 +127,13 @@ impl Account {
         };
         self.shared.budget.deposit();
         let (started, grant) = (Instant::now(), ticket.handed());
-        let result = self.client.transmit(request, credential.as_ref(), grant).await;
+        let result = match self.signed(request).await {
+            Ok(request) => self.client.transmit(&request, credential.as_ref(), grant).await,
+            Err(fault) => Err(fault),
+        };
+        if matches!(&result, Ok(answer) if answer.status == StatusCode::UNAUTHORIZED) {
+            self.client.signer.forget().await;
+        }
         if matches!(&result, Err(fault) if fault.sent == Sent::No) {
             ticket.unsent();
         }
@@ -152,6 +159,15 @@ impl Account {
             }
         };
         Ok((ticket, credential))
+    }
+
+    /// The request with the headers of a signature made now, if it asks for one.
+    async fn signed<'a>(&self, request: &'a Request) -> Result<Cow<'a, Request>, Fault> {
+        let Some(id) = &request.sign_as else { return Ok(Cow::Borrowed(request)) };
+        let mut signed = request.clone();
+        let now = self.shared.limiter.now();
+        self.client.signer.sign(&mut signed.headers, id, &request.body, now).await?;
+        Ok(Cow::Owned(signed))
     }
 
     /// Never headers, bodies or whole URLs: they hold secrets and row values.

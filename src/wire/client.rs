@@ -15,6 +15,7 @@ use super::{
     request::{Request, Response},
     resolver::{GuardedResolver, Lookup, SystemLookup},
     settings::{ClientSettings, SettingsError},
+    signing::Signer,
     stack::{Stack, StampedBody, call, stack},
 };
 
@@ -26,6 +27,7 @@ pub(super) struct Client {
     policy: Policy,
     base_url: Url,
     pub(super) credentials: Credentials,
+    pub(super) signer: Signer,
 }
 
 impl Client {
@@ -51,6 +53,7 @@ impl Client {
             policy,
             base_url: settings.base_url,
             credentials,
+            signer: Signer::new(settings.signing),
         })
     }
 

@@ -17,6 +17,7 @@ mod resolver;
 mod retry_after;
 mod secret;
 mod settings;
+mod signing;
 mod stack;
 mod stats;
 mod store;
@@ -36,6 +37,7 @@ pub use request::{Class, Request, Response};
 pub use retry_after::{MAX_RETRY_AFTER, retry_after};
 pub use secret::{Auth, FixedSecret, SecretError, SecretProvider};
 pub use settings::{ClientSettings, SettingsError};
+pub use signing::SigningSecrets;
 pub use stats::{AccountStats, WindowUse};
 pub use store::{
     GrantKey, NoStore, QuotaStore, SavedDay, SavedGrants, SavedToken, SavedWindow, StoreError, TokenStore,

@@ -101,6 +101,13 @@ fn each_kind_of_mistake_has_its_error() {
             "write `rows = \"/a/b\"`",
         ),
         ("path = \"/x\"", "path = \"/x\"\nrequest_timeout = 60", "expected a duration"),
+        ("path = \"/x\"", "path = \"/x\"\nstatic = { a = 1.5 }", "expected a text, an integer or a boolean"),
+        ("path = \"/x\"", "path = \"/x\"\nsigning = { standard_webhooks = \"whsec_canary\" }", "may not stand in"),
+        (
+            "path = \"/x\"",
+            "path = \"/x\"\nsigning = { standard_webhook = { env = \"A\" } }",
+            "did you mean `standard_webhooks`?",
+        ),
         ("model = \"m\"\n", "", "sync `s` has no `model`"),
         ("destination = \"d\"", "destination = \"e\"", "sync `s` names destination `e`"),
         ("match = \"email\"", "match = \"mail\"", "did you mean `email`?"),
@@ -158,6 +165,71 @@ fn each_kind_of_mistake_has_its_error() {
         let error = changed(from, to).expect_err(to);
         assert!(error.contains(expected), "{to}: expected {expected}, got\n{error}");
         assert!(!error.contains("canary"), "{error}");
+        assert_eq!(error.matches(": error: ").count(), 1, "{to}: one mistake is one error\n{error}");
+    }
+}
+
+/// One mistake each in an operation of an object.
+#[test]
+fn each_mistake_of_an_operation_has_its_error() {
+    let table: &[(&str, &str)] = &[
+        ("[destinations.h.objects.o.upsrt]\npath = \"/x\"", "did you mean `upsert`?"),
+        ("[destinations.h.objects.o.upsert]", "has no `path`"),
+        ("objects = 7", "expected a table"),
+        ("objects = { o = 7 }", "object `o` of destination `h` is not a table"),
+        ("[destinations.h.objects.o.upsert]\npath = \"x\"", "start it with `/`"),
+        (
+            "[destinations.h.objects.o.upsert]\npath = \"/{{ object\"",
+            "a.toml:17:8: error: `path` of operation `upsert`",
+        ),
+        ("[destinations.h.objects.o.upsert]\npath = \"/{{ objct }}\"", "did you mean `object`?"),
+        ("[destinations.h.objects.o.upsert]\npath = \"/{{ record_id }}\"", "ids are known where an answer names them"),
+        (
+            "[destinations.h.objects.o.upsert]\npath = \"/x\"\nmethod = \"GET\"",
+            "expected `POST`, `PUT`, `PATCH`, `DELETE`",
+        ),
+        (
+            "[destinations.h.objects.o.upsert]\npath = \"/x\"\nbody = \"{{ email }}\"",
+            "a record's fields are `record.NAME`",
+        ),
+        ("[destinations.h.objects.o.upsert]\npath = \"/x\"\nbody = \"{{ record | nope }}\"", "the template is wrong"),
+        (
+            "[destinations.h.objects.o.upsert]\npath = \"/x\"\nbody = \"{{ record }}\"\nbatch_size = 5",
+            "it names `record`",
+        ),
+        ("[destinations.h.objects.o.upsert]\npath = \"/x\"\nbody = \"1\"\nenvelope = \"a\"", "`body` is a template"),
+        ("[destinations.h.objects.o.upsert]\npath = \"/x\"\nenvelope = \"a\"", "`batch_size` is 1"),
+        ("[destinations.h.objects.o.upsert]\npath = \"/x\"\nidempotency_field = \"a\"", "only inserted rows"),
+        ("[destinations.h.objects.o.upsert]\npath = \"/x\"\nheaders = { A = \"{{ nobody }}\" }", "it names `nobody`"),
+        ("[destinations.h.objects.o.upsert]\npath = \"/x\"\nsuccess = [99]", "expected a status from 200 to 599"),
+        ("[destinations.h.objects.o.upsert]\npath = \"/x\"\nsuccess = []", "got an empty list"),
+        (
+            "[destinations.h.objects.o.upsert]\npath = \"/x\"\npermanent = [\"200-204\"]",
+            "stands in `success` and in `permanent`",
+        ),
+        ("[destinations.h.objects.o.upsert]\npath = \"/x\"\nrecord_id = \"id\"", "write `record_id = \"/id\"`"),
+        (
+            "[destinations.h.objects.o.upsert]\npath = \"/x\"\nrecord_id = \"/id\"\nbatch_size = 2",
+            "an answer to several records names none",
+        ),
+        (
+            "[destinations.h.objects.o]\nupsert = { path = \"/x\", record_id = \"/id\" }\ndelete = { path = \"/x\" }",
+            "use `{{ record_id }}` in it",
+        ),
+        (
+            "[destinations.f]\ntype = \"file\"\npath = \"out/x.csv\"\nformat = \"csv\"",
+            "each run writes a file of its own",
+        ),
+        ("[destinations.f]\ntype = \"file\"\npath = \"{run}\"\nformat = \"xml\"", "expected `jsonl`, `csv`"),
+        ("[destinations.f]\ntype = \"file\"\npath = \"{run}\"", "has no `format`"),
+        (
+            "[destinations.f]\ntype = \"file\"\npath = \"{run}\"\nformat = \"csv\"\nlimits = { daily = 1 }",
+            "unknown key `limits`",
+        ),
+    ];
+    for (to, expected) in table {
+        let error = changed("path = \"/x\"", &format!("path = \"/x\"\n{to}")).expect_err(to);
+        assert!(error.contains(expected), "{to}: expected {expected}, got\n{error}");
         assert_eq!(error.matches(": error: ").count(), 1, "{to}: one mistake is one error\n{error}");
     }
 }

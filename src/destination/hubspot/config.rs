@@ -1,5 +1,7 @@
 //! What HubSpot allows, as constants and rules.
 
+use std::borrow::Cow;
+
 use std::{num::NonZeroU32, time::Duration};
 
 use crate::{
@@ -28,12 +30,13 @@ const MAX_TEXT_CHARS: usize = 65_536;
 /// Longest property name.
 const MAX_NAME: usize = 100;
 
-pub(super) const CAPABILITIES: Capabilities = Capabilities {
-    max_rows: RowCaps { write: MAX_ROWS, delete: MAX_ROWS },
+pub(super) static CAPABILITIES: Capabilities = Capabilities {
+    max_rows: RowCaps::new(MAX_ROWS, MAX_ROWS),
     max_bytes: MAX_BYTES,
-    operations: &[Operation::Upsert, Operation::Update, Operation::Clear, Operation::Delete],
+    operations: Cow::Borrowed(&[Operation::Upsert, Operation::Update, Operation::Clear, Operation::Delete]),
     correlation: Correlation::Trace,
     record_ids: true,
+    updates_by_id: false,
     idempotency: false,
     // Batch read asks the store, not the search index.
     lookup: LookupKind::Exact,

@@ -177,7 +177,7 @@ fn endpoint(operation: Operation) -> (&'static str, &'static str) {
 
 #[async_trait]
 impl Destination for HubSpot {
-    fn capabilities(&self) -> &Capabilities {
+    fn capabilities(&self, _object: &str) -> &Capabilities {
         &CAPABILITIES
     }
 

@@ -1,13 +1,18 @@
 //! What the configuration says, validated and as plain data: sources, models, destinations, syncs.
 
 mod destination;
+mod http;
 mod settings;
 mod source;
 mod sync;
 
 pub use destination::{
-    AuthSpec, DestinationSpec, HttpIdentitySpec, HttpResultsSpec, HttpSpec, HubSpotSpec, LimitsSpec, OAuthSpec,
-    OAuthStyle, VendorSpec, WindowSpec,
+    AuthSpec, DestinationSpec, FileFormat, FileSpec, HubSpotSpec, LimitsSpec, OAuthSpec, OAuthStyle, VendorSpec,
+    WindowSpec,
+};
+pub use http::{
+    HttpBodySpec, HttpIdentitySpec, HttpObjectSpec, HttpOperationSpec, HttpRecordsSpec, HttpResultsSpec, HttpSpec,
+    HttpStatuses, gives_ids, serving,
 };
 pub use settings::{HttpSettings, LogSettings, SchedulerSettings, Settings, StateSettings};
 pub use source::{ModelBodySpec, ModelSpec, SecretSpec, ServerSpec, SourceKind, SourceSpec, TextSpec};

@@ -59,6 +59,11 @@ struct State {
 }
 
 impl Limiter {
+    /// The wall clock's time.
+    pub(super) fn now(&self) -> crate::model::Timestamp {
+        self.clock.now()
+    }
+
     pub(super) fn new(limits: &Limits, heaviest: NonZeroU32, clock: Clock, shutdown: Shutdown) -> Self {
         Self {
             hold: Hold::new(),
