@@ -81,6 +81,8 @@ fn configured(setup: &Setup<'_>, name: &str) -> SyncStatus {
         schedule: spec.map(|sync| match &sync.schedule {
             Schedule::Manual => "manual".to_owned(),
             Schedule::Every(every) => format!("every {}", output::duration(output::millis(*every))),
+            Schedule::Cron(cron) => format!("cron {cron}"),
+            Schedule::After(names) => format!("after {}", names.join(", ")),
         }),
         last_ok_at: None,
         entries: 0,

@@ -4,6 +4,7 @@
 //! destinations, syncs). `docs/configuration.md` is the reference of every key. [`SecretReader`] resolves references to
 //! secrets. This is the only module that reads the process environment.
 
+mod after;
 mod check;
 mod destination;
 mod diagnostic;
@@ -14,6 +15,7 @@ mod layers;
 mod limits;
 mod reader;
 mod scalar;
+mod schedule;
 mod secret;
 mod secret_reader;
 mod settings;
@@ -68,6 +70,7 @@ pub fn load(folders: &[PathBuf], environment: &Environment) -> Result<Loaded, Co
         syncs: tree.items("syncs").filter_map(decode_syncs).collect(),
     };
     check::check(&tree, &specs, &sink);
+    after::check(&tree, &specs, &sink);
     let origins = tree.origins();
     sink.finish().map(|warnings| Loaded { settings, specs, warnings, origins })
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::{
     delivery::{Claims, Context, Stop, Tally},
     diff,
-    model::{Counts, spec::SyncSpec},
+    model::{Counts, Timestamp, spec::SyncSpec},
     state::{BegunRun, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
     wire::{Fault, FaultKind, Sent},
@@ -31,7 +31,10 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trigger {
     /// Its time had come.
-    Schedule,
+    Schedule {
+        /// When: a run of the sync that began later than this has done what was due.
+        due: Timestamp,
+    },
     /// A command.
     Command,
     /// A command beside a running daemon.
@@ -42,9 +45,17 @@ impl Trigger {
     /// The stable name.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Schedule => "schedule",
+            Self::Schedule { .. } => "schedule",
             Self::Command => "command",
             Self::Request => "request",
+        }
+    }
+
+    /// When it was due, if its time had come.
+    pub const fn due(self) -> Option<Timestamp> {
+        match self {
+            Self::Schedule { due } => Some(due),
+            Self::Command | Self::Request => None,
         }
     }
 }
@@ -108,7 +119,8 @@ impl Engine {
         let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
         let mapping = prepared.mapping_record(&self.state().installation_hasher());
         let begun = self.state().begin_run(record.id, trigger.name()).await?;
-        event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name());
+        let due = trigger.due().map(|due| due.to_string());
+        event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name(), due);
         if begun.recovered.dirty_marks > 0 || begun.recovered.interrupted_runs > 0 {
             event!(
                 events::STATE_RECOVERED,
