@@ -5,6 +5,7 @@
 mod approve;
 mod beside;
 mod check;
+mod config_show;
 mod context;
 mod demo;
 mod exit;
@@ -12,6 +13,7 @@ mod output;
 mod plan;
 mod progress;
 mod rejected;
+mod reload;
 mod reports;
 mod run;
 mod runs;
@@ -64,6 +66,8 @@ fn sabotage(name: &str) -> Result<crate::model::Sabotage, String> {
 enum Command {
     /// Check the configuration without any network.
     Validate,
+    /// Show the configuration that is in force after all layers.
+    Config(config_show::ConfigArgs),
     /// Connect: sources, models, credentials, accounts, fields.
     Check(check::CheckArgs),
     /// Show what a run would do, without doing it.
@@ -94,6 +98,7 @@ pub async fn execute(cli: Cli, shutdown: Shutdown) -> anyhow::Result<Exit> {
     let context = cli.context(shutdown);
     match cli.command {
         Command::Validate => validate::execute(&context),
+        Command::Config(args) => config_show::execute(&context, &args),
         Command::Check(args) => check::execute(&context, args).await,
         Command::Plan(args) => plan::execute(&context, args).await,
         Command::Sync(args) => sync::execute(&context, args).await,

@@ -5,6 +5,7 @@
 //! secrets. This is the only module that reads the process environment.
 
 mod after;
+mod changes;
 mod check;
 mod destination;
 mod diagnostic;
@@ -19,6 +20,7 @@ mod schedule;
 mod secret;
 mod secret_reader;
 mod settings;
+mod show;
 mod source;
 mod sync;
 #[cfg(test)]
@@ -28,9 +30,11 @@ mod vendor;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+pub use changes::Changes;
 pub use diagnostic::{ConfigErrors, Diagnostic, Origin};
 pub use environment::Environment;
 pub use secret_reader::{SecretError, SecretReader};
+pub use show::Given;
 
 use crate::model::spec::{Settings, Specs};
 
@@ -45,6 +49,8 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// Where each given value stands, by its dotted path (`syncs.crm.schedule.every`).
     pub origins: BTreeMap<String, Origin>,
+    /// Every given value itself, to be shown.
+    pub given: Given,
 }
 
 /// Reads the `.toml` files of `folders` (not recursive, sorted), a later folder over the earlier ones, and
@@ -71,6 +77,6 @@ pub fn load(folders: &[PathBuf], environment: &Environment) -> Result<Loaded, Co
     };
     check::check(&tree, &specs, &sink);
     after::check(&tree, &specs, &sink);
-    let origins = tree.origins();
-    sink.finish().map(|warnings| Loaded { settings, specs, warnings, origins })
+    let (origins, given) = (tree.origins(), Given::new(&tree));
+    sink.finish().map(|warnings| Loaded { settings, specs, warnings, origins, given })
 }

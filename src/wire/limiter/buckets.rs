@@ -54,6 +54,15 @@ impl Buckets {
         buckets
     }
 
+    /// Empty buckets of other limits, for the same account.
+    pub(super) fn successor(&self, limits: &Limits, heaviest: NonZeroU32) -> Self {
+        let mut next = Self { under_way: self.under_way, ..Self::new(limits, heaviest) };
+        if let (Some(day), Some(before)) = (&mut next.day, &self.day) {
+            day.keep_zone(before);
+        }
+        next
+    }
+
     /// Whether this class has limits of its own.
     pub(super) fn limits(&self, class: Class) -> bool {
         let windows = self.windows.iter().map(|window| window.class);

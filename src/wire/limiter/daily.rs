@@ -86,6 +86,11 @@ impl Day {
         }
     }
 
+    /// The day goes on to begin when it did.
+    pub(super) fn keep_zone(&mut self, before: &Self) {
+        self.settings.zone = before.settings.zone.clone();
+    }
+
     pub(super) fn save(&mut self, ahead: u32, now: Timestamp) -> Option<SavedDay> {
         self.turn(now);
         Some(SavedDay { date: self.date?.to_string(), used: self.used.saturating_add(ahead) })
