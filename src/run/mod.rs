@@ -34,5 +34,5 @@ pub use sync_run::Trigger;
 /// The engine over stand-ins, for the scheduler's tests.
 #[cfg(test)]
 pub(crate) mod testing {
-    pub(crate) use super::tests::{Kit, rows};
+    pub(crate) use super::tests::{Kit, advance, rows};
 }

@@ -72,7 +72,11 @@ fn berlin_in_october_has_two_to_three_twice() {
 #[test]
 fn zones_that_change_at_midnight_or_by_half_an_hour() {
     assert_eq!(times("0 0 * * *", "America/Havana", "2026-03-07T12:00:00Z", 2), ["08 01:00-04:00", "09 00:00-04:00"]);
-    assert_eq!(times("0 0 * * *", "America/Havana", "2026-10-31T12:00:00Z", 2), ["01 00:00-04:00", "02 00:00-05:00"]);
+    assert_eq!(
+        times("0 0 * * *", "Atlantic/Azores", "2026-10-24T12:00:00Z", 2),
+        ["25 00:00+00:00", "26 00:00-01:00"],
+        "midnight comes twice"
+    );
     assert_eq!(times("0 0 * * *", "Africa/Cairo", "2026-04-23T12:00:00Z", 2), ["24 01:00+03:00", "25 00:00+03:00"]);
     assert_eq!(times("0 0 * * *", "Asia/Beirut", "2026-03-28T12:00:00Z", 2), ["29 01:00+03:00", "30 00:00+03:00"]);
     assert_eq!(
@@ -147,7 +151,7 @@ fn every_change_of_every_zone_in_2026() {
         zones += 1;
         for change in zone.following(from).map(|change| change.timestamp()).take_while(|at| *at < to) {
             changes += 1;
-            let (begin, end) = (change - 14.hours(), change + 14.hours());
+            let (begin, end) = (change - 6.hours(), change + 6.hours());
             for pattern in patterns {
                 let cron = parse(pattern, name.as_str());
                 let expected = slowly(&cron, &zone, begin, end);

@@ -63,8 +63,14 @@ impl Kit {
 
     /// Batches of at most `max_rows`, one at a time, and a changed sync.
     pub(crate) async fn with(max_rows: usize, change: impl FnOnce(&mut SyncSpec)) -> Self {
+        let start = Timestamp::from_micros(1_700_000_000_000_000);
+        Self::of(max_rows, start, |specs| change(&mut specs.syncs[0])).await
+    }
+
+    /// Batches of at most `max_rows`, one at a time, a wall clock that starts at `start`, and changed specifications.
+    pub(crate) async fn of(max_rows: usize, start: Timestamp, change: impl FnOnce(&mut Specs)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::following_tokio(Timestamp::from_micros(1_700_000_000_000_000));
+        let clock = Clock::following_tokio(start);
         let options = OpenOptions {
             path: folder.path().join("state.db"),
             key: None,
@@ -72,11 +78,11 @@ impl Kit {
             access: Access::Runner,
             clock: clock.clone(),
         };
-        let mut sync = sync();
-        change(&mut sync);
+        let mut specs = specs(sync());
+        change(&mut specs);
         let shutdown = Shutdown::new();
         let parts = EngineParts {
-            specs: specs(sync),
+            specs,
             scheduler: SchedulerSettings { max_runs: 2, workers_per_run: 1 },
             state: State::open(options).await.unwrap(),
             secrets: Arc::new(NoSecrets),

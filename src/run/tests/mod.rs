@@ -10,4 +10,4 @@ mod random;
 mod source;
 
 use destination::{Step, answered, fault};
-pub(crate) use kit::{Kit, Row, row, rows};
+pub(crate) use kit::{Kit, Row, advance, row, rows};

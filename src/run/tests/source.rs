@@ -14,6 +14,8 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct FakeSource {
     rows: Mutex<Vec<Row>>,
+    /// Held, it keeps every run reading.
+    pub(crate) gate: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl FakeSource {
@@ -49,7 +51,9 @@ impl Source for FakeSource {
             batch.push(Value::Text(&row.email));
             batch.push(Value::Text(&row.name));
         }
+        let gate = self.gate.clone();
         tokio::spawn(async move {
+            drop(gate.lock().await);
             // The reader may have given up.
             drop(sender.send(Ok(Some(batch))).await);
             drop(sender.send(Ok(None)).await);
