@@ -1,5 +1,6 @@
 //! Tests of whole configurations.
 
+mod layers;
 mod mistakes;
 
 use std::{fs, time::Duration};

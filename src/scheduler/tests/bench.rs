@@ -17,7 +17,7 @@ use super::super::{Heartbeat, Scheduler};
 use crate::{
     model::{
         Timestamp,
-        spec::{Schedule, Specs, SyncSpec},
+        spec::{Schedule, SchedulerSettings, Specs, SyncSpec},
     },
     run::{
         Engine,
@@ -25,6 +25,9 @@ use crate::{
     },
     state::{RunRow, RunStatus, StateError},
 };
+
+/// One run at a time, so that the order of runs is that of their starts.
+pub(super) const ONE: SchedulerSettings = SchedulerSettings { max_runs: 1, workers_per_run: 1 };
 
 /// A running scheduler over the stand-ins.
 pub(super) struct Bench {
@@ -77,7 +80,9 @@ impl Bench {
 
     /// Syncs of these names and schedules from this wall-clock time on.
     pub(super) async fn of(start: &str, schedules: &[(&str, Schedule)]) -> Self {
-        Self::start(Kit::of(10, at(start), |specs| syncs(specs, schedules)).await).await
+        let mut kit = Kit::of(10, at(start), |specs| syncs(specs, schedules)).await;
+        kit.engine = Arc::new(kit.engine.reconfigured(kit.engine.specs().clone(), ONE));
+        Self::start(kit).await
     }
 
     async fn beat_after(&self, count: u64) {

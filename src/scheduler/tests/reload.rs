@@ -4,12 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     super::{RequestKind, post},
-    bench::{Bench, syncs},
+    bench::{Bench, ONE, syncs},
 };
-use crate::{
-    model::spec::{Schedule, SchedulerSettings},
-    state::RunStatus,
-};
+use crate::{model::spec::Schedule, state::RunStatus};
 
 const START: &str = "2026-06-01T00:00:30Z";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -22,8 +19,7 @@ impl Bench {
     fn reload(&self, schedules: &[(&str, Schedule)]) {
         let mut specs = self.kit.engine.specs().clone();
         syncs(&mut specs, schedules);
-        let settings = SchedulerSettings { max_runs: 2, workers_per_run: 1 };
-        self.engines.send_replace(Arc::new(self.kit.engine.reconfigured(specs, settings)));
+        self.engines.send_replace(Arc::new(self.kit.engine.reconfigured(specs, ONE)));
     }
 }
 

@@ -86,9 +86,10 @@ impl Day {
         }
     }
 
-    /// The day goes on to begin when it did.
-    pub(super) fn keep_zone(&mut self, before: &Self) {
+    /// Takes over the count and when the day begins.
+    pub(super) fn go_on_from(&mut self, before: &Self) {
         self.settings.zone = before.settings.zone.clone();
+        (self.date, self.used) = (before.date, before.used);
     }
 
     pub(super) fn save(&mut self, ahead: u32, now: Timestamp) -> Option<SavedDay> {

@@ -182,12 +182,7 @@ impl Limiter {
 
     /// Replaces the limits; what was granted still counts.
     pub(super) fn relimit(&self, limits: &Limits, heaviest: NonZeroU32) {
-        let wall = self.clock.now();
-        self.change(|state| {
-            let saved = saved::collect(&mut state.buckets, &[], wall);
-            state.buckets = state.buckets.successor(limits, heaviest);
-            saved::put_back(&mut state.buckets, &saved, wall);
-        });
+        self.change(|state| state.buckets = state.buckets.successor(limits, heaviest));
     }
 
     pub(super) fn usage(&self) -> (Vec<WindowUse>, Option<(u32, u32)>) {

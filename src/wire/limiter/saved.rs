@@ -32,41 +32,35 @@ const GROUPS: u32 = 32;
 impl Limiter {
     /// What counts now, and `ahead` as if it were sent at its latest time.
     pub(in crate::wire) fn save(&self, ahead: &[Ahead]) -> SavedGrants {
-        collect(&mut locked(&self.state).buckets, ahead, self.clock.now())
+        let now = Now { tokio: Instant::now(), wall: self.clock.now() };
+        let mut state = locked(&self.state);
+        let Buckets { windows, smooth, day, .. } = &mut state.buckets;
+        let mut saved: Vec<_> = windows.iter().map(|log| save_window(log, ahead, now)).collect();
+        saved.extend(smooth.iter().filter_map(|smooth| {
+            let grants = vec![(now.wall_of(smooth.last()?).as_micros(), smooth.requests.get())];
+            Some(SavedWindow { class: smooth.class, per: smooth.per, grants })
+        }));
+        let total = ahead.iter().map(|ahead| ahead.weight).sum();
+        SavedGrants { windows: saved, day: day.as_mut().and_then(|day| day.save(total, now.wall)) }
     }
 
     /// Takes saved grants over. What was to be sent later than now was sent by now or never will be.
     pub(in crate::wire) fn seed(&self, saved: &SavedGrants) {
-        let wall = self.clock.now();
-        self.change(|state| put_back(&mut state.buckets, saved, wall));
-    }
-}
-
-pub(super) fn collect(buckets: &mut Buckets, ahead: &[Ahead], wall: Timestamp) -> SavedGrants {
-    let now = Now { tokio: Instant::now(), wall };
-    let Buckets { windows, smooth, day, .. } = buckets;
-    let mut saved: Vec<_> = windows.iter().map(|log| save_window(log, ahead, now)).collect();
-    saved.extend(smooth.iter().filter_map(|smooth| {
-        let grants = vec![(now.wall_of(smooth.last()?).as_micros(), smooth.requests.get())];
-        Some(SavedWindow { class: smooth.class, per: smooth.per, grants })
-    }));
-    let total = ahead.iter().map(|ahead| ahead.weight).sum();
-    SavedGrants { windows: saved, day: day.as_mut().and_then(|day| day.save(total, now.wall)) }
-}
-
-pub(super) fn put_back(buckets: &mut Buckets, saved: &SavedGrants, wall: Timestamp) {
-    let now = Now { tokio: Instant::now(), wall };
-    let Buckets { windows, smooth, day, .. } = buckets;
-    for window in &saved.windows {
-        for log in windows.iter_mut().filter(|log| log.class == window.class && log.per == window.per) {
-            seed_window(log, window, now);
-        }
-        let recent = window.grants.iter().any(|(at, _)| now.age(*at) < window.per);
-        let same = |smooth: &&mut Smooth| smooth.class == window.class && smooth.per == window.per;
-        smooth.iter_mut().filter(same).filter(|_| recent).for_each(Smooth::drain);
-    }
-    if let (Some(day), Some(saved)) = (day, &saved.day) {
-        day.seed(saved, now.wall);
+        let now = Now { tokio: Instant::now(), wall: self.clock.now() };
+        self.change(|state| {
+            let Buckets { windows, smooth, day, .. } = &mut state.buckets;
+            for window in &saved.windows {
+                for log in windows.iter_mut().filter(|log| log.class == window.class && log.per == window.per) {
+                    seed_window(log, window, now);
+                }
+                let recent = window.grants.iter().any(|(at, _)| now.age(*at) < window.per);
+                let same = |smooth: &&mut Smooth| smooth.class == window.class && smooth.per == window.per;
+                smooth.iter_mut().filter(same).filter(|_| recent).for_each(Smooth::drain);
+            }
+            if let (Some(day), Some(saved)) = (day, &saved.day) {
+                day.seed(saved, now.wall);
+            }
+        });
     }
 }
 

@@ -3,5 +3,6 @@
 mod configuration;
 mod daemon;
 mod fixture;
+mod reload;
 mod removals;
 mod syncs;
