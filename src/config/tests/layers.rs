@@ -22,7 +22,45 @@ fn short(text: &str) -> String {
 
 #[test]
 fn the_effective_configuration_names_the_place_of_each_value() {
-    insta::assert_snapshot!(short(&layered().given.to_toml(true)));
+    insta::assert_snapshot!(short(&layered().given.to_toml(true)), @r##"
+    environment = "test"  # base/a.toml:1
+
+    [scheduler]
+    max_runs = 9  # environment variable `SYNCLINE__SCHEDULER__MAX_RUNS`
+    workers_per_run = 2  # prod/crm.toml:7
+
+    [state]
+    url = "sqlite://other.db"  # environment variable `SYNCLINE__STATE__URL`
+
+    [sources.w]
+    path = "w.db"  # base/a.toml:8
+    type = "sqlite"  # base/a.toml:7
+
+    [models.m]
+    primary_key = "id"  # base/a.toml:11
+    source = "w"  # base/a.toml:10
+    table = "t"  # base/a.toml:12
+
+    [destinations.d]
+    limits = { per = "1s", requests = 5 }  # prod/crm.toml:2
+    token = { env = "T" }  # base/a.toml:15
+    type = "hubspot"  # base/a.toml:14
+
+    [destinations.h]
+    base_url = "https://api.example.com"  # base/a.toml:18
+    path = "/x"  # base/a.toml:19
+    type = "http"  # base/a.toml:17
+
+    [syncs.s]
+    destination = "d"  # base/a.toml:22
+    enabled = false  # prod/crm.toml:4
+    match = "email"  # base/a.toml:24
+    model = "m"  # base/a.toml:21
+    object = "contacts"  # base/a.toml:23
+
+    [syncs.s.fields]
+    email = "mail"  # prod/crm.toml:5
+    "##);
 }
 
 #[test]
