@@ -13,6 +13,7 @@ use crate::{
         testing::{Kit, rows},
     },
     state::RunStatus,
+    telemetry::{self, events},
 };
 
 const START: &str = "2026-06-01T00:00:30Z";
@@ -129,6 +130,35 @@ async fn a_stop_ends_the_run_under_way_and_starts_none() {
     let runs = state.runs(None, 10).await.unwrap();
     assert!(runs.iter().all(|run| run.status != RunStatus::Running), "{runs:?}");
     assert!(runs.len() <= 1);
+}
+
+#[tokio::test]
+async fn an_overdue_sync_is_logged_until_it_recovers() {
+    let (log, _guard) = telemetry::testing::collect();
+    let kit = Kit::of(10, at(START), |specs| {
+        specs.syncs[0].max_age = Some(10 * MINUTE);
+    })
+    .await;
+    let bench = Bench::start(kit).await;
+    let lines = async |event, count: usize| {
+        for _ in 0..50 {
+            bench.step(Duration::from_secs(6)).await;
+            bench.runs().await;
+            if log.count(event) >= count {
+                break;
+            }
+        }
+        log.count(event)
+    };
+    bench.step(9 * MINUTE).await;
+    assert_eq!(log.count(events::SYNC_OVERDUE), 0);
+    assert_eq!(lines(events::SYNC_OVERDUE, 1).await, 1, "it has never run");
+    bench.step(9 * MINUTE).await;
+    assert_eq!(lines(events::SYNC_OVERDUE, 2).await, 2, "again after another `max_age`");
+    post(bench.kit.engine.state(), &RequestKind::Sync { sync: "s".to_owned() }).await.unwrap();
+    assert_eq!(lines(events::SYNC_RECOVERED, 1).await, 1);
+    assert_eq!(log.count(events::SYNC_OVERDUE), 2);
+    bench.stop().await;
 }
 
 #[test]
