@@ -17,6 +17,7 @@ mod limits;
 mod reader;
 mod scalar;
 mod schedule;
+mod schema;
 mod secret;
 mod secret_reader;
 mod settings;
@@ -33,6 +34,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub use changes::Changes;
 pub use diagnostic::{ConfigErrors, Diagnostic, Origin};
 pub use environment::Environment;
+pub use schema::schema;
 pub use secret_reader::{SecretError, SecretReader};
 pub use show::Given;
 

@@ -45,8 +45,7 @@ pub(super) const KEYS: [&str; 24] = [
     "fields",
 ];
 /// Keys of later versions.
-const LATER: [&str; 8] =
-    ["renamed_from", "send", "remap", "cursor", "options", "identity", "on_duplicate_match", "full_every"];
+const LATER: [&str; 7] = ["renamed_from", "send", "remap", "cursor", "options", "identity", "on_duplicate_match"];
 
 /// What syncs take over when they do not say otherwise.
 pub(super) struct Defaults {
@@ -96,6 +95,7 @@ pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) 
         late_window: reader.duration("late_window", SECOND, DAY),
         max_plan_age: reader.duration("max_plan_age", SECOND, DAY).unwrap_or(base.max_plan_age),
         max_age: reader.duration("max_age", MINUTE, 366 * DAY),
+        full_every: reader.duration("full_every", SECOND, 31 * DAY).unwrap_or(base.full_every),
         ..base
     };
     reader.reserved(&LATER);

@@ -224,10 +224,12 @@ impl Scheduler {
         self.start(starts);
     }
 
-    /// Starts runs that are due together, in this order.
+    /// Starts runs that are due together, in this order; those of one model share its read.
     fn start(&mut self, starts: Vec<Start>) {
         let wall = self.engine.clock().now();
-        for Start { name, trigger } in starts {
+        let names: Vec<_> = starts.iter().map(|start| start.name.clone()).collect();
+        let tickets = self.engine.tickets(&names);
+        for (Start { name, trigger }, ticket) in starts.into_iter().zip(tickets) {
             let Some(plan) = self.plans.get_mut(&name) else { continue };
             plan.running = true;
             plan.asked = false;
@@ -235,7 +237,8 @@ impl Scheduler {
             plan.waiting.iter_mut().for_each(|waiting| waiting.next_run = false);
             let engine = self.engine.clone();
             let sync = name.clone();
-            let task = self.running.spawn(async move { engine.run_sync(&sync, trigger).await });
+            let run = async move { engine.run_sync_watched(&sync, trigger, ticket, &|_| {}).await };
+            let task = self.running.spawn(run);
             self.names.insert(task.id(), name);
         }
     }

@@ -41,6 +41,8 @@ pub struct SyncSpec {
     pub max_plan_age: Duration,
     /// It is overdue when its last close `ok` or `partial` is longer ago.
     pub max_age: Option<Duration>,
+    /// The model is read at least this often, whatever its `changed_when` answers.
+    pub full_every: Duration,
 }
 
 impl SyncSpec {
@@ -64,6 +66,7 @@ impl SyncSpec {
             late_window: None,
             max_plan_age: Duration::from_secs(3600),
             max_age: None,
+            full_every: Duration::from_secs(24 * 3600),
         }
     }
 }

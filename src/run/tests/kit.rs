@@ -63,12 +63,33 @@ impl Kit {
 
     /// Batches of at most `max_rows`, one at a time, and a changed sync.
     pub(crate) async fn with(max_rows: usize, change: impl FnOnce(&mut SyncSpec)) -> Self {
-        let start = Timestamp::from_micros(1_700_000_000_000_000);
-        Self::of(max_rows, start, |specs| change(&mut specs.syncs[0])).await
+        let mut sync = sync();
+        change(&mut sync);
+        Self::of(max_rows, specs(sync)).await
     }
 
-    /// Batches of at most `max_rows`, one at a time, a wall clock that starts at `start`, and changed specifications.
-    pub(crate) async fn of(max_rows: usize, start: Timestamp, change: impl FnOnce(&mut Specs)) -> Self {
+    /// Several syncs of the one model, changed one by one.
+    pub(crate) async fn with_syncs(names: &[&str], change: impl Fn(&mut SyncSpec)) -> Self {
+        let syncs = names.iter().map(|name| {
+            let mut sync = SyncSpec { name: (*name).to_owned(), ..sync() };
+            change(&mut sync);
+            sync
+        });
+        Self::of(10, Specs { syncs: syncs.collect(), ..specs(sync()) }).await
+    }
+
+    /// The configuration of [`Kit::new`].
+    pub(crate) fn specs() -> Specs {
+        specs(sync())
+    }
+
+    /// Everything of a configuration, over the stand-ins.
+    pub(crate) async fn of(max_rows: usize, specs: Specs) -> Self {
+        Self::starting(max_rows, Timestamp::from_micros(1_700_000_000_000_000), specs).await
+    }
+
+    /// The same with a wall clock that starts at `start`.
+    pub(crate) async fn starting(max_rows: usize, start: Timestamp, specs: Specs) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::following_tokio(start);
         let options = OpenOptions {
@@ -78,8 +99,6 @@ impl Kit {
             access: Access::Runner,
             clock: clock.clone(),
         };
-        let mut specs = specs(sync());
-        change(&mut specs);
         let shutdown = Shutdown::new();
         let parts = EngineParts {
             specs,

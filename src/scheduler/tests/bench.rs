@@ -66,6 +66,13 @@ pub(super) fn syncs(specs: &mut Specs, schedules: &[(&str, Schedule)]) {
     specs.syncs = schedules.iter().map(sync).collect();
 }
 
+/// The stand-ins with these syncs, from this wall-clock time on.
+pub(super) async fn kit(start: &str, schedules: &[(&str, Schedule)]) -> Kit {
+    let mut specs = Kit::specs();
+    syncs(&mut specs, schedules);
+    Kit::starting(10, at(start), specs).await
+}
+
 impl Bench {
     pub(super) async fn start(kit: Kit) -> Self {
         kit.source.set(&rows(0..2, "a"));
@@ -80,7 +87,7 @@ impl Bench {
 
     /// Syncs of these names and schedules from this wall-clock time on.
     pub(super) async fn of(start: &str, schedules: &[(&str, Schedule)]) -> Self {
-        let mut kit = Kit::of(10, at(start), |specs| syncs(specs, schedules)).await;
+        let mut kit = kit(start, schedules).await;
         kit.engine = Arc::new(kit.engine.reconfigured(kit.engine.specs().clone(), ONE));
         Self::start(kit).await
     }

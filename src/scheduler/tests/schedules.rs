@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     super::{RequestKind, overdue::Alarm, post},
-    bench::{Bench, at, syncs},
+    bench::{Bench, at, kit},
 };
 use crate::{
     model::{Cron, spec::Schedule},
@@ -58,6 +58,16 @@ async fn syncs_of_one_model_are_due_together_and_served_in_order() {
 }
 
 #[tokio::test]
+async fn syncs_that_start_together_share_a_read() {
+    // Two at once.
+    let bench = Bench::start(kit(START, &[("a", every(10)), ("b", every(10))]).await).await;
+    bench.step(MINUTE).await;
+    bench.ended(2).await;
+    assert_eq!(bench.kit.source.reads(), 1);
+    bench.stop().await;
+}
+
+#[tokio::test]
 async fn a_child_runs_once_after_all_its_parents() {
     let bench = Bench::of(START, &[("a", Schedule::Manual), ("b", Schedule::Manual), ("c", after(&["a", "b"]))]).await;
     let state = bench.kit.engine.state().clone();
@@ -84,7 +94,7 @@ async fn a_child_runs_once_after_all_its_parents() {
 
 #[tokio::test]
 async fn a_child_finds_at_start_what_a_command_has_run_and_does_not_repeat_its_own_failure() {
-    let kit = Kit::of(10, at(START), |specs| syncs(specs, &[("p", Schedule::Manual), ("q", after(&["p"]))])).await;
+    let kit = kit(START, &[("p", Schedule::Manual), ("q", after(&["p"]))]).await;
     kit.source.set(&rows(0..2, "a"));
     assert_eq!(kit.engine.run_sync("p", Trigger::Command).await.status, RunStatus::Ok);
     kit.vendor.panic_once();
@@ -103,7 +113,7 @@ async fn a_child_finds_at_start_what_a_command_has_run_and_does_not_repeat_its_o
 
 #[tokio::test]
 async fn a_missed_time_is_made_up_for_at_start() {
-    let kit = Kit::of(10, at(START), |specs| syncs(specs, &[("a", hourly()), ("b", hourly())])).await;
+    let kit = kit(START, &[("a", hourly()), ("b", hourly())]).await;
     kit.source.set(&rows(0..2, "a"));
     assert_eq!(kit.engine.run_sync("a", Trigger::Command).await.status, RunStatus::Ok);
     crate::run::testing::advance(150 * MINUTE).await;
@@ -135,10 +145,9 @@ async fn a_stop_ends_the_run_under_way_and_starts_none() {
 #[tokio::test]
 async fn an_overdue_sync_is_logged_until_it_recovers() {
     let (log, _guard) = telemetry::testing::collect();
-    let kit = Kit::of(10, at(START), |specs| {
-        specs.syncs[0].max_age = Some(10 * MINUTE);
-    })
-    .await;
+    let mut specs = Kit::specs();
+    specs.syncs[0].max_age = Some(10 * MINUTE);
+    let kit = Kit::starting(10, at(START), specs).await;
     let bench = Bench::start(kit).await;
     let lines = async |event, count: usize| {
         for _ in 0..50 {

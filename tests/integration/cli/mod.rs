@@ -3,6 +3,7 @@
 mod configuration;
 mod daemon;
 mod fixture;
+mod packaging;
 mod reload;
 mod removals;
 mod syncs;
