@@ -35,7 +35,7 @@ enum Kind {
         next: Instant,
     },
     Cron {
-        cron: Cron,
+        cron: Box<Cron>,
         next: Option<Timestamp>,
         /// The latest time that the wall clock has shown.
         seen: Timestamp,
@@ -55,7 +55,7 @@ impl Due {
             }
             Schedule::Cron(cron) => {
                 let next = cron.after(last_start.map_or(now.wall, |last| last.min(now.wall)));
-                Kind::Cron { cron: (**cron).clone(), next, seen: now.wall }
+                Kind::Cron { cron: cron.clone(), next, seen: now.wall }
             }
         })
     }
