@@ -24,6 +24,7 @@ mod source_settings;
 mod sync_run;
 #[cfg(test)]
 mod tests;
+mod trigger;
 
 pub use check::{Checked, Problem};
 pub use connection::Connected;
@@ -32,7 +33,7 @@ pub use error::RunError;
 pub use preview::{Preview, SampleRow};
 pub use report::{Durations, Requests, RunReport, TripLine};
 pub use sharing::Ticket;
-pub use sync_run::Trigger;
+pub use trigger::Trigger;
 
 /// The engine over stand-ins, for the scheduler's tests.
 #[cfg(test)]

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::{
     delivery::{Claims, Context, Stop, Tally},
     diff,
-    model::{Counts, Fingerprint, Timestamp, spec::SyncSpec},
+    model::{Counts, Fingerprint, spec::SyncSpec},
     state::{BegunRun, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
     wire::{Fault, FaultKind, Sent},
@@ -27,40 +27,8 @@ use super::{
     resolve::resolve,
     sharing::{self, Ticket},
     skip::Looked,
+    trigger::Trigger,
 };
-
-/// What started a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
-    /// Its time had come.
-    Schedule {
-        /// When: a run of the sync that began later than this has done what was due.
-        due: Timestamp,
-    },
-    /// A command.
-    Command,
-    /// A command beside a running daemon.
-    Request,
-}
-
-impl Trigger {
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Schedule { .. } => "schedule",
-            Self::Command => "command",
-            Self::Request => "request",
-        }
-    }
-
-    /// When it was due, if its time had come.
-    pub const fn due(self) -> Option<Timestamp> {
-        match self {
-            Self::Schedule { due } => Some(due),
-            Self::Command | Self::Request => None,
-        }
-    }
-}
 
 /// A run under way.
 pub(super) struct Run<'a> {
