@@ -6,6 +6,7 @@ mod approve;
 mod beside;
 mod check;
 mod completions;
+mod config_show;
 mod context;
 mod demo;
 mod exit;
@@ -15,6 +16,7 @@ mod output;
 mod plan;
 mod progress;
 mod rejected;
+mod reload;
 mod reports;
 mod run;
 mod runs;
@@ -69,6 +71,8 @@ enum Command {
     Init(init::InitArgs),
     /// Check the configuration without any network.
     Validate,
+    /// Show the configuration that is in force after all layers.
+    Config(config_show::ConfigArgs),
     /// Print the JSON Schema of configuration files, for editors.
     Schema,
     /// Connect: sources, models, credentials, accounts, fields.
@@ -108,6 +112,7 @@ pub async fn execute(cli: Cli, shutdown: Shutdown) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Init(args) => init::execute(&context, &args),
         Command::Validate => validate::execute(&context),
+        Command::Config(args) => config_show::execute(&context, &args),
         Command::Schema => output::json(&crate::config::schema()).map(|()| Exit::Ok),
         Command::Check(args) => check::execute(&context, args).await,
         Command::Plan(args) => plan::execute(&context, args).await,

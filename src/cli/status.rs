@@ -10,6 +10,7 @@ use super::{
     runs::RunLine,
 };
 use crate::{
+    clock::Clock,
     model::spec::Schedule,
     state::{RunStatus, Standing, State, StateError, SyncRecord},
 };
@@ -29,6 +30,8 @@ struct SyncStatus {
     rejected: u64,
     invalid: u64,
     approved_run: Option<i64>,
+    max_age_ms: Option<u64>,
+    overdue: bool,
     last_run: Option<RunLine>,
 }
 
@@ -81,6 +84,8 @@ fn configured(setup: &Setup<'_>, name: &str) -> SyncStatus {
         schedule: spec.map(|sync| match &sync.schedule {
             Schedule::Manual => "manual".to_owned(),
             Schedule::Every(every) => format!("every {}", output::duration(output::millis(*every))),
+            Schedule::Cron(cron) => format!("cron {cron}"),
+            Schedule::After(names) => format!("after {}", names.join(", ")),
         }),
         last_ok_at: None,
         entries: 0,
@@ -90,6 +95,8 @@ fn configured(setup: &Setup<'_>, name: &str) -> SyncStatus {
         rejected: 0,
         invalid: 0,
         approved_run: None,
+        max_age_ms: spec.and_then(|sync| sync.max_age).map(output::millis),
+        overdue: false,
         last_run: None,
     }
 }
@@ -97,7 +104,10 @@ fn configured(setup: &Setup<'_>, name: &str) -> SyncStatus {
 async fn of_record(setup: &Setup<'_>, state: &State, record: &SyncRecord) -> Result<SyncStatus, StateError> {
     let Standing { entries, tombstones, dirty, oldest_dirty, rejected, invalid } = state.standing(record.id).await?;
     let last = state.runs(Some(record.id), 1).await?.into_iter().next();
+    let max_age = setup.loaded.specs.sync(&record.name).and_then(|sync| sync.max_age);
+    let age = Clock::system().now().since(record.last_ok_at.unwrap_or(record.created_at));
     Ok(SyncStatus {
+        overdue: max_age.is_some_and(|max_age| age > max_age),
         last_ok_at: record.last_ok_at.map(|at| at.to_string()),
         entries,
         tombstones,
@@ -136,6 +146,9 @@ fn print(lines: &[SyncStatus]) {
 }
 
 fn remarks(line: &SyncStatus) {
+    if let Some(max_age) = line.max_age_ms.filter(|_| line.overdue) {
+        output::line(format!("{}: overdue: no good run for more than {}", line.sync, output::duration(max_age)));
+    }
     let Some(run) = &line.last_run else { return };
     if run.status == RunStatus::Guarded && line.approved_run.is_none() {
         output::line(format!("{}: run {} waits: `syncline approve {}` lets it through", line.sync, run.run, run.run));

@@ -7,12 +7,14 @@ use super::{
     fields, guard,
     layers::Tree,
     reader::Reader,
+    schedule::schedule,
     tree::{Entry, Item},
 };
 use crate::model::spec::{FirstRun, GuardSpec, Mode, OnRemoved, Schedule, SyncSpec, WhenNull};
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
 const DAY: Duration = Duration::from_secs(86_400);
+const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Keys of a sync, to tell when one stands in the table of its fields by mistake.
@@ -43,8 +45,7 @@ pub(super) const KEYS: [&str; 24] = [
     "fields",
 ];
 /// Keys of later versions.
-const LATER: [&str; 8] =
-    ["max_age", "renamed_from", "send", "remap", "cursor", "options", "identity", "on_duplicate_match"];
+const LATER: [&str; 7] = ["renamed_from", "send", "remap", "cursor", "options", "identity", "on_duplicate_match"];
 
 /// What syncs take over when they do not say otherwise.
 pub(super) struct Defaults {
@@ -93,6 +94,7 @@ pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) 
         enabled: reader.boolean("enabled").unwrap_or(true),
         late_window: reader.duration("late_window", SECOND, DAY),
         max_plan_age: reader.duration("max_plan_age", SECOND, DAY).unwrap_or(base.max_plan_age),
+        max_age: reader.duration("max_age", MINUTE, 366 * DAY),
         full_every: reader.duration("full_every", SECOND, 31 * DAY).unwrap_or(base.full_every),
         ..base
     };
@@ -162,31 +164,4 @@ fn first_run(reader: &Reader<'_>) -> FirstRun {
 
 fn when_null(reader: &Reader<'_>) -> Option<WhenNull> {
     fields::when_null(reader)
-}
-
-fn schedule(reader: &Reader<'_>) -> Option<Schedule> {
-    const HINT: &str = "write \"manual\" or { every = \"15m\" }";
-    let node = reader.get("schedule")?;
-    match &node.value {
-        Item::Text(text) if text == "manual" => Some(Schedule::Manual),
-        Item::Text(text) => {
-            reader.refuse("schedule", node, format!("got `{text}`, expected `manual` or a table"), HINT);
-            None
-        }
-        Item::Table(_) => {
-            let inner = Reader::of(node, format!("`schedule` of {}", reader.what), reader.sink)?;
-            let later = ["cron", "timezone", "after"];
-            if !inner.has("every") && !later.into_iter().any(|key| inner.has(key)) {
-                inner.missing(&["every"], "\"15m\"");
-            }
-            let every = inner.duration("every", SECOND, 31 * DAY);
-            inner.reserved(&later);
-            inner.finish();
-            every.map(Schedule::Every)
-        }
-        _ => {
-            reader.wrong("schedule", node, "`manual` or a table", HINT);
-            None
-        }
-    }
 }

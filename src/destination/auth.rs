@@ -71,7 +71,9 @@ fn token_url(spec: &DestinationSpec, settings: &OAuthSpec, base_url: &Url) -> Re
         VendorSpec::HubSpot(_) => {
             super::answer::join(base_url, hubspot::TOKEN_PATH).map_err(DestinationError::TokenUrl)
         }
-        VendorSpec::Http(_) | VendorSpec::File(_) => Err(DestinationError::NoTokenUrl { vendor: spec.vendor.type_name() }),
+        VendorSpec::Http(_) | VendorSpec::File(_) => {
+            Err(DestinationError::NoTokenUrl { vendor: spec.vendor.type_name() })
+        }
     }
 }
 

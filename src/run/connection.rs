@@ -30,6 +30,8 @@ pub struct Connected {
     /// Batches of this account with durable intents that have not ended.
     pub(super) ahead: Arc<AtomicU32>,
     credential: u64,
+    /// The settings that it was connected with.
+    spec: Arc<DestinationSpec>,
 }
 
 /// All connected destinations of the process.
@@ -80,15 +82,35 @@ impl Engine {
     pub async fn connect(&self, spec: &DestinationSpec, connector: &dyn Destination) -> Result<Connected, RunError> {
         let credential = self.credential_hash(spec).await?;
         let mut known = self.connections.known.lock().await;
-        if let Some(connected) = known.destinations.get(&spec.name).filter(|known| known.credential == credential) {
+        let before = known.destinations.get(&spec.name);
+        if let Some(connected) = before.filter(|known| known.credential == credential && *known.spec == *spec) {
             return Ok(connected.clone());
         }
         let (account, identity) = self.identify(spec, connector, credential).await?;
         check_pin(spec, &identity)?;
+        if before.is_some_and(|before| before.spec.limits != spec.limits) {
+            self.relimit(&known, &account, spec)?;
+        }
         let ahead = known.ahead.entry(account.identity().to_owned()).or_default().clone();
-        let connected = Connected { account, identity, ahead, credential };
+        let connected = Connected { account, identity, ahead, credential, spec: Arc::new(spec.clone()) };
         known.destinations.insert(spec.name.clone(), connected.clone());
         Ok(connected)
+    }
+
+    /// Gives an account the limits of a changed destination, joined with those of the other destinations that it has. What
+    /// it has sent still counts.
+    fn relimit(&self, known: &Known, account: &Account, spec: &DestinationSpec) -> Result<(), RunError> {
+        let limits_of =
+            |spec: &DestinationSpec| destination::limits(spec, None).map_err(|error| unusable(spec, &error));
+        let mut limits = limits_of(spec)?;
+        for other in known.destinations.values().filter(|other| other.account.identity() == account.identity()) {
+            let name = &other.spec.name;
+            if let Some(other) = self.parts.specs.destination(name).filter(|other| other.name != spec.name) {
+                limits = limits.narrowest(&limits_of(other)?);
+            }
+        }
+        account.relimit(&limits);
+        Ok(())
     }
 
     /// Asks the vendor. What the state remembers of the credential only paces the question; the answer counts.

@@ -25,6 +25,7 @@ mod sync_run;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trigger;
 
 pub use check::{Checked, Problem};
 pub use connection::Connected;
@@ -33,10 +34,10 @@ pub use error::RunError;
 pub use preview::{Preview, SampleRow};
 pub use report::{Durations, Requests, RunReport, TripLine};
 pub use sharing::Ticket;
-pub use sync_run::Trigger;
+pub use trigger::Trigger;
 
 /// The engine over stand-ins, for the scheduler's tests.
 #[cfg(test)]
 pub(crate) mod testing {
-    pub(crate) use super::tests::{Kit, rows};
+    pub(crate) use super::tests::{Kit, advance, rows};
 }

@@ -27,29 +27,8 @@ use super::{
     resolve::resolve,
     sharing::{self, Ticket},
     skip::Looked,
+    trigger::Trigger,
 };
-
-/// What started a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
-    /// Its time had come.
-    Schedule,
-    /// A command.
-    Command,
-    /// A command beside a running daemon.
-    Request,
-}
-
-impl Trigger {
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::Command => "command",
-            Self::Request => "request",
-        }
-    }
-}
 
 /// A run under way.
 pub(super) struct Run<'a> {
@@ -127,7 +106,8 @@ impl Engine {
         let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
         let mapping = prepared.mapping_record(&self.state().installation_hasher());
         let begun = self.state().begin_run(record.id, trigger.name()).await?;
-        event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name());
+        let due = trigger.due().map(|due| due.to_string());
+        event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name(), due);
         if begun.recovered.dirty_marks > 0 || begun.recovered.interrupted_runs > 0 {
             event!(
                 events::STATE_RECOVERED,

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    num::NonZeroU32,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -16,6 +17,7 @@ use super::{
     fault::{Fault, FaultKind, Sent},
     hold::{HoldReason, HoldState},
     limiter::{Ahead, Limiter, OutageNews, Ticket},
+    limits::Limits,
     oauth::Trouble,
     request::{Request, Response},
     stats::{AccountStats, Counts},
@@ -242,6 +244,12 @@ impl Account {
     /// Takes over what an answer's headers say: limits are narrowed, and requests of others are counted.
     pub fn observe(&self, observed: &Observed) {
         self.shared.limiter.observe(observed);
+    }
+
+    /// Replaces the limits of everything that uses the account; the day stays that of the account's time zone. What was
+    /// sent still counts.
+    pub fn relimit(&self, limits: &Limits) {
+        self.shared.limiter.relimit(limits, NonZeroU32::MIN);
     }
 
     /// What it has done so far.

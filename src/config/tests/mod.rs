@@ -1,5 +1,6 @@
 //! Tests of whole configurations.
 
+mod layers;
 mod mistakes;
 
 use std::{fs, time::Duration};
@@ -8,8 +9,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::spec::{
-    AuthSpec, Cast, FieldSource, Mode, ModelBodySpec, OAuthSpec, OAuthStyle, OnRemoved, Schedule, SecretSpec, ServerSpec,
-    SourceKind, TextSpec, WhenNull,
+    AuthSpec, Cast, FieldSource, Mode, ModelBodySpec, OAuthSpec, OAuthStyle, OnRemoved, Schedule, SecretSpec,
+    ServerSpec, SourceKind, TextSpec, WhenNull,
 };
 
 /// A whole configuration in one file, to be changed by one mistake at a time.
@@ -315,7 +316,7 @@ fn broken_syntax_does_not_hide_other_mistakes_and_adds_none() {
       hint: see https://toml.io for the syntax; texts need quotes
     c/a.toml:7:1: error: unknown key `colour` in model `m`
       cause: keys that are not known are refused, not ignored
-      hint: known keys: `primary_key`, `source`, `sql`, `sql_file`, `table`
+      hint: known keys: `changed_when`, `primary_key`, `source`, `sql`, `sql_file`, `table`
     ");
     let unclosed = changed("[models.m]", "[models.m").unwrap_err();
     assert_eq!(unclosed.matches(": error: ").count(), 1, "{unclosed}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::KeyKind;
+use crate::model::{Cron, KeyKind};
 
 /// A sync: model to object of a destination.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +39,8 @@ pub struct SyncSpec {
     pub late_window: Option<Duration>,
     /// Delivery of a plan older than this stops at a batch border.
     pub max_plan_age: Duration,
+    /// It is overdue when its last close `ok` or `partial` is longer ago.
+    pub max_age: Option<Duration>,
     /// The model is read at least this often, whatever its `changed_when` answers.
     pub full_every: Duration,
 }
@@ -63,6 +65,7 @@ impl SyncSpec {
             enabled: true,
             late_window: None,
             max_plan_age: Duration::from_secs(3600),
+            max_age: None,
             full_every: Duration::from_secs(24 * 3600),
         }
     }
@@ -125,6 +128,10 @@ pub enum Schedule {
     Manual,
     /// Every so often, with jitter at start.
     Every(Duration),
+    /// At times of a zone's clock.
+    Cron(Box<Cron>),
+    /// Once each of these syncs has closed `ok` or `partial` since this one's last start.
+    After(Vec<String>),
 }
 
 /// A destination field and where it comes from.

@@ -85,8 +85,13 @@ impl Kit {
 
     /// Everything of a configuration, over the stand-ins.
     pub(crate) async fn of(max_rows: usize, specs: Specs) -> Self {
+        Self::starting(max_rows, Timestamp::from_micros(1_700_000_000_000_000), specs).await
+    }
+
+    /// The same with a wall clock that starts at `start`.
+    pub(crate) async fn starting(max_rows: usize, start: Timestamp, specs: Specs) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::following_tokio(Timestamp::from_micros(1_700_000_000_000_000));
+        let clock = Clock::following_tokio(start);
         let options = OpenOptions {
             path: folder.path().join("state.db"),
             key: None,

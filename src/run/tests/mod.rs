@@ -11,4 +11,4 @@ mod sharing;
 mod source;
 
 use destination::{Step, answered, fault};
-pub(crate) use kit::{Kit, Row, row, rows};
+pub(crate) use kit::{Kit, Row, advance, row, rows};

@@ -6,11 +6,14 @@ use futures_util::future::join_all;
 
 use super::{Kit, fault, kit::advance, rows};
 use crate::{
-    model::spec::OnRemoved,
+    model::{Timestamp, spec::OnRemoved},
     run::{RunReport, Trigger},
     state::RunStatus,
     wire::{FaultKind, Sent},
 };
+
+/// As the scheduler starts them.
+const SCHEDULED: Trigger = Trigger::Schedule { due: Timestamp::from_micros(0) };
 
 async fn together(kit: &Kit, names: &[&str], trigger: Trigger) -> Vec<RunReport> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -39,11 +42,11 @@ async fn syncs_of_one_model_share_one_read_and_each_sees_its_own_rows() {
     })
     .await;
     kit.source.set(&rows(0..25, "a"));
-    let reports = together(&kit, &["all", "even", "odd", "even too"], Trigger::Schedule).await;
+    let reports = together(&kit, &["all", "even", "odd", "even too"], SCHEDULED).await;
     assert!(reports.iter().all(|report| report.status == RunStatus::Ok), "{reports:?}");
     assert_eq!((read(&reports), kit.source.reads()), (vec![25, 13, 12, 13], 1));
     // The same condition needs no flag, and another lot of syncs reads again.
-    let reports = together(&kit, &["even", "even too"], Trigger::Schedule).await;
+    let reports = together(&kit, &["even", "even too"], SCHEDULED).await;
     assert_eq!((read(&reports), kit.source.reads()), (vec![13, 13], 2));
     assert!(reports.iter().all(|report| report.counts.unchanged == 13));
 }
@@ -57,7 +60,7 @@ async fn one_that_cannot_begin_leaves_the_others_to_read() {
     })
     .await;
     kit.source.set(&rows(0..5, "a"));
-    let reports = together(&kit, &["a", "b", "broken"], Trigger::Schedule).await;
+    let reports = together(&kit, &["a", "b", "broken"], SCHEDULED).await;
     assert_eq!((read(&reports), kit.source.reads()), (vec![5, 5, 0], 1));
     assert!(matches!(reports[2].status, RunStatus::Failed | RunStatus::Refused), "{reports:?}");
 }
@@ -72,7 +75,7 @@ async fn watched() -> Kit {
 }
 
 async fn scheduled(kit: &Kit) -> RunStatus {
-    kit.engine.run_sync("s", Trigger::Schedule).await.status
+    kit.engine.run_sync("s", SCHEDULED).await.status
 }
 
 #[tokio::test]

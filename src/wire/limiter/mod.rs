@@ -185,6 +185,11 @@ impl Limiter {
         self.change(|state| state.buckets.narrow(limits, heaviest));
     }
 
+    /// Replaces the limits; what was granted still counts.
+    pub(super) fn relimit(&self, limits: &Limits, heaviest: NonZeroU32) {
+        self.change(|state| state.buckets = state.buckets.successor(limits, heaviest));
+    }
+
     pub(super) fn usage(&self) -> (Vec<WindowUse>, Option<(u32, u32)>) {
         locked(&self.state).buckets.usage(self.clock.now())
     }

@@ -4,5 +4,6 @@ mod configuration;
 mod daemon;
 mod fixture;
 mod packaging;
+mod reload;
 mod removals;
 mod syncs;
