@@ -43,8 +43,8 @@ pub(super) const KEYS: [&str; 24] = [
     "fields",
 ];
 /// Keys of later versions.
-const LATER: [&str; 9] =
-    ["max_age", "renamed_from", "send", "remap", "cursor", "options", "identity", "on_duplicate_match", "full_every"];
+const LATER: [&str; 8] =
+    ["max_age", "renamed_from", "send", "remap", "cursor", "options", "identity", "on_duplicate_match"];
 
 /// What syncs take over when they do not say otherwise.
 pub(super) struct Defaults {
@@ -93,6 +93,7 @@ pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) 
         enabled: reader.boolean("enabled").unwrap_or(true),
         late_window: reader.duration("late_window", SECOND, DAY),
         max_plan_age: reader.duration("max_plan_age", SECOND, DAY).unwrap_or(base.max_plan_age),
+        full_every: reader.duration("full_every", SECOND, 31 * DAY).unwrap_or(base.full_every),
         ..base
     };
     reader.reserved(&LATER);

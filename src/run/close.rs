@@ -17,6 +17,7 @@ use super::{
     Engine, RunError, RunReport,
     outcome::Outcome,
     report::{TripLine, millis},
+    skip::full_read,
     sync_run::{Run, elapsed},
 };
 
@@ -74,6 +75,8 @@ impl Ended<'_, '_> {
         {
             state.drop_approval(sync).await?;
         }
+        let counts_open = open + counts.rejected + counts.waiting + counts.waiting_removals;
+        let clean = whole && counts_open == 0 && outcome.verdict.tripped.is_empty();
         let ended_well = matches!(status, RunStatus::Ok | RunStatus::Partial);
         // A value that was given up frees those that stand refused for it, as a removal does.
         let freed = outcome.released > 0 || (counts.removed > 0 && counts.delivered + counts.skipped > 0);
@@ -82,6 +85,7 @@ impl Ended<'_, '_> {
             last_ok_at: ended_well.then_some(now),
             mapping: Some(self.run.mapping.clone()),
             last_removal_at: freed.then_some(now),
+            full_read: clean.then(|| full_read(self.run.answer, now)),
             ..SyncUpdate::default()
         };
         Ok(state.update_sync(sync, update).await?)

@@ -14,12 +14,11 @@ use crate::{
     },
     plan::{OwnershipBuilder, OwnershipResolver, Plan, PlanRow, PlanWriter},
     shutdown::Shutdown,
-    source::RowStream,
     spool::SpoolError,
     state::Overlay,
 };
 
-use super::{RunError, claims::MatchHasher, pending::PendingRow};
+use super::{RunError, claims::MatchHasher, pending::PendingRow, sharing::Rows};
 
 /// Invalid rows that are listed by key; the rest is only counted.
 pub(super) const MAX_LISTED: usize = 1_000;
@@ -65,7 +64,7 @@ impl Planner<'_> {
     /// When the source, the state or a spool fails, or the rows are out of order: then nothing may be sent.
     pub(super) async fn pass(
         self,
-        mut rows: RowStream,
+        mut rows: Rows,
         overlay: Overlay,
         shutdown: &Shutdown,
         progress: &(dyn Fn(u64) + Send + Sync),
@@ -78,8 +77,8 @@ impl Planner<'_> {
                 batch = rows.next() => batch?,
                 () = shutdown.cancelled() => return Err(RunError::Stopped),
             };
-            let Some(batch) = batch else { break };
-            for row in batch.rows() {
+            let Some(lot) = batch else { break };
+            for row in lot.rows() {
                 let mut pending = spare.take().unwrap_or_default();
                 if !pass.load(row, &mut pending) {
                     spare = Some(pending);
@@ -90,7 +89,7 @@ impl Planner<'_> {
                 }
             }
             progress(pass.counts.read);
-            rows.recycle(batch);
+            rows.recycle(lot);
         }
         if let Some(seen) = neighbours.finish() {
             pass.take(seen).await?;

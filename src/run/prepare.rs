@@ -102,6 +102,7 @@ fn query(sync: &SyncSpec, model: &ModelSpec, key_kinds: Option<Vec<KeyKind>>, ti
         primary_key,
         key_kinds,
         after: None,
+        flags: Vec::new(),
         timeout,
     }
 }

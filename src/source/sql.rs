@@ -17,8 +17,23 @@ fn quoted(name: &str, mark: char) -> Option<String> {
     (!name.is_empty() && !name.contains('\0')).then(|| format!("{mark}{}{mark}", doubled()))
 }
 
-/// The model as one bare statement, without a closing semicolon. `quote` quotes an identifier.
+/// The model as one statement without a closing semicolon, and with its flags if it has any. `quote` quotes an
+/// identifier.
 pub(super) fn body(query: &ModelQuery, quote: fn(&str) -> Option<String>) -> Result<String, SourceError> {
+    Ok(with_flags(query, bare(query, quote)?))
+}
+
+/// A bare statement with the query's flags as further columns.
+pub(super) fn with_flags(query: &ModelQuery, bare: String) -> String {
+    if query.flags.is_empty() {
+        return bare;
+    }
+    let flag = |(at, flag)| format!("case when (\n{flag}\n) then 1 else 0 end as syncline_flag_{at}");
+    let flags: Vec<String> = query.flags.iter().enumerate().map(flag).collect();
+    format!("select m.*, {} from (\n{bare}\n) as m", flags.join(", "))
+}
+
+fn bare(query: &ModelQuery, quote: fn(&str) -> Option<String>) -> Result<String, SourceError> {
     match &query.body {
         ModelBody::Sql(sql) => {
             let sql = sql.trim_end();
@@ -68,6 +83,7 @@ mod tests {
             primary_key: vec!["id".into()],
             key_kinds: None,
             after: None,
+            flags: Vec::new(),
             timeout: Duration::from_secs(1),
         }
     }

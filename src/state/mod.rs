@@ -27,12 +27,13 @@ mod writer;
 pub use error::StateError;
 pub use facade::State;
 pub use guarded::{Approval, ApprovedScan, GuardedSet};
+pub use keyring::make_key_file;
 pub use open::{Access, OpenOptions};
 pub use overlay::Overlay;
 pub use owners::OwnerScan;
 pub use records::{
-    BegunRun, MappingRecord, NewSync, Owner, OwnerChange, OwnerSpace, Recovered, Request, RunClose, RunRow, RunStatus,
-    Standing, SyncRecord, SyncUpdate, Target,
+    BegunRun, FullRead, MappingRecord, NewSync, Owner, OwnerChange, OwnerSpace, Recovered, Request, RunClose, RunRow,
+    RunStatus, Standing, SyncRecord, SyncUpdate, Target,
 };
 pub use settle::{End, IntentMember, LocalSettle, MarkDirty, NewIntent, Settle, SettleRow};
 pub use writer::{SettleTicket, Writer};

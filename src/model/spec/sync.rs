@@ -39,6 +39,8 @@ pub struct SyncSpec {
     pub late_window: Option<Duration>,
     /// Delivery of a plan older than this stops at a batch border.
     pub max_plan_age: Duration,
+    /// The model is read at least this often, whatever its `changed_when` answers.
+    pub full_every: Duration,
 }
 
 impl SyncSpec {
@@ -61,6 +63,7 @@ impl SyncSpec {
             enabled: true,
             late_window: None,
             max_plan_age: Duration::from_secs(3600),
+            full_every: Duration::from_secs(24 * 3600),
         }
     }
 }

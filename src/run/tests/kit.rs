@@ -63,6 +63,28 @@ impl Kit {
 
     /// Batches of at most `max_rows`, one at a time, and a changed sync.
     pub(crate) async fn with(max_rows: usize, change: impl FnOnce(&mut SyncSpec)) -> Self {
+        let mut sync = sync();
+        change(&mut sync);
+        Self::of(max_rows, specs(sync)).await
+    }
+
+    /// Several syncs of the one model, changed one by one.
+    pub(crate) async fn with_syncs(names: &[&str], change: impl Fn(&mut SyncSpec)) -> Self {
+        let syncs = names.iter().map(|name| {
+            let mut sync = SyncSpec { name: (*name).to_owned(), ..sync() };
+            change(&mut sync);
+            sync
+        });
+        Self::of(10, Specs { syncs: syncs.collect(), ..specs(sync()) }).await
+    }
+
+    /// The configuration of [`Kit::new`].
+    pub(crate) fn specs() -> Specs {
+        specs(sync())
+    }
+
+    /// Everything of a configuration, over the stand-ins.
+    pub(crate) async fn of(max_rows: usize, specs: Specs) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::following_tokio(Timestamp::from_micros(1_700_000_000_000_000));
         let options = OpenOptions {
@@ -72,11 +94,9 @@ impl Kit {
             access: Access::Runner,
             clock: clock.clone(),
         };
-        let mut sync = sync();
-        change(&mut sync);
         let shutdown = Shutdown::new();
         let parts = EngineParts {
-            specs: specs(sync),
+            specs,
             scheduler: SchedulerSettings { max_runs: 2, workers_per_run: 1 },
             state: State::open(options).await.unwrap(),
             secrets: Arc::new(NoSecrets),

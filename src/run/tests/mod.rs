@@ -7,6 +7,7 @@ mod histories;
 mod kit;
 mod ownership;
 mod random;
+mod sharing;
 mod source;
 
 use destination::{Step, answered, fault};

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic)] // helpers outside of `#[test]` functions fail the test that calls them
 
 mod cursors;
+mod flags;
 mod harness;
 mod mysql_keys;
 mod mysql_traps;
