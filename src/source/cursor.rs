@@ -1,7 +1,7 @@
 //! Where a model is read on from: the cursor's column in the schema, and its value as a literal.
 
 use super::{After, CursorValue, ModelQuery, SourceError};
-use crate::model::{Column, ColumnKind, Schema, Timestamp};
+use crate::model::{Column, ColumnKind, Schema};
 
 /// 0001-01-01 and 9999-12-31 in days since 1970-01-01.
 pub(super) const DAYS: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
@@ -34,15 +34,23 @@ impl CursorValue {
     fn text(self) -> Option<String> {
         match self {
             Self::Int(value) => Some(value.to_string()),
-            Self::Date(days) => {
-                DAYS.contains(&days).then(|| Timestamp::from_micros(i64::from(days) * DAY_MICROS).date())
+            Self::Date(days) => civil(days).map(|date| date.to_string()),
+            Self::Timestamp(micros) => {
+                let date = civil(i32::try_from(micros.div_euclid(DAY_MICROS)).ok()?)?;
+                let clock = micros.rem_euclid(DAY_MICROS);
+                let (seconds, fraction) = (clock / 1_000_000, clock % 1_000_000);
+                let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+                Some(format!("{date} {hours:02}:{minutes:02}:{seconds:02}.{fraction:06}"))
             }
-            Self::Timestamp(micros) => MICROS.contains(&micros).then(|| {
-                let text = Timestamp::from_micros(micros).precise();
-                text.trim_end_matches('Z').replacen('T', " ", 1)
-            }),
         }
     }
+}
+
+/// The day of a number of days since 1970-01-01. A calendar's day, because a point in time of this library ends a day before
+/// the year 9999 does.
+fn civil(days: i32) -> Option<jiff::civil::Date> {
+    let span = jiff::Span::new().try_days(days).ok()?;
+    DAYS.contains(&days).then(|| jiff::civil::date(1970, 1, 1).checked_add(span).ok()).flatten()
 }
 
 /// The column of the query's cursor and the cursor's value as SQL text; `None` when the query has no cursor.

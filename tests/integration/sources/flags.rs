@@ -53,6 +53,13 @@ async fn postgres_tells_which_conditions_hold() {
 }
 
 #[tokio::test]
+async fn mariadb_tells_which_conditions_hold() {
+    let database = mariadb().await;
+    database.execute(ROWS).await;
+    check(mysql_source(&database.url).as_ref()).await;
+}
+
+#[tokio::test]
 async fn sqlite_tells_which_conditions_hold() {
     let file = sqlite_file();
     file.execute(ROWS).await;

@@ -121,6 +121,7 @@ impl Source<'_> {
             name: table.to_owned(),
             body: ModelBody::Table(table.to_owned()),
             filter: None,
+            flags: Vec::new(),
             primary_key: vec!["id".to_owned()],
             key_kinds: None,
             after: None,
