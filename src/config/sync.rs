@@ -9,7 +9,7 @@ use super::{
     reader::Reader,
     tree::{Entry, Item},
 };
-use crate::model::spec::{FirstRun, GuardSpec, Mode, OnRemoved, Schedule, SyncSpec, WhenNull};
+use crate::model::spec::{FirstRun, GuardSpec, Mode, OnRemoved, Remap, Schedule, SyncSpec, WhenNull};
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -43,25 +43,46 @@ pub(super) const KEYS: [&str; 24] = [
     "fields",
 ];
 /// Keys of later versions.
-const LATER: [&str; 9] =
-    ["max_age", "renamed_from", "send", "remap", "cursor", "options", "identity", "on_duplicate_match", "full_every"];
+const LATER: [&str; 8] =
+    ["max_age", "renamed_from", "send", "cursor", "options", "identity", "on_duplicate_match", "full_every"];
+
+const ON_REMOVED: [(&str, OnRemoved); 3] =
+    [("keep", OnRemoved::Keep), ("clear", OnRemoved::Clear), ("delete", OnRemoved::Delete)];
 
 /// What syncs take over when they do not say otherwise.
 pub(super) struct Defaults {
     schedule: Schedule,
     when_null: WhenNull,
     guard: GuardSpec,
+    first_run: FirstRun,
+    on_removed: Option<OnRemoved>,
+    late_window: Option<Duration>,
+    max_plan_age: Option<Duration>,
+    remap: Remap,
 }
 
 /// Decodes `[defaults]`.
 pub(super) fn defaults(tree: &Tree, sink: &Sink) -> Defaults {
-    let mut defaults =
-        Defaults { schedule: Schedule::Every(EVERY), when_null: WhenNull::Skip, guard: GuardSpec::default() };
+    let mut defaults = Defaults {
+        schedule: Schedule::Every(EVERY),
+        when_null: WhenNull::Skip,
+        guard: GuardSpec::default(),
+        first_run: FirstRun::Ask,
+        on_removed: None,
+        late_window: None,
+        max_plan_age: None,
+        remap: Remap::Now,
+    };
     let reader = tree.top.get("defaults").and_then(|entry| Reader::of(&entry.node, "[defaults]", sink));
     if let Some(reader) = reader {
         defaults.schedule = schedule(&reader).unwrap_or(defaults.schedule);
         defaults.when_null = when_null(&reader).unwrap_or(defaults.when_null);
         defaults.guard = guard::guard(&reader, defaults.guard);
+        defaults.first_run = first_run(&reader).unwrap_or(defaults.first_run);
+        defaults.on_removed = reader.choice("on_removed", &ON_REMOVED, &[]);
+        defaults.late_window = late_window(&reader);
+        defaults.max_plan_age = max_plan_age(&reader);
+        defaults.remap = remap(&reader).unwrap_or(defaults.remap);
         reader.finish();
     }
     defaults
@@ -75,7 +96,7 @@ pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) 
     let object = required(&reader, &["object"], "\"contacts\"");
     let match_fields = match_fields(&reader);
     let mode = mode(&reader);
-    let on_removed = on_removed(&reader, mode);
+    let on_removed = on_removed(&reader, mode, defaults.on_removed);
     let when_null = when_null(&reader).unwrap_or(defaults.when_null);
     let (fields, star) = fields::fields(&reader, when_null);
     let text = Option::<String>::unwrap_or_default;
@@ -84,15 +105,16 @@ pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) 
         mode: mode.unwrap_or(Mode::Upsert),
         match_fields: match_fields.unwrap_or_default(),
         on_removed: on_removed.unwrap_or(OnRemoved::Keep),
-        first_run: first_run(&reader),
+        first_run: first_run(&reader).unwrap_or(defaults.first_run),
         schedule: schedule(&reader).unwrap_or_else(|| defaults.schedule.clone()),
         guard: guard::guard(&reader, defaults.guard.clone()),
         filter: reader.text("where"),
         fields,
         star,
         enabled: reader.boolean("enabled").unwrap_or(true),
-        late_window: reader.duration("late_window", SECOND, DAY),
-        max_plan_age: reader.duration("max_plan_age", SECOND, DAY).unwrap_or(base.max_plan_age),
+        late_window: late_window(&reader).or(defaults.late_window),
+        max_plan_age: max_plan_age(&reader).or(defaults.max_plan_age).unwrap_or(base.max_plan_age),
+        remap: remap(&reader).unwrap_or(defaults.remap),
         ..base
     };
     reader.reserved(&LATER);
@@ -136,10 +158,11 @@ fn mode(reader: &Reader<'_>) -> Option<Mode> {
     reader.choice("mode", &modes, &["insert", "update", "append", "audience"])
 }
 
-/// Legal pairs: upsert with keep (default), clear, delete; mirror with delete (default), clear.
-fn on_removed(reader: &Reader<'_>, mode: Option<Mode>) -> Option<OnRemoved> {
-    let all = [("keep", OnRemoved::Keep), ("clear", OnRemoved::Clear), ("delete", OnRemoved::Delete)];
-    let given = reader.choice("on_removed", &all, &[]);
+/// Legal pairs: upsert with keep (default), clear, delete; mirror with delete (default), clear. A default of `[defaults]`
+/// that is not legal for a mode is none of its business.
+fn on_removed(reader: &Reader<'_>, mode: Option<Mode>, default: Option<OnRemoved>) -> Option<OnRemoved> {
+    let legal = default.filter(|default| !(mode == Some(Mode::Mirror) && *default == OnRemoved::Keep));
+    let given = reader.choice("on_removed", &ON_REMOVED, &[]).or(legal.filter(|_| !reader.has("on_removed")));
     match (mode, given) {
         (Some(Mode::Mirror), Some(OnRemoved::Keep)) => {
             if let Some(node) = reader.get("on_removed") {
@@ -154,9 +177,21 @@ fn on_removed(reader: &Reader<'_>, mode: Option<Mode>) -> Option<OnRemoved> {
     }
 }
 
-fn first_run(reader: &Reader<'_>) -> FirstRun {
+fn late_window(reader: &Reader<'_>) -> Option<Duration> {
+    reader.duration("late_window", SECOND, DAY)
+}
+
+fn max_plan_age(reader: &Reader<'_>) -> Option<Duration> {
+    reader.duration("max_plan_age", SECOND, DAY)
+}
+
+fn remap(reader: &Reader<'_>) -> Option<Remap> {
+    reader.choice("remap", &[("now", Remap::Now), ("later", Remap::Later)], &[])
+}
+
+fn first_run(reader: &Reader<'_>) -> Option<FirstRun> {
     let all = [("ask", FirstRun::Ask), ("backfill", FirstRun::Backfill)];
-    reader.choice("first_run", &all, &["adopt"]).unwrap_or(FirstRun::Ask)
+    reader.choice("first_run", &all, &["adopt"])
 }
 
 fn when_null(reader: &Reader<'_>) -> Option<WhenNull> {

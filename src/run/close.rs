@@ -74,13 +74,18 @@ impl Ended<'_, '_> {
         {
             state.drop_approval(sync).await?;
         }
+        let complete = whole && outcome.verdict.tripped.is_empty();
+        if complete {
+            state.set_null_shares(sync, outcome.nulls.clone()).await?;
+        }
         let ended_well = matches!(status, RunStatus::Ok | RunStatus::Partial);
         // A value that was given up frees those that stand refused for it, as a removal does.
         let freed = outcome.released > 0 || (counts.removed > 0 && counts.delivered + counts.skipped > 0);
         let update = SyncUpdate {
-            first_run_closed: (whole && outcome.verdict.tripped.is_empty()).then_some(true),
+            first_run_closed: complete.then_some(true),
             last_ok_at: ended_well.then_some(now),
-            mapping: Some(self.run.mapping.clone()),
+            // Until then some entries may have been settled under the one before.
+            mapping: complete.then(|| self.run.mapping.clone()),
             last_removal_at: freed.then_some(now),
             ..SyncUpdate::default()
         };

@@ -10,6 +10,7 @@ mod error;
 mod guarded;
 mod judge;
 mod keyed;
+mod nulls;
 mod outcome;
 mod pending;
 mod planner;

@@ -4,6 +4,7 @@ use crate::{
     delivery::{Context, StopReason},
     model::{Counts, InvalidRow, RunId},
     plan::Verdict,
+    state::NullShare,
     wire::{AccountStats, Fault},
 };
 
@@ -19,6 +20,8 @@ pub(super) struct Outcome {
     pub(super) stop: Option<StopReason>,
     pub(super) durations: Durations,
     pub(super) requests: Requests,
+    /// How often each field is null.
+    pub(super) nulls: Vec<NullShare>,
     pub(super) unapproved_removals: u64,
     /// Delivered operations that gave up a match value.
     pub(super) released: u64,

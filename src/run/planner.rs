@@ -6,11 +6,11 @@ use crate::{
     delivery::Settles,
     destination::Destination,
     diff::{self, Decision, Neighbours, Planned, Row, Seen, Side, Standing, side},
-    mapping::Mapping,
+    mapping::{FreshColumn, Mapping},
     model::{
-        Fingerprint, Fingerprinter, Held, InvalidCode, InvalidRow, Key, KeyKind, KeyProblem, RecordRef, RowRef,
+        Entry, Fingerprint, Fingerprinter, Held, InvalidCode, InvalidRow, Key, KeyKind, KeyProblem, RecordRef, RowRef,
         encode_key,
-        spec::{OnRemoved, SyncSpec},
+        spec::{OnRemoved, Remap, SyncSpec},
     },
     plan::{OwnershipBuilder, OwnershipResolver, Plan, PlanRow, PlanWriter},
     shutdown::Shutdown,
@@ -19,7 +19,7 @@ use crate::{
     state::Overlay,
 };
 
-use super::{RunError, claims::MatchHasher, pending::PendingRow};
+use super::{RunError, claims::MatchHasher, nulls::NullCounts, pending::PendingRow};
 
 /// Invalid rows that are listed by key; the rest is only counted.
 pub(super) const MAX_LISTED: usize = 1_000;
@@ -42,6 +42,10 @@ pub(super) struct Passed {
     pub(super) invalid: Vec<InvalidRow>,
     /// A row had no usable key: absence proves nothing, so removals are withheld (promise P4).
     pub(super) unusable_keys: u64,
+    /// How often each field is null.
+    pub(super) nulls: NullCounts,
+    /// The newest value of the column of `fresh`: microseconds since 1970.
+    pub(super) newest: Option<i64>,
     /// Settles that need no request and are no part of the plan.
     pub(super) local: Settles,
 }
@@ -50,6 +54,10 @@ pub(super) struct Passed {
 pub(super) struct Planner<'a> {
     pub(super) sync: &'a SyncSpec,
     pub(super) mapping: &'a Mapping,
+    /// Earlier mappings that entries may have been settled under, where they are not the present one.
+    pub(super) earlier: &'a [Mapping],
+    /// The column that `fresh` looks at.
+    pub(super) fresh: Option<FreshColumn>,
     pub(super) key_kinds: &'a [KeyKind],
     pub(super) destination: &'a dyn Destination,
     pub(super) fingerprinter: Fingerprinter,
@@ -108,6 +116,10 @@ struct Pass<'a> {
     counts: PassCounts,
     invalid: Vec<InvalidRow>,
     unusable_keys: u64,
+    nulls: NullCounts,
+    newest: Option<i64>,
+    /// A record under an earlier mapping.
+    scratch: Vec<u8>,
     local: Settles,
     /// The record of every removal: fields to clear, or nothing.
     cleared: Vec<u8>,
@@ -120,6 +132,9 @@ impl<'a> Pass<'a> {
             writer: PlanWriter::new(planner.spool_dir),
             ownership: planner.hasher.as_ref().map(|_| OwnershipBuilder::new(planner.spool_dir)),
             cleared: cleared_record(&planner),
+            nulls: NullCounts::of(planner.mapping.field_names()),
+            newest: None,
+            scratch: Vec::new(),
             planner,
             overlay,
             held,
@@ -135,10 +150,15 @@ impl<'a> Pass<'a> {
         self.counts.read += 1;
         pending.clear();
         let mapping = self.planner.mapping;
+        self.newest = self.newest.max(self.planner.fresh.and_then(|fresh| fresh.of(row)));
         match encode_key(row, mapping.key_columns(), self.planner.key_kinds, &mut pending.key) {
             Ok(()) => {
                 match mapping.encode(row, &mut pending.record) {
-                    Ok(()) => pending.fingerprint = Some(self.planner.fingerprinter.of(&pending.record)),
+                    Ok(()) => {
+                        pending.fingerprint = Some(self.planner.fingerprinter.of(&pending.record));
+                        mapping.nulls(row, &mut pending.nulls);
+                        self.load_earlier(row, pending);
+                    }
                     Err(problem) => pending.problem = Some(problem),
                 }
                 true
@@ -147,6 +167,16 @@ impl<'a> Pass<'a> {
                 self.unusable_keys += 1;
                 self.invalid_row(None, key_code(problem), None, problem.to_string());
                 false
+            }
+        }
+    }
+
+    /// The row's fingerprints under earlier mappings; only runs after a change of the mapping have any.
+    fn load_earlier(&mut self, row: RowRef<'_>, pending: &mut PendingRow) {
+        for mapping in self.planner.earlier {
+            self.scratch.clear();
+            if mapping.encode(row, &mut self.scratch).is_ok() {
+                pending.earlier.push(self.planner.fingerprinter.of(&self.scratch));
             }
         }
     }
@@ -201,13 +231,19 @@ impl<'a> Pass<'a> {
             }
             return Ok(());
         };
+        self.nulls.row(&row.nulls, held.and_then(live_entry).is_some());
         match diff::decide(Some(&Row { fingerprint, previous: None }), held, &self.planner.context) {
+            Decision::Upsert(planned) if is_remapped(row, held, &planned) => match self.planner.sync.remap {
+                Remap::Now => self.upsert(row, held, planned, true)?,
+                // The entry keeps its fingerprint, so the row waits for its data to change.
+                Remap::Later => self.counts.unchanged += 1,
+            },
             Decision::Unchanged | Decision::Rewrite => self.counts.unchanged += 1,
             Decision::Waiting(_) => {
                 self.counts.waiting += 1;
                 self.note_waiting(row, held)?;
             }
-            Decision::Upsert(planned) => self.upsert(row, held, planned)?,
+            Decision::Upsert(planned) => self.upsert(row, held, planned, false)?,
             Decision::Removal(_) | Decision::WaitingRemoval(_) | Decision::Forget { .. } | Decision::Nothing => {
                 return Err(RunError::Accounting("a present key was decided as absent".to_owned()));
             }
@@ -215,7 +251,13 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn upsert(&mut self, row: &PendingRow, held: Option<&Held>, planned: Planned) -> Result<(), RunError> {
+    fn upsert(
+        &mut self,
+        row: &PendingRow,
+        held: Option<&Held>,
+        planned: Planned,
+        remapped: bool,
+    ) -> Result<(), RunError> {
         let key = Key::from_encoded(&row.key);
         let record = RecordRef::new(&row.record);
         if let Err(refused) = self.planner.destination.accepts(&self.planner.sync.object, record) {
@@ -235,6 +277,7 @@ impl<'a> Pass<'a> {
             record: row.record.clone(),
             entry: held.and_then(|held| held.entry.clone()),
             rejected_before: held.map_or(0, |held| rejected_before(held, row.fingerprint)),
+            remapped,
             ambiguous_at: held.and_then(latest_ambiguous),
         };
         Ok(self.writer.push(&plan_row)?)
@@ -300,6 +343,7 @@ impl<'a> Pass<'a> {
             record,
             entry,
             rejected_before,
+            remapped: false,
             ambiguous_at,
         };
         self.writer.push(&row)
@@ -315,6 +359,8 @@ impl<'a> Pass<'a> {
             ownership: self.ownership.map(OwnershipBuilder::finish).transpose()?,
             invalid: self.invalid,
             unusable_keys: self.unusable_keys,
+            nulls: self.nulls,
+            newest: self.newest,
             local: self.local,
         })
     }
@@ -323,6 +369,19 @@ impl<'a> Pass<'a> {
 /// Attempts at the same record that were refused: a changed one begins anew.
 fn rejected_before(held: &Held, fingerprint: Option<Fingerprint>) -> u32 {
     held.rejected.as_ref().filter(|mark| mark.fingerprint == fingerprint).map_or(0, |mark| mark.attempts)
+}
+
+fn live_entry(held: &Held) -> Option<&Entry> {
+    held.entry.as_ref().filter(|entry| !entry.tombstone)
+}
+
+/// Whether the mapping alone makes this change: under an earlier one the row is what the destination acknowledged last,
+/// and nothing of the key is open.
+fn is_remapped(row: &PendingRow, held: Option<&Held>, planned: &Planned) -> bool {
+    planned.counts_for_guard
+        && held.is_some_and(|held| {
+            held.dirty.is_empty() && live_entry(held).is_some_and(|entry| row.earlier.contains(&entry.fingerprint))
+        })
 }
 
 fn latest_ambiguous(held: &Held) -> Option<crate::model::Timestamp> {

@@ -106,7 +106,7 @@ impl Engine {
         };
         let before = self.state().runs(Some(record.id), 1).await?;
         let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
-        let mapping = prepared.mapping_record(&self.state().installation_hasher());
+        let mapping = prepared.mapping_record.clone();
         let begun = self.state().begin_run(record.id, trigger.name()).await?;
         event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name());
         if begun.recovered.dirty_marks > 0 || begun.recovered.interrupted_runs > 0 {
@@ -160,6 +160,7 @@ impl Run<'_> {
             stop: None,
             durations,
             requests: super::Requests::default(),
+            nulls: judged.nulls.clone(),
             unapproved_removals: 0,
             released: 0,
         };
@@ -204,6 +205,7 @@ impl Run<'_> {
             run = %self.begun.run,
             added = counts.added,
             changed = counts.changed,
+            remapped = counts.remapped,
             removed = counts.removed,
             invalid = counts.invalid,
             waiting = counts.waiting,
@@ -333,6 +335,8 @@ impl Engine {
         Planner {
             sync: prepared.sync,
             mapping: &prepared.mapping,
+            earlier: &prepared.earlier,
+            fresh: prepared.fresh,
             key_kinds: &prepared.key.kinds,
             destination: prepared.destination.as_ref(),
             fingerprinter: self.state().fingerprinter(record),

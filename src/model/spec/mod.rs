@@ -1,6 +1,7 @@
 //! What the configuration says, validated and as plain data: sources, models, destinations, syncs.
 
 mod destination;
+mod field;
 mod settings;
 mod source;
 mod sync;
@@ -9,11 +10,11 @@ pub use destination::{
     AuthSpec, DestinationSpec, HttpIdentitySpec, HttpResultsSpec, HttpSpec, HubSpotSpec, LimitsSpec, VendorSpec,
     WindowSpec,
 };
+pub use field::{Constant, FieldSource, FreshSpec, HashEncoding, HashFunction, HashSpec, Normalise, Remap};
 pub use settings::{HttpSettings, LogSettings, SchedulerSettings, Settings, StateSettings};
 pub use source::{ModelBodySpec, ModelSpec, PostgresSpec, SecretSpec, SourceKind, SourceSpec, TextSpec};
 pub use sync::{
-    Cast, Constant, FieldSource, FieldSpec, FirstRun, GuardSpec, KeyShape, Mode, OnRemoved, Schedule, StarSpec,
-    SyncSpec, WhenNull,
+    Cast, FieldSpec, FirstRun, GuardSpec, KeyShape, Mode, OnRemoved, Schedule, StarSpec, SyncSpec, WhenNull,
 };
 
 /// Everything that one configuration says.

@@ -7,7 +7,7 @@ pub(super) const COMMON: &[&str] = &["clock", "model", "shutdown", "telemetry"];
 pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["config", "destination", "http", "run", "scheduler", "simulator", "source", "state"]),
-    ("config", &[]),
+    ("config", &["mapping"]),
     // `mapping` for the text form of values, which vendors echo and masking must find.
     ("delivery", &["destination", "mapping", "plan", "spool", "state", "wire"]),
     ("destination", &["mapping", "wire"]),
