@@ -3,6 +3,7 @@
 
 use anyhow::Context as _;
 use clap::Args;
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{
@@ -30,7 +31,7 @@ pub(super) struct SyncArgs {
     /// Names of syncs, in the order to run them.
     #[arg(value_name = "SYNC", required_unless_present = "all")]
     syncs: Vec<String>,
-    /// All enabled syncs, by name.
+    /// All enabled syncs, by model and name; those of one model share its read.
     #[arg(long, conflicts_with = "syncs")]
     all: bool,
     /// Approve the newest guarded run of each sync first.
@@ -38,7 +39,7 @@ pub(super) struct SyncArgs {
     approve: bool,
 }
 
-/// Runs the syncs one after the other, here or, when a daemon runs on this state, there.
+/// Runs the syncs here or, when a daemon runs on this state, there.
 ///
 /// # Errors
 /// When the configuration or the state cannot be used, or another `sync` is under way.
@@ -67,7 +68,9 @@ pub(super) async fn execute(context: &Context, args: SyncArgs) -> anyhow::Result
 /// The names that were asked for, each of which must exist.
 fn names(engine: &Engine, args: &SyncArgs) -> anyhow::Result<Vec<String>> {
     if args.all {
-        return Ok(engine.syncs().map(|sync| sync.name.clone()).collect());
+        let mut syncs: Vec<_> = engine.syncs().collect();
+        syncs.sort_by(|a, b| (&a.model, &a.name).cmp(&(&b.model, &b.name)));
+        return Ok(syncs.into_iter().map(|sync| sync.name.clone()).collect());
     }
     args.syncs.iter().map(|name| known(engine, name).map(|()| name.clone())).collect()
 }
@@ -95,17 +98,40 @@ async fn run_here(
     approve: bool,
 ) -> anyhow::Result<Vec<RunReport>> {
     let mut reports = Vec::with_capacity(names.len());
-    for name in names {
+    for lot in lots(engine, names) {
         if context.shutdown.is_cancelled() {
             break;
         }
-        if approve && let Some(run) = to_approve(engine.state(), name).await? {
-            engine.approve(run).await?;
+        if approve {
+            for name in &lot {
+                if let Some(run) = to_approve(engine.state(), name).await? {
+                    engine.approve(run).await?;
+                }
+            }
         }
-        let progress = Rows::of(name);
-        reports.push(engine.run_sync_watched(name, Trigger::Command, &|rows| progress.read(rows)).await);
+        let runs = lot.iter().zip(engine.tickets(&lot)).map(async |(name, ticket)| {
+            let progress = Rows::of(name);
+            engine.run_sync_watched(name, Trigger::Command, ticket, &|rows| progress.read(rows)).await
+        });
+        reports.extend(join_all(runs).await);
     }
     Ok(reports)
+}
+
+/// Neighbours of one model run together, because they share a read; all others one after the other, in the order given.
+fn lots(engine: &Engine, names: &[String]) -> Vec<Vec<String>> {
+    let model = |name: &String| engine.sync(name).map(|sync| sync.model.as_str());
+    let mut lots: Vec<Vec<String>> = Vec::new();
+    for name in names {
+        let fits = |lot: &&mut Vec<String>| {
+            lot.len() < engine.max_runs() && !lot.contains(name) && lot.last().and_then(model) == model(name)
+        };
+        match lots.last_mut().filter(fits) {
+            Some(lot) => lot.push(name.clone()),
+            None => lots.push(vec![name.clone()]),
+        }
+    }
+    lots
 }
 
 async fn run_there(

@@ -122,9 +122,10 @@ pub(super) fn model(name: &str, entry: &Entry, sink: &Sink) -> Option<ModelSpec>
     let source = reader.required_text(&["source"], "\"warehouse\"");
     let primary_key = primary_key(&reader);
     let body = body(&reader);
-    reader.reserved(&["changed_when", "full_every", "dbt"]);
+    let changed_when = reader.text("changed_when");
+    reader.reserved(&["dbt"]);
     reader.finish();
-    Some(ModelSpec::new(name, &source?, primary_key?, body?))
+    Some(ModelSpec { changed_when, ..ModelSpec::new(name, &source?, primary_key?, body?) })
 }
 
 fn primary_key(reader: &Reader<'_>) -> Option<Vec<String>> {

@@ -43,8 +43,7 @@ pub(super) const KEYS: [&str; 24] = [
     "fields",
 ];
 /// Keys of later versions.
-const LATER: [&str; 8] =
-    ["max_age", "renamed_from", "send", "cursor", "options", "identity", "on_duplicate_match", "full_every"];
+const LATER: [&str; 7] = ["max_age", "renamed_from", "send", "cursor", "options", "identity", "on_duplicate_match"];
 
 const ON_REMOVED: [(&str, OnRemoved); 3] =
     [("keep", OnRemoved::Keep), ("clear", OnRemoved::Clear), ("delete", OnRemoved::Delete)];
@@ -59,6 +58,7 @@ pub(super) struct Defaults {
     late_window: Option<Duration>,
     max_plan_age: Option<Duration>,
     remap: Remap,
+    full_every: Option<Duration>,
 }
 
 /// Decodes `[defaults]`.
@@ -72,6 +72,7 @@ pub(super) fn defaults(tree: &Tree, sink: &Sink) -> Defaults {
         late_window: None,
         max_plan_age: None,
         remap: Remap::Now,
+        full_every: None,
     };
     let reader = tree.top.get("defaults").and_then(|entry| Reader::of(&entry.node, "[defaults]", sink));
     if let Some(reader) = reader {
@@ -83,6 +84,7 @@ pub(super) fn defaults(tree: &Tree, sink: &Sink) -> Defaults {
         defaults.late_window = late_window(&reader);
         defaults.max_plan_age = max_plan_age(&reader);
         defaults.remap = remap(&reader).unwrap_or(defaults.remap);
+        defaults.full_every = full_every(&reader);
         reader.finish();
     }
     defaults
@@ -115,6 +117,7 @@ pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) 
         late_window: late_window(&reader).or(defaults.late_window),
         max_plan_age: max_plan_age(&reader).or(defaults.max_plan_age).unwrap_or(base.max_plan_age),
         remap: remap(&reader).unwrap_or(defaults.remap),
+        full_every: full_every(&reader).or(defaults.full_every).unwrap_or(base.full_every),
         ..base
     };
     reader.reserved(&LATER);
@@ -183,6 +186,10 @@ fn late_window(reader: &Reader<'_>) -> Option<Duration> {
 
 fn max_plan_age(reader: &Reader<'_>) -> Option<Duration> {
     reader.duration("max_plan_age", SECOND, DAY)
+}
+
+fn full_every(reader: &Reader<'_>) -> Option<Duration> {
+    reader.duration("full_every", SECOND, 31 * DAY)
 }
 
 fn remap(reader: &Reader<'_>) -> Option<Remap> {

@@ -30,6 +30,21 @@ impl Mapping {
         std::iter::once(format!("{HEAD}\n")).chain(lines).collect()
     }
 
+    /// The single texts of several that stand one after another.
+    pub fn split_texts(texts: &str) -> Vec<String> {
+        let mut split: Vec<String> = Vec::new();
+        for line in texts.lines() {
+            match split.last_mut() {
+                Some(text) if line != HEAD => {
+                    text.push_str(line);
+                    text.push('\n');
+                }
+                Some(_) | None => split.push(format!("{line}\n")),
+            }
+        }
+        split
+    }
+
     /// The mapping of a text that an earlier run wrote, bound to the present columns. `None` when it cannot be had any
     /// more: another version, a column that is gone or of another kind, or a keyed hash whose key has changed.
     pub fn from_fingerprint_text(text: &str, schema: &Schema, keys: &HashKeys) -> Option<Self> {

@@ -117,6 +117,7 @@ impl Engine {
             primary_key: spec.primary_key.clone(),
             key_kinds: None,
             after: None,
+            flags: Vec::new(),
             timeout: self.source_spec(&spec.source)?.statement_timeout,
         };
         Ok(self.source(&spec.source).await?.describe(&query).await?)

@@ -1,5 +1,7 @@
 //! Why a run fails or is refused.
 
+use std::sync::Arc;
+
 use crate::{
     delivery::DeliveryError,
     mapping::MappingError,
@@ -32,7 +34,7 @@ pub enum RunError {
     },
     /// The model could not be read.
     #[error("the model could not be read")]
-    Source(#[from] SourceError),
+    Source(#[source] Arc<SourceError>),
     /// The mapping does not fit the model.
     #[error("the mapping of sync `{sync}` does not fit its model: {}", problems.join("; "))]
     Mapping {
@@ -113,7 +115,7 @@ impl RunError {
         match self {
             Self::Refused { .. } | Self::Mapping { .. } => true,
             Self::Source(error) => {
-                matches!(error, SourceError::KeyKindChanged { .. } | SourceError::MissingKey { .. })
+                matches!(error.as_ref(), SourceError::KeyKindChanged { .. } | SourceError::MissingKey { .. })
             }
             Self::Unknown { .. }
             | Self::Order(_)

@@ -28,6 +28,8 @@ pub(super) struct Judged {
     pub(super) to_find: Vec<ToFind>,
     /// How often each field is null.
     pub(super) nulls: Vec<NullShare>,
+    /// Rows that stand under each earlier mapping and are not sent.
+    pub(super) standing: Vec<u64>,
 }
 
 /// A key whose record must be found first.
@@ -58,6 +60,7 @@ impl Basis<'_> {
         // A store older than its high-water mark does not know what was sent since: nothing may be removed on its word.
         let withheld = passed.unusable_keys > 0 || self.state.is_suspect();
         let mut tally = Tally::of(&passed.counts, passed.nulls, withheld);
+        let standing = passed.standing;
         let mut invalid = passed.invalid;
         if let Some(mut resolver) = passed.ownership {
             if resolver.wants_owners() {
@@ -82,7 +85,7 @@ impl Basis<'_> {
         let verdict = judge(&self.sync.guard, self.sync.first_run, &measured);
         let nulls = tally.nulls.shares();
         let Tally { counts, withheld, .. } = tally;
-        Ok(Judged { plan, counts, verdict, invalid, withheld, approved: approval.run, to_find, nulls })
+        Ok(Judged { plan, counts, verdict, invalid, withheld, approved: approval.run, to_find, nulls, standing })
     }
 
     async fn approve(&self, plan: &mut Plan) -> Result<Approval, RunError> {

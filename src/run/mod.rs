@@ -5,6 +5,7 @@ mod claims;
 mod close;
 mod connection;
 mod deliver;
+mod earlier;
 mod engine;
 mod error;
 mod guarded;
@@ -19,6 +20,8 @@ mod preview;
 mod quota;
 mod report;
 mod resolve;
+mod sharing;
+mod skip;
 mod source_settings;
 mod sync_run;
 #[cfg(test)]
@@ -30,6 +33,7 @@ pub use engine::{Engine, EngineParts, SecretFailure, Secrets};
 pub use error::RunError;
 pub use preview::{Preview, SampleRow};
 pub use report::{Durations, Requests, RunReport, TripLine};
+pub use sharing::Ticket;
 pub use sync_run::Trigger;
 
 /// The engine over stand-ins, for the scheduler's tests.

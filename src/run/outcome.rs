@@ -4,7 +4,7 @@ use crate::{
     delivery::{Context, StopReason},
     model::{Counts, InvalidRow, RunId},
     plan::Verdict,
-    state::NullShare,
+    state::{MappingRecord, NullShare},
     wire::{AccountStats, Fault},
 };
 
@@ -22,6 +22,10 @@ pub(super) struct Outcome {
     pub(super) requests: Requests,
     /// How often each field is null.
     pub(super) nulls: Vec<NullShare>,
+    /// The mappings that entries may stand under after a complete run.
+    pub(super) settled_mapping: MappingRecord,
+    /// The same after a run that did not see to all rows.
+    pub(super) open_mapping: MappingRecord,
     pub(super) unapproved_removals: u64,
     /// Delivered operations that gave up a match value.
     pub(super) released: u64,

@@ -12,8 +12,8 @@ pub(super) struct PendingRow {
     pub(super) problem: Option<InvalidField>,
     /// Places of the fields that are null.
     pub(super) nulls: Vec<u16>,
-    /// Fingerprints of the record under earlier mappings.
-    pub(super) earlier: Vec<Fingerprint>,
+    /// Fingerprints of the record under earlier mappings, in their order.
+    pub(super) earlier: Vec<Option<Fingerprint>>,
 }
 
 impl PendingRow {

@@ -14,12 +14,18 @@ use crate::{
     },
     plan::{OwnershipBuilder, OwnershipResolver, Plan, PlanRow, PlanWriter},
     shutdown::Shutdown,
-    source::RowStream,
     spool::SpoolError,
     state::Overlay,
 };
 
-use super::{RunError, claims::MatchHasher, nulls::NullCounts, pending::PendingRow};
+use super::{
+    RunError,
+    claims::MatchHasher,
+    earlier::{self, Earlier},
+    nulls::NullCounts,
+    pending::PendingRow,
+    sharing::Rows,
+};
 
 /// Invalid rows that are listed by key; the rest is only counted.
 pub(super) const MAX_LISTED: usize = 1_000;
@@ -46,6 +52,8 @@ pub(super) struct Passed {
     pub(super) nulls: NullCounts,
     /// The newest value of the column of `fresh`: microseconds since 1970.
     pub(super) newest: Option<i64>,
+    /// Rows that stand under each earlier mapping and are not sent.
+    pub(super) standing: Vec<u64>,
     /// Settles that need no request and are no part of the plan.
     pub(super) local: Settles,
 }
@@ -55,7 +63,7 @@ pub(super) struct Planner<'a> {
     pub(super) sync: &'a SyncSpec,
     pub(super) mapping: &'a Mapping,
     /// Earlier mappings that entries may have been settled under, where they are not the present one.
-    pub(super) earlier: &'a [Mapping],
+    pub(super) earlier: &'a [Earlier],
     /// The column that `fresh` looks at.
     pub(super) fresh: Option<FreshColumn>,
     pub(super) key_kinds: &'a [KeyKind],
@@ -73,7 +81,7 @@ impl Planner<'_> {
     /// When the source, the state or a spool fails, or the rows are out of order: then nothing may be sent.
     pub(super) async fn pass(
         self,
-        mut rows: RowStream,
+        mut rows: Rows,
         overlay: Overlay,
         shutdown: &Shutdown,
         progress: &(dyn Fn(u64) + Send + Sync),
@@ -86,8 +94,8 @@ impl Planner<'_> {
                 batch = rows.next() => batch?,
                 () = shutdown.cancelled() => return Err(RunError::Stopped),
             };
-            let Some(batch) = batch else { break };
-            for row in batch.rows() {
+            let Some(lot) = batch else { break };
+            for row in lot.rows() {
                 let mut pending = spare.take().unwrap_or_default();
                 if !pass.load(row, &mut pending) {
                     spare = Some(pending);
@@ -98,7 +106,7 @@ impl Planner<'_> {
                 }
             }
             progress(pass.counts.read);
-            rows.recycle(batch);
+            rows.recycle(lot);
         }
         if let Some(seen) = neighbours.finish() {
             pass.take(seen).await?;
@@ -118,8 +126,7 @@ struct Pass<'a> {
     unusable_keys: u64,
     nulls: NullCounts,
     newest: Option<i64>,
-    /// A record under an earlier mapping.
-    scratch: Vec<u8>,
+    standing: Vec<u64>,
     local: Settles,
     /// The record of every removal: fields to clear, or nothing.
     cleared: Vec<u8>,
@@ -134,7 +141,7 @@ impl<'a> Pass<'a> {
             cleared: cleared_record(&planner),
             nulls: NullCounts::of(planner.mapping.field_names()),
             newest: None,
-            scratch: Vec::new(),
+            standing: vec![0; planner.earlier.len()],
             planner,
             overlay,
             held,
@@ -157,7 +164,8 @@ impl<'a> Pass<'a> {
                     Ok(()) => {
                         pending.fingerprint = Some(self.planner.fingerprinter.of(&pending.record));
                         mapping.nulls(row, &mut pending.nulls);
-                        self.load_earlier(row, pending);
+                        let Planner { earlier, fingerprinter, .. } = &self.planner;
+                        earlier::fingerprints(earlier, row, fingerprinter, &mut pending.earlier);
                     }
                     Err(problem) => pending.problem = Some(problem),
                 }
@@ -167,16 +175,6 @@ impl<'a> Pass<'a> {
                 self.unusable_keys += 1;
                 self.invalid_row(None, key_code(problem), None, problem.to_string());
                 false
-            }
-        }
-    }
-
-    /// The row's fingerprints under earlier mappings; only runs after a change of the mapping have any.
-    fn load_earlier(&mut self, row: RowRef<'_>, pending: &mut PendingRow) {
-        for mapping in self.planner.earlier {
-            self.scratch.clear();
-            if mapping.encode(row, &mut self.scratch).is_ok() {
-                pending.earlier.push(self.planner.fingerprinter.of(&self.scratch));
             }
         }
     }
@@ -233,17 +231,19 @@ impl<'a> Pass<'a> {
         };
         self.nulls.row(&row.nulls, held.and_then(live_entry).is_some());
         match diff::decide(Some(&Row { fingerprint, previous: None }), held, &self.planner.context) {
-            Decision::Upsert(planned) if is_remapped(row, held, &planned) => match self.planner.sync.remap {
-                Remap::Now => self.upsert(row, held, planned, true)?,
-                // The entry keeps its fingerprint, so the row waits for its data to change.
-                Remap::Later => self.counts.unchanged += 1,
-            },
             Decision::Unchanged | Decision::Rewrite => self.counts.unchanged += 1,
             Decision::Waiting(_) => {
                 self.counts.waiting += 1;
                 self.note_waiting(row, held)?;
             }
-            Decision::Upsert(planned) => self.upsert(row, held, planned, false)?,
+            Decision::Upsert(planned) => match (stands_under(row, held, &planned), self.planner.sync.remap) {
+                // The entry keeps its fingerprint, so the row waits for its data to change.
+                (Some(place), Remap::Later) => {
+                    self.counts.unchanged += 1;
+                    self.standing.iter_mut().skip(place).take(1).for_each(|rows| *rows += 1);
+                }
+                (under, _) => self.upsert(row, held, planned, under.is_some())?,
+            },
             Decision::Removal(_) | Decision::WaitingRemoval(_) | Decision::Forget { .. } | Decision::Nothing => {
                 return Err(RunError::Accounting("a present key was decided as absent".to_owned()));
             }
@@ -361,6 +361,7 @@ impl<'a> Pass<'a> {
             unusable_keys: self.unusable_keys,
             nulls: self.nulls,
             newest: self.newest,
+            standing: self.standing,
             local: self.local,
         })
     }
@@ -375,13 +376,12 @@ fn live_entry(held: &Held) -> Option<&Entry> {
     held.entry.as_ref().filter(|entry| !entry.tombstone)
 }
 
-/// Whether the mapping alone makes this change: under an earlier one the row is what the destination acknowledged last,
-/// and nothing of the key is open.
-fn is_remapped(row: &PendingRow, held: Option<&Held>, planned: &Planned) -> bool {
-    planned.counts_for_guard
-        && held.is_some_and(|held| {
-            held.dirty.is_empty() && live_entry(held).is_some_and(|entry| row.earlier.contains(&entry.fingerprint))
-        })
+/// The earlier mapping under which the row is what the destination acknowledged last, while nothing of the key is open:
+/// then the mapping alone makes the change.
+fn stands_under(row: &PendingRow, held: Option<&Held>, planned: &Planned) -> Option<usize> {
+    let held = held.filter(|held| planned.counts_for_guard && held.dirty.is_empty())?;
+    let entry = live_entry(held)?;
+    row.earlier.iter().position(|earlier| *earlier == Some(entry.fingerprint))
 }
 
 fn latest_ambiguous(held: &Held) -> Option<crate::model::Timestamp> {

@@ -10,7 +10,7 @@ use crate::{
     model::{
         Fingerprinter, KeyKind, Schema,
         spec::{
-            DestinationSpec, FieldSource, HashFunction, HashSpec, KeyShape, ModelBodySpec, ModelSpec, OnRemoved, Remap,
+            DestinationSpec, FieldSource, HashFunction, HashSpec, KeyShape, ModelBodySpec, ModelSpec, OnRemoved,
             SyncSpec,
         },
     },
@@ -18,7 +18,11 @@ use crate::{
     state::{MappingRecord, SyncRecord, Target},
 };
 
-use super::{Engine, RunError, keyed::KeyRecord};
+use super::{
+    Engine, RunError,
+    earlier::{self, Earlier},
+    keyed::KeyRecord,
+};
 
 /// Beyond the request timeout: a request that was given up may still be applied within this time.
 const LATE_MARGIN: Duration = Duration::from_secs(60);
@@ -33,7 +37,7 @@ pub(super) struct Prepared<'a> {
     /// The mapping as the state keeps it.
     pub(super) mapping_record: MappingRecord,
     /// Earlier mappings that entries may have been settled under, where they are not the present one.
-    pub(super) earlier: Vec<Mapping>,
+    pub(super) earlier: Vec<Earlier>,
     /// The column that `fresh` looks at.
     pub(super) fresh: Option<FreshColumn>,
     pub(super) key: KeyShape,
@@ -77,7 +81,8 @@ impl Engine {
         let keys = self.hash_keys(sync).await?;
         let mapping = Mapping::compile_with(sync, &schema, &model.primary_key, &keys).map_err(refused)?;
         let mapping_record = record_of(&mapping, &self.state().installation_hasher());
-        let earlier = earlier(known, &mapping_record, sync.remap, &schema, &keys);
+        let settled = known.and_then(|record| record.mapping.as_ref());
+        let earlier = earlier::load(settled, &mapping_record, &schema, &keys);
         let fresh = sync.guard.fresh.as_ref().map(|spec| FreshColumn::bind(spec, &schema)).transpose();
         let fresh = fresh.map_err(|error| refused(vec![error]))?;
         let key = key_shape(&query, &schema)?;
@@ -137,21 +142,6 @@ fn record_of(mapping: &Mapping, hasher: &Fingerprinter) -> MappingRecord {
     MappingRecord { hash: format!("{:?}", hasher.of(text.as_bytes())), text }
 }
 
-/// The mapping of the last complete run, where it is another one. Under `remap = "later"` entries may be older: those of
-/// the mapping before that are known too.
-fn earlier(
-    known: Option<&SyncRecord>,
-    present: &MappingRecord,
-    remap: Remap,
-    schema: &Schema,
-    keys: &HashKeys,
-) -> Vec<Mapping> {
-    let Some(record) = known else { return Vec::new() };
-    let before = record.previous_mapping.as_ref().filter(|_| remap == Remap::Later);
-    let others = record.mapping.iter().chain(before).filter(|mapping| mapping.hash != present.hash);
-    others.filter_map(|mapping| Mapping::from_fingerprint_text(&mapping.text, schema, keys)).collect()
-}
-
 fn query(sync: &SyncSpec, model: &ModelSpec, key_kinds: Option<Vec<KeyKind>>, timeout: Duration) -> ModelQuery {
     let primary_key = model.primary_key.clone();
     ModelQuery {
@@ -161,6 +151,7 @@ fn query(sync: &SyncSpec, model: &ModelSpec, key_kinds: Option<Vec<KeyKind>>, ti
         primary_key,
         key_kinds,
         after: None,
+        flags: Vec::new(),
         timeout,
     }
 }

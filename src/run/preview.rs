@@ -12,6 +12,7 @@ use super::{
     Engine, RunError, TripLine,
     deliver::held,
     judge::{Basis, Judged, Place, place},
+    sharing::Rows,
 };
 
 /// What a run would do now.
@@ -68,7 +69,7 @@ impl Engine {
         let first_run = known.is_none();
         let spec = self.destination(sync)?;
         let record = known.unwrap_or_else(|| stranger(sync, prepared.target(spec)));
-        let rows = prepared.source.read(&prepared.query, &prepared.schema);
+        let rows = Rows::Own(prepared.source.read(&prepared.query, &prepared.schema));
         let overlay = self.state().overlay(record.id);
         let passed = self.planner(&prepared, &record).pass(rows, overlay, &self.parts.shutdown, progress).await?;
         let entries = if first_run { 0 } else { self.state().standing(record.id).await?.entries };
@@ -100,6 +101,7 @@ fn stranger(sync: &SyncSpec, target: Target) -> SyncRecord {
         last_removal_at: None,
         invalid: 0,
         paused: false,
+        full_read: None,
     }
 }
 

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use crate::{
     delivery::{Claims, Context, Stop, Tally},
     diff,
-    model::{Counts, spec::SyncSpec},
-    state::{BegunRun, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
+    model::{Counts, Fingerprint, spec::SyncSpec},
+    state::{BegunRun, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
     wire::{Fault, FaultKind, Sent},
 };
@@ -18,13 +18,15 @@ use super::{
     claims::MatchHasher,
     close::Ended,
     deliver::{Outgoing, settle_outside_plan},
-    guarded,
+    earlier, guarded,
     judge::{Basis, Judged},
     outcome::Outcome,
     planner::{Passed, Planner},
     prepare::Prepared,
     report::{Durations, millis},
     resolve::resolve,
+    sharing::{self, Ticket},
+    skip::Looked,
 };
 
 /// What started a run.
@@ -58,47 +60,62 @@ pub(super) struct Run<'a> {
     pub(super) started: Instant,
     /// The sync's run before this one was guarded.
     pub(super) guarded_before: bool,
-    /// The mapping of this run.
-    pub(super) mapping: MappingRecord,
+    /// What `changed_when` answered before the run read.
+    pub(super) answer: Option<Fingerprint>,
+}
+
+/// A run that has begun, or that ended with a look.
+enum Begun<'a> {
+    Run(Run<'a>, Prepared<'a>),
+    Skipped(RunReport),
 }
 
 impl Engine {
     /// Runs a sync once. Never fails as a whole: what went wrong is in the report, the state and the log.
     pub async fn run_sync(&self, name: &str, trigger: Trigger) -> RunReport {
-        self.run_sync_watched(name, trigger, &|_| {}).await
+        self.run_sync_watched(name, trigger, None, &|_| {}).await
     }
 
-    /// As [`Engine::run_sync`], telling how many rows have been read.
+    /// As [`Engine::run_sync`], with a place in a common read, and telling how many rows have been read.
     pub async fn run_sync_watched(
         &self,
         name: &str,
         trigger: Trigger,
+        ticket: Option<Ticket>,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> RunReport {
         let started = Instant::now();
-        let begun = match self.begin(name, trigger, started).await {
-            Ok((run, prepared)) => {
-                let ended = run.carry_out(&prepared, progress).await;
+        let error = match self.begin(name, trigger, started).await {
+            Ok(Begun::Run(run, prepared)) => {
+                let ended = run.carry_out(&prepared, ticket, progress).await;
                 return run.close(ended).await;
             }
+            Ok(Begun::Skipped(report)) => return report,
             Err(error) => error,
         };
-        self.report_unbegun(name, &begun).await
+        // The others need not wait for what is only recorded.
+        drop(ticket);
+        self.report_unbegun(name, &error).await
     }
 
     /// Checks what can be checked, registers the sync at its first run, and begins the run.
-    async fn begin<'a>(
-        &'a self,
-        name: &str,
-        trigger: Trigger,
-        started: Instant,
-    ) -> Result<(Run<'a>, Prepared<'a>), RunError> {
+    async fn begin<'a>(&'a self, name: &str, trigger: Trigger, started: Instant) -> Result<Begun<'a>, RunError> {
         let sync = self.sync(name).ok_or_else(|| RunError::unknown("sync", name))?;
         let known = self.state().sync(name).await?;
         // Reading and asking changes nothing, so a stop need not wait for a slow database.
-        let prepared = tokio::select! {
-            prepared = self.prepare(sync, known.as_ref()) => prepared?,
+        let looked = async {
+            Ok(match self.look(sync, trigger).await? {
+                Looked::Same(record) => Err(record),
+                Looked::Read(answer) => Ok((answer, self.prepare(sync, known.as_ref()).await?)),
+            })
+        };
+        let looked: Result<_, RunError> = tokio::select! {
+            looked = looked => looked,
             () = self.parts.shutdown.cancelled() => return Err(RunError::Stopped),
+        };
+        let (answer, prepared) = match looked? {
+            Ok(ready) => ready,
+            Err(record) => return Ok(Begun::Skipped(self.skip(&record, trigger).await?)),
         };
         let record = match known {
             Some(record) => record,
@@ -106,7 +123,6 @@ impl Engine {
         };
         let before = self.state().runs(Some(record.id), 1).await?;
         let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
-        let mapping = prepared.mapping_record.clone();
         let begun = self.state().begin_run(record.id, trigger.name()).await?;
         event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name());
         if begun.recovered.dirty_marks > 0 || begun.recovered.interrupted_runs > 0 {
@@ -118,7 +134,12 @@ impl Engine {
                 dirty = begun.recovered.dirty_marks
             );
         }
-        Ok((Run { engine: self, sync, record, begun, started, guarded_before, mapping }, prepared))
+        if record.full_read.is_some() {
+            // Only a clean end may be relied on.
+            let update = SyncUpdate { full_read: Some(None), ..SyncUpdate::default() };
+            self.state().update_sync(record.id, update).await?;
+        }
+        Ok(Begun::Run(Run { engine: self, sync, record, begun, started, guarded_before, answer }, prepared))
     }
 
     async fn register(&self, prepared: &Prepared<'_>) -> Result<SyncRecord, RunError> {
@@ -132,10 +153,11 @@ impl Run<'_> {
     async fn carry_out(
         &self,
         prepared: &Prepared<'_>,
+        ticket: Option<Ticket>,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Outcome, RunError> {
         let mut durations = Durations::default();
-        let passed = self.pass(prepared, progress).await?;
+        let passed = self.pass(prepared, ticket, progress).await?;
         durations.plan_ms = millis(self.started.elapsed());
         event!(
             events::MODEL_READ,
@@ -151,6 +173,7 @@ impl Run<'_> {
         durations.judge_ms = millis(judging.elapsed());
         self.log_plan(&judged, durations);
         let counts = Counts { guarded, ..judged.counts };
+        let (present, earlier) = (&prepared.mapping_record, prepared.earlier.as_slice());
         let mut outcome = Outcome {
             counts,
             withheld: judged.withheld && judged.plan.has_removals(),
@@ -161,6 +184,8 @@ impl Run<'_> {
             durations,
             requests: super::Requests::default(),
             nulls: judged.nulls.clone(),
+            settled_mapping: earlier::left(present, earlier, Some(&judged.standing)),
+            open_mapping: earlier::left(present, earlier, None),
             unapproved_removals: 0,
             released: 0,
         };
@@ -175,10 +200,15 @@ impl Run<'_> {
         Ok(outcome)
     }
 
-    async fn pass(&self, prepared: &Prepared<'_>, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<Passed, RunError> {
-        let rows = prepared.source.read(&prepared.query, &prepared.schema);
-        let planner = self.engine.planner(prepared, &self.record);
+    async fn pass(
+        &self,
+        prepared: &Prepared<'_>,
+        ticket: Option<Ticket>,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Passed, RunError> {
         let shutdown = &self.engine.parts.shutdown;
+        let rows = sharing::rows(prepared, ticket, shutdown).await?;
+        let planner = self.engine.planner(prepared, &self.record);
         planner.pass(rows, self.state().overlay(self.record.id), shutdown, progress).await
     }
 

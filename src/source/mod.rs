@@ -29,6 +29,9 @@ pub struct ModelQuery {
     pub body: ModelBody,
     /// A SQL condition on the model's columns (`where` of a sync).
     pub filter: Option<String>,
+    /// SQL conditions on the model's columns. Each is a column of its own after the model's, named `syncline_flag_0` and so
+    /// on: 1 where it holds, else 0.
+    pub flags: Vec<String>,
     /// The primary key's columns, in order.
     pub primary_key: Vec<String>,
     /// The kinds that the sync's first run fixed; `None` before it, when they are taken from the schema.

@@ -7,8 +7,22 @@ pub(super) fn quote(name: &str) -> Option<String> {
     (!name.is_empty() && !name.contains('\0')).then(|| format!("\"{}\"", name.replace('"', "\"\"")))
 }
 
-/// The model as one bare statement, without a closing semicolon.
+/// The model as one statement without a closing semicolon, and with its flags if it has any.
 pub(super) fn body(query: &ModelQuery) -> Result<String, SourceError> {
+    Ok(with_flags(query, bare(query)?))
+}
+
+/// A bare statement with the query's flags as further columns.
+pub(super) fn with_flags(query: &ModelQuery, bare: String) -> String {
+    if query.flags.is_empty() {
+        return bare;
+    }
+    let flag = |(at, flag)| format!("case when (\n{flag}\n) then 1 else 0 end as syncline_flag_{at}");
+    let flags: Vec<String> = query.flags.iter().enumerate().map(flag).collect();
+    format!("select m.*, {} from (\n{bare}\n) as m", flags.join(", "))
+}
+
+fn bare(query: &ModelQuery) -> Result<String, SourceError> {
     match &query.body {
         ModelBody::Sql(sql) => {
             let sql = sql.trim_end();
@@ -58,6 +72,7 @@ mod tests {
             primary_key: vec!["id".into()],
             key_kinds: None,
             after: None,
+            flags: Vec::new(),
             timeout: Duration::from_secs(1),
         }
     }

@@ -1,6 +1,6 @@
 //! Rows of the state as the other modules see them.
 
-use crate::model::{Counts, Key, RunId, SyncId, Timestamp, spec::KeyShape};
+use crate::model::{Counts, Fingerprint, Key, RunId, SyncId, Timestamp, spec::KeyShape};
 use serde::{Deserialize, Serialize};
 
 /// What a sync writes to. A change of it is refused, never approvable.
@@ -29,7 +29,8 @@ pub struct SyncRecord {
     pub uuid: [u8; 16],
     /// What it writes to.
     pub target: Target,
-    /// Hash and text (opaque) of the mapping of the last complete run: the one that the snapshot was settled under.
+    /// Hash of the mapping of the last run that settled anything, and as its text (opaque) every mapping that entries
+    /// may stand under.
     pub mapping: Option<MappingRecord>,
     /// The mapping before that one.
     pub previous_mapping: Option<MappingRecord>,
@@ -45,6 +46,17 @@ pub struct SyncRecord {
     pub invalid: u64,
     /// An operator paused it.
     pub paused: bool,
+    /// The last read of the whole model, when the run that made it left nothing open and the model has `changed_when`.
+    pub full_read: Option<FullRead>,
+}
+
+/// A read that left nothing open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FullRead {
+    /// Keyed hash of what `changed_when` answered before it, and of the configuration.
+    pub answer: Fingerprint,
+    /// When its run closed.
+    pub at: Timestamp,
 }
 
 /// A mapping as text (opaque to the state, without row values) and its hash.
@@ -95,6 +107,8 @@ pub struct SyncUpdate {
     pub last_removal_at: Option<Timestamp>,
     /// See [`SyncRecord::paused`].
     pub paused: Option<bool>,
+    /// See [`SyncRecord::full_read`]; `Some(None)` forgets it.
+    pub full_read: Option<Option<FullRead>>,
 }
 
 /// How a run stands or ended.

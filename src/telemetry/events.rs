@@ -69,6 +69,8 @@ events! {
     RUN_FINISHED = INFO "run.finished";
     /// A run stopped on an error.
     RUN_FAILED = ERROR "run.failed";
+    /// `changed_when` gave the same answer and nothing is open: the model was not read.
+    RUN_SKIPPED = INFO "run.skipped";
     /// The model or the target changed in a way that no approval can let through.
     RUN_REFUSED = ERROR "run.refused";
     /// The source handed out its last row and said that the result is complete.

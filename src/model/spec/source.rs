@@ -78,12 +78,14 @@ pub struct ModelSpec {
     pub primary_key: Vec<String>,
     /// The statement (already read from its file) or the table.
     pub body: ModelBodySpec,
+    /// A query of one value; while its answer stays the same the model is not read.
+    pub changed_when: Option<String>,
 }
 
 impl ModelSpec {
     /// A model with every setting at its default.
     pub fn new(name: &str, source: &str, primary_key: Vec<String>, body: ModelBodySpec) -> Self {
-        Self { name: name.to_owned(), source: source.to_owned(), primary_key, body }
+        Self { name: name.to_owned(), source: source.to_owned(), primary_key, body, changed_when: None }
     }
 }
 

@@ -42,6 +42,8 @@ pub struct SyncSpec {
     pub max_plan_age: Duration,
     /// When a new mapping is applied to rows whose data has not changed.
     pub remap: Remap,
+    /// The model is read at least this often, whatever its `changed_when` answers.
+    pub full_every: Duration,
 }
 
 impl SyncSpec {
@@ -65,6 +67,7 @@ impl SyncSpec {
             late_window: None,
             max_plan_age: Duration::from_secs(3600),
             remap: Remap::Now,
+            full_every: Duration::from_secs(24 * 3600),
         }
     }
 }

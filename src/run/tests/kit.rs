@@ -26,6 +26,7 @@ use crate::{
 pub(crate) struct Row {
     pub(crate) id: Option<i64>,
     pub(crate) email: String,
+    /// Empty: null.
     pub(crate) name: String,
 }
 
@@ -63,6 +64,28 @@ impl Kit {
 
     /// Batches of at most `max_rows`, one at a time, and a changed sync.
     pub(crate) async fn with(max_rows: usize, change: impl FnOnce(&mut SyncSpec)) -> Self {
+        let mut sync = sync();
+        change(&mut sync);
+        Self::of(max_rows, specs(sync)).await
+    }
+
+    /// Several syncs of the one model, changed one by one.
+    pub(crate) async fn with_syncs(names: &[&str], change: impl Fn(&mut SyncSpec)) -> Self {
+        let syncs = names.iter().map(|name| {
+            let mut sync = SyncSpec { name: (*name).to_owned(), ..sync() };
+            change(&mut sync);
+            sync
+        });
+        Self::of(10, Specs { syncs: syncs.collect(), ..specs(sync()) }).await
+    }
+
+    /// The configuration of [`Kit::new`].
+    pub(crate) fn specs() -> Specs {
+        specs(sync())
+    }
+
+    /// Everything of a configuration, over the stand-ins.
+    pub(crate) async fn of(max_rows: usize, specs: Specs) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::following_tokio(Timestamp::from_micros(1_700_000_000_000_000));
         let options = OpenOptions {
@@ -72,11 +95,9 @@ impl Kit {
             access: Access::Runner,
             clock: clock.clone(),
         };
-        let mut sync = sync();
-        change(&mut sync);
         let shutdown = Shutdown::new();
         let parts = EngineParts {
-            specs: specs(sync),
+            specs,
             scheduler: SchedulerSettings { max_runs: 2, workers_per_run: 1 },
             state: State::open(options).await.unwrap(),
             secrets: Arc::new(NoSecrets),
@@ -89,6 +110,25 @@ impl Kit {
         let (source, vendor) = (Arc::new(FakeSource::default()), Arc::new(ScriptedDestination::new(max_rows)));
         let engine = Arc::new(Engine::new(parts).with_stand_ins(source.clone(), vendor.clone()));
         Self { engine, source, vendor, shutdown, _folder: folder }
+    }
+
+    /// Goes on with the sync changed, as after a restart.
+    pub(crate) fn reconfigure(&mut self, change: impl FnOnce(&mut SyncSpec)) {
+        let old = &self.engine.parts;
+        let mut specs = old.specs.clone();
+        change(&mut specs.syncs[0]);
+        let parts = EngineParts {
+            specs,
+            scheduler: SchedulerSettings { max_runs: 2, workers_per_run: 1 },
+            state: old.state.clone(),
+            secrets: Arc::new(NoSecrets),
+            spool_dir: old.spool_dir.clone(),
+            clock: old.clock.clone(),
+            shutdown: self.shutdown.clone(),
+            #[cfg(feature = "sabotage")]
+            sabotage: crate::model::Sabotage::default(),
+        };
+        self.engine = Arc::new(Engine::new(parts).with_stand_ins(self.source.clone(), self.vendor.clone()));
     }
 
     /// Runs once over these rows. The counts always add up.

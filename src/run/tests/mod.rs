@@ -7,6 +7,8 @@ mod histories;
 mod kit;
 mod ownership;
 mod random;
+mod remapping;
+mod sharing;
 mod source;
 
 use destination::{Step, answered, fault};

@@ -1,6 +1,9 @@
 //! A source whose rows are given for each run.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use async_trait::async_trait;
 
@@ -10,10 +13,13 @@ use crate::{
     source::{ModelQuery, RowStream, Source, SourceError, SourceReport},
 };
 
-/// Hands out the rows that were set last, in key order.
+/// Hands out the rows that were set last, in key order. The conditions `even` and `odd` are about the id.
 #[derive(Default)]
 pub(crate) struct FakeSource {
     rows: Mutex<Vec<Row>>,
+    /// What a query without a key, such as `changed_when`, answers.
+    answer: Mutex<String>,
+    reads: AtomicUsize,
 }
 
 impl FakeSource {
@@ -22,32 +28,63 @@ impl FakeSource {
         rows.sort_by_key(|row| row.id);
         *self.rows.lock().unwrap() = rows;
     }
+
+    pub(crate) fn answer(&self, answer: &str) {
+        *self.answer.lock().unwrap() = answer.to_owned();
+    }
+
+    /// How often the model has been read.
+    pub(crate) fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    fn model(&self, query: &ModelQuery, batch: &mut RowBatch) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let rows = self.rows.lock().unwrap();
+        for row in rows.iter().filter(|row| query.filter.as_deref().is_none_or(|filter| holds(filter, row))) {
+            batch.push(row.id.map_or(Value::Null, Value::Int));
+            batch.push(Value::Text(&row.email));
+            batch.push(if row.name.is_empty() { Value::Null } else { Value::Text(&row.name) });
+            query.flags.iter().for_each(|flag| batch.push(Value::Int(holds(flag, row).into())));
+        }
+    }
+}
+
+/// A condition is one of the two, or several in brackets joined by `or`.
+fn holds(condition: &str, row: &Row) -> bool {
+    let even = row.id.is_some_and(|id| id % 2 == 0);
+    condition.split("or").map(|part| part.trim_matches(['(', ')', '\n', ' '])).any(|part| (part == "even") == even)
 }
 
 #[async_trait]
 impl Source for FakeSource {
-    async fn describe(&self, _query: &ModelQuery) -> Result<Arc<Schema>, SourceError> {
+    async fn describe(&self, query: &ModelQuery) -> Result<Arc<Schema>, SourceError> {
         let column = |name: &str, kind, key_kind| Column {
             name: name.to_owned(),
             kind,
             key_kind: Some(key_kind),
             source_type: "fake".to_owned(),
         };
-        let columns = vec![
+        if query.primary_key.is_empty() {
+            let columns = vec![column("answer", ColumnKind::Text, KeyKind::Text)];
+            return Ok(Arc::new(Schema { columns }));
+        }
+        let mut columns = vec![
             column("id", ColumnKind::Int, KeyKind::Integer),
             column("email", ColumnKind::Text, KeyKind::Text),
             column("name", ColumnKind::Text, KeyKind::Text),
         ];
+        columns.extend(query.flags.iter().map(|flag| column(flag, ColumnKind::Int, KeyKind::Integer)));
         Ok(Arc::new(Schema { columns }))
     }
 
-    fn read(&self, _query: &ModelQuery, schema: &Arc<Schema>) -> RowStream {
+    fn read(&self, query: &ModelQuery, schema: &Arc<Schema>) -> RowStream {
         let (stream, sender, _returned) = RowStream::channel(2);
         let mut batch = RowBatch::new(Arc::clone(schema));
-        for row in self.rows.lock().unwrap().iter() {
-            batch.push(row.id.map_or(Value::Null, Value::Int));
-            batch.push(Value::Text(&row.email));
-            batch.push(Value::Text(&row.name));
+        if query.primary_key.is_empty() {
+            batch.push(Value::Text(&self.answer.lock().unwrap()));
+        } else {
+            self.model(query, &mut batch);
         }
         tokio::spawn(async move {
             // The reader may have given up.

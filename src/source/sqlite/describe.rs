@@ -71,7 +71,8 @@ fn order_by(quoted: &str, kind: Option<KeyKind>, utf16: bool) -> String {
 fn body(query: &ModelQuery) -> Result<String, SourceError> {
     let two = || sql::refused(query, "it is more than one statement");
     if let ModelBody::Sql(text) = &query.body {
-        return scan::single_statement(text).map(str::to_owned).ok_or_else(two);
+        let bare = scan::single_statement(text).ok_or_else(two)?;
+        return Ok(sql::with_flags(query, bare.to_owned()));
     }
     sql::body(query)
 }

@@ -197,6 +197,7 @@ async fn insert_sync(
 }
 
 async fn update_sync(c: &mut SqliteConnection, id: SyncId, update: &SyncUpdate) -> Result<i64, StateError> {
+    let full_read = update.full_read.flatten();
     let sql = "update syncs set
                  name = coalesce(?2, name),
                  target = coalesce(?3, target),
@@ -205,7 +206,9 @@ async fn update_sync(c: &mut SqliteConnection, id: SyncId, update: &SyncUpdate) 
                  first_run_closed = coalesce(?5, first_run_closed),
                  last_ok_at = coalesce(?6, last_ok_at),
                  paused = coalesce(?7, paused),
-                 last_removal_at = coalesce(?8, last_removal_at)
+                 last_removal_at = coalesce(?8, last_removal_at),
+                 full_read_answer = iif(?9, ?10, full_read_answer),
+                 full_read_at = iif(?9, ?11, full_read_at)
                where id = ?1";
     let sql = sqlx::query(sql)
         .bind(id.0)
@@ -215,7 +218,10 @@ async fn update_sync(c: &mut SqliteConnection, id: SyncId, update: &SyncUpdate) 
         .bind(update.first_run_closed)
         .bind(update.last_ok_at.map(Timestamp::as_micros))
         .bind(update.paused)
-        .bind(update.last_removal_at.map(Timestamp::as_micros));
+        .bind(update.last_removal_at.map(Timestamp::as_micros))
+        .bind(update.full_read.is_some())
+        .bind(full_read.map(|read| read.answer.to_bytes().to_vec()))
+        .bind(full_read.map(|read| read.at.as_micros()));
     one(c, "sync of that id", sql).await
 }
 

@@ -4,8 +4,8 @@ use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{failed, read::unsigned};
 use crate::{
-    model::{RunId, SyncId, Timestamp},
-    state::{Request, RunRow, RunStatus, StateError, SyncRecord, store::RunFilter},
+    model::{Fingerprint, RunId, SyncId, Timestamp},
+    state::{FullRead, Request, RunRow, RunStatus, StateError, SyncRecord, store::RunFilter},
 };
 
 const READ: &str = "read the state";
@@ -13,7 +13,7 @@ const READ: &str = "read the state";
 pub(super) async fn syncs(c: &mut SqliteConnection) -> Result<Vec<SyncRecord>, StateError> {
     let rows = sqlx::query(
         "select id, name, uuid, target, mapping, previous_mapping, first_run_closed, created_at, last_ok_at, invalid, paused,
-                last_removal_at
+                last_removal_at, full_read_answer, full_read_at
            from syncs order by name",
     )
     .fetch_all(c)
@@ -40,7 +40,16 @@ fn sync(row: &SqliteRow) -> Result<SyncRecord, sqlx::Error> {
         invalid: unsigned(row, 9)?,
         paused: row.try_get(10)?,
         last_removal_at: row.try_get::<Option<i64>, _>(11)?.map(Timestamp::from_micros),
+        full_read: full_read(row)?,
     })
+}
+
+fn full_read(row: &SqliteRow) -> Result<Option<FullRead>, sqlx::Error> {
+    let (answer, at): (Option<Vec<u8>>, Option<i64>) = (row.try_get(12)?, row.try_get(13)?);
+    let answer = answer.map(<[u8; 16]>::try_from).transpose();
+    let answer = answer.map_err(|_| sqlx::Error::Decode("the answer of a full read is not 16 bytes".into()))?;
+    let read = |(answer, at)| FullRead { answer: Fingerprint::from_bytes(answer), at: Timestamp::from_micros(at) };
+    Ok(answer.zip(at).map(read))
 }
 
 pub(super) async fn runs(c: &mut SqliteConnection, filter: RunFilter, limit: u32) -> Result<Vec<RunRow>, StateError> {

@@ -31,6 +31,7 @@ pub(super) fn query(sql: &str, key: &[&str]) -> ModelQuery {
         primary_key: key.iter().map(|&name| name.into()).collect(),
         key_kinds: None,
         after: None,
+        flags: Vec::new(),
         timeout: Duration::from_secs(60),
     }
 }
@@ -46,7 +47,7 @@ pub(super) async fn read_all(source: &dyn Source, query: &ModelQuery) -> Result<
     Ok(rows)
 }
 
-async fn each_row(
+pub(super) async fn each_row(
     source: &dyn Source,
     query: &ModelQuery,
     schema: &Arc<Schema>,

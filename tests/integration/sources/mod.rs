@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // helpers outside of `#[test]` functions fail the test that calls them
 
+mod flags;
 mod harness;
 mod postgres_keys;
 mod postgres_traps;
