@@ -6,9 +6,13 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use super::text::hex;
 use crate::model::spec::HashEncoding;
+
+/// Bytes of a block of SHA-256 (FIPS 180-4, section 1).
+const BLOCK: usize = 64;
 
 /// The keys of the fields that are hashed with one, by field name.
 #[derive(Debug, Clone, Default)]
@@ -26,10 +30,15 @@ pub struct HashKey {
 impl HashKey {
     /// A key. `id` must be a keyed hash of it: it stands in the text of the mapping.
     pub fn new(secret: &SecretString, id: String) -> Self {
-        let bytes = secret.expose_secret().as_bytes();
-        // HMAC takes keys of every length (RFC 2104, section 2); `Err` cannot happen.
-        let mac =
-            Hmac::new_from_slice(bytes).unwrap_or_else(|_| Hmac::new(&hmac::digest::Key::<Hmac<Sha256>>::default()));
+        // A key longer than a block is hashed first, a shorter one filled up with zeros (RFC 2104, section 2).
+        let secret = secret.expose_secret().as_bytes();
+        let mut block = Zeroizing::new([0_u8; BLOCK]);
+        if secret.len() > BLOCK {
+            block.iter_mut().zip(Sha256::digest(secret)).for_each(|(byte, key)| *byte = key);
+        } else {
+            block.iter_mut().zip(secret).for_each(|(byte, key)| *byte = *key);
+        }
+        let mac = Hmac::new(&(*block).into());
         Self { mac, id }
     }
 

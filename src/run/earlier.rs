@@ -5,8 +5,9 @@
 //! it has delivered anything. So a row's change is known to be the mapping's also after several edits in a row.
 
 use crate::{
+    diff::Planned,
     mapping::{HashKeys, Mapping},
-    model::{Fingerprint, Fingerprinter, RowRef, Schema},
+    model::{Entry, Fingerprint, Fingerprinter, Held, RowRef, Schema},
     state::MappingRecord,
 };
 
@@ -48,6 +49,23 @@ pub(super) fn fingerprints(
         record.clear();
         out.push(mapping.encode(row, &mut record).is_ok().then(|| fingerprinter.of(&record)));
     }
+}
+
+/// What the snapshot holds for a key that has not left it.
+pub(super) fn live_entry(held: &Held) -> Option<&Entry> {
+    held.entry.as_ref().filter(|entry| !entry.tombstone)
+}
+
+/// The earlier mapping under which the row is what the destination acknowledged last, while nothing of the key is open:
+/// then the mapping alone makes the change.
+pub(super) fn stands_under(
+    fingerprints: &[Option<Fingerprint>],
+    held: Option<&Held>,
+    planned: &Planned,
+) -> Option<usize> {
+    let held = held.filter(|held| planned.counts_for_guard && held.dirty.is_empty())?;
+    let entry = live_entry(held)?;
+    fingerprints.iter().position(|earlier| *earlier == Some(entry.fingerprint))
 }
 
 /// What a run leaves: the present mapping, and the earlier ones that are kept. `standing` counts the rows that still stand

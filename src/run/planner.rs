@@ -8,7 +8,7 @@ use crate::{
     diff::{self, Decision, Neighbours, Planned, Row, Seen, Side, Standing, side},
     mapping::{FreshColumn, Mapping},
     model::{
-        Entry, Fingerprint, Fingerprinter, Held, InvalidCode, InvalidRow, Key, KeyKind, KeyProblem, RecordRef, RowRef,
+        Fingerprint, Fingerprinter, Held, InvalidCode, InvalidRow, Key, KeyKind, KeyProblem, RecordRef, RowRef,
         encode_key,
         spec::{OnRemoved, Remap, SyncSpec},
     },
@@ -229,21 +229,23 @@ impl<'a> Pass<'a> {
             }
             return Ok(());
         };
-        self.nulls.row(&row.nulls, held.and_then(live_entry).is_some());
+        self.nulls.row(&row.nulls, held.and_then(earlier::live_entry).is_some());
         match diff::decide(Some(&Row { fingerprint, previous: None }), held, &self.planner.context) {
             Decision::Unchanged | Decision::Rewrite => self.counts.unchanged += 1,
             Decision::Waiting(_) => {
                 self.counts.waiting += 1;
                 self.note_waiting(row, held)?;
             }
-            Decision::Upsert(planned) => match (stands_under(row, held, &planned), self.planner.sync.remap) {
-                // The entry keeps its fingerprint, so the row waits for its data to change.
-                (Some(place), Remap::Later) => {
-                    self.counts.unchanged += 1;
-                    self.standing.iter_mut().skip(place).take(1).for_each(|rows| *rows += 1);
+            Decision::Upsert(planned) => {
+                match (earlier::stands_under(&row.earlier, held, &planned), self.planner.sync.remap) {
+                    // The entry keeps its fingerprint, so the row waits for its data to change.
+                    (Some(place), Remap::Later) => {
+                        self.counts.unchanged += 1;
+                        self.standing.iter_mut().skip(place).take(1).for_each(|rows| *rows += 1);
+                    }
+                    (under, _) => self.upsert(row, held, planned, under.is_some())?,
                 }
-                (under, _) => self.upsert(row, held, planned, under.is_some())?,
-            },
+            }
             Decision::Removal(_) | Decision::WaitingRemoval(_) | Decision::Forget { .. } | Decision::Nothing => {
                 return Err(RunError::Accounting("a present key was decided as absent".to_owned()));
             }
@@ -372,18 +374,6 @@ fn rejected_before(held: &Held, fingerprint: Option<Fingerprint>) -> u32 {
     held.rejected.as_ref().filter(|mark| mark.fingerprint == fingerprint).map_or(0, |mark| mark.attempts)
 }
 
-fn live_entry(held: &Held) -> Option<&Entry> {
-    held.entry.as_ref().filter(|entry| !entry.tombstone)
-}
-
-/// The earlier mapping under which the row is what the destination acknowledged last, while nothing of the key is open:
-/// then the mapping alone makes the change.
-fn stands_under(row: &PendingRow, held: Option<&Held>, planned: &Planned) -> Option<usize> {
-    let held = held.filter(|held| planned.counts_for_guard && held.dirty.is_empty())?;
-    let entry = live_entry(held)?;
-    row.earlier.iter().position(|earlier| *earlier == Some(entry.fingerprint))
-}
-
 fn latest_ambiguous(held: &Held) -> Option<crate::model::Timestamp> {
     held.dirty.iter().filter_map(|mark| mark.ambiguous_at).max()
 }
@@ -402,9 +392,7 @@ fn cleared_record(planner: &Planner<'_>) -> Vec<u8> {
     if planner.sync.on_removed == OnRemoved::Clear {
         for name in planner.mapping.field_names().filter(|name| !planner.sync.match_fields.iter().any(|f| f == name)) {
             // A null is always a valid value.
-            if crate::model::encode_field(name, crate::model::Value::Null, &mut record).is_err() {
-                record.clear();
-            }
+            crate::model::encode_field(name, crate::model::Value::Null, &mut record).unwrap_or(());
         }
     }
     record

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::{
     delivery::{Claims, Context, Stop, Tally},
     diff,
-    model::{Counts, Fingerprint, spec::SyncSpec},
+    model::{Fingerprint, spec::SyncSpec},
     state::{BegunRun, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
     wire::{Fault, FaultKind, Sent},
@@ -18,7 +18,7 @@ use super::{
     claims::MatchHasher,
     close::Ended,
     deliver::{Outgoing, settle_outside_plan},
-    earlier, guarded,
+    guarded,
     judge::{Basis, Judged},
     outcome::Outcome,
     planner::{Passed, Planner},
@@ -172,23 +172,8 @@ impl Run<'_> {
         let guarded = guarded::save(self.state(), self.record.id, self.begun.run, &judged).await?;
         durations.judge_ms = millis(judging.elapsed());
         self.log_plan(&judged, durations);
-        let counts = Counts { guarded, ..judged.counts };
-        let (present, earlier) = (&prepared.mapping_record, prepared.earlier.as_slice());
-        let mut outcome = Outcome {
-            counts,
-            withheld: judged.withheld && judged.plan.has_removals(),
-            used_approval: judged.approved,
-            verdict: judged.verdict.clone(),
-            invalid: Vec::new(),
-            stop: None,
-            durations,
-            requests: super::Requests::default(),
-            nulls: judged.nulls.clone(),
-            settled_mapping: earlier::left(present, earlier, Some(&judged.standing)),
-            open_mapping: earlier::left(present, earlier, None),
-            unapproved_removals: 0,
-            released: 0,
-        };
+        let mut outcome = Outcome::planned(&judged, guarded, durations, prepared);
+        let counts = outcome.counts;
         let delivering = Instant::now();
         let planned = counts.added + counts.changed + counts.removed;
         settle_outside_plan(self.state(), self.record.id, self.begun.epoch, local).await?;
