@@ -24,7 +24,7 @@ pub(super) fn normalise(rule: Normalise, text: &str) -> Result<Cow<'_, str>, Cas
     }
     Ok(match rule {
         Normalise::Email => email(trimmed)?.into(),
-        Normalise::EmailGoogle => google(email(trimmed)?).into(),
+        Normalise::EmailGoogle => google(email(trimmed)?)?.into(),
         Normalise::Phone => format!("+{}", phone(trimmed)?).into(),
         Normalise::PhoneMeta => phone(trimmed)?.into(),
         Normalise::Name => trimmed.to_lowercase().into(),
@@ -51,13 +51,13 @@ fn email(text: &str) -> Result<String, CastProblem> {
 }
 
 /// Gmail ignores dots in the local part and what follows a `+`.
-fn google(email: String) -> String {
-    match email.split_once('@') {
+fn google(address: String) -> Result<String, CastProblem> {
+    match address.split_once('@') {
         Some((local, domain @ ("gmail.com" | "googlemail.com"))) => {
             let local = local.split('+').next().unwrap_or_default();
-            format!("{}@{domain}", local.replace('.', ""))
+            email(&format!("{}@{domain}", local.replace('.', "")))
         }
-        Some(_) | None => email,
+        Some(_) | None => Ok(address),
     }
 }
 

@@ -28,7 +28,6 @@ fn each_kind_of_mistake_has_its_error() {
         ("table = \"t\"", "table = \"t\"\nsql = \"select 1\"", "got `sql` and `table`, expected one"),
         ("table = \"t\"", "", "model `m` has no `sql`"),
         ("table = \"t\"", "sql_file = \"no.sql\"", "the path is relative to the file that names it"),
-        ("table = \"t\"", "table = \"t\"\nchanged_when = \"select 1\"", "`changed_when` is not available"),
         ("token = { env = \"T\" }", "token = \"secret-canary\"", "may not stand in the configuration"),
         ("token = { env = \"T\" }\n", "", "destination `d` has no `token`"),
         ("token = { env = \"T\" }", "token = { env = \"T\" }\naccount = 4242", "put it in quotes"),

@@ -318,7 +318,7 @@ fn broken_syntax_does_not_hide_other_mistakes_and_adds_none() {
       hint: see https://toml.io for the syntax; texts need quotes
     c/a.toml:7:1: error: unknown key `colour` in model `m`
       cause: keys that are not known are refused, not ignored
-      hint: known keys: `primary_key`, `source`, `sql`, `sql_file`, `table`
+      hint: known keys: `changed_when`, `primary_key`, `source`, `sql`, `sql_file`, `table`
     ");
     let unclosed = changed("[models.m]", "[models.m").unwrap_err();
     assert_eq!(unclosed.matches(": error: ").count(), 1, "{unclosed}");

@@ -163,6 +163,7 @@ fn normal_forms() {
         (N::EmailGoogle, "cloudy.sanfrancisco+shopping@gmail.com", Some("cloudysanfrancisco@gmail.com")),
         (N::EmailGoogle, "A.B@GoogleMail.com", Some("ab@googlemail.com")),
         (N::EmailGoogle, "user.name+NYC@Example.com", Some("user.name+nyc@example.com")),
+        (N::EmailGoogle, "+tag@gmail.com", None),
         (N::Phone, "+1 (800) 555-0100", Some("+18005550100")),
         (N::Phone, "0049 30/123 45 67", Some("+49301234567")),
         (N::Phone, "(800)555-0100", None),

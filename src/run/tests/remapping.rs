@@ -66,7 +66,8 @@ async fn an_approved_edit_goes_and_the_next_is_judged_anew() {
     let stopped = kit.run(&model).await;
     assert_eq!((stopped.status, stopped.counts.guarded), (RunStatus::Interrupted, 0));
     let rest = kit.run_ok(&model).await;
-    assert_eq!(changes(&rest), (rest.counts.delivered, rest.counts.delivered), "{rest:?}");
+    // But for the batch under way, which is sent again as dirty.
+    assert_eq!(changes(&rest), (rest.counts.delivered, rest.counts.delivered - 100), "{rest:?}");
     assert_eq!(named(&kit, "a!"), 1_000);
     assert_eq!(kit.run_ok(&model).await.counts.unchanged, 1_000);
     kit.reconfigure(behind("?"));
