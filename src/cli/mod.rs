@@ -5,9 +5,12 @@
 mod approve;
 mod beside;
 mod check;
+mod completions;
 mod context;
 mod demo;
 mod exit;
+mod health;
+mod init;
 mod output;
 mod plan;
 mod progress;
@@ -62,8 +65,12 @@ fn sabotage(name: &str) -> Result<crate::model::Sabotage, String> {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a documented starter configuration and the installation key.
+    Init(init::InitArgs),
     /// Check the configuration without any network.
     Validate,
+    /// Print the JSON Schema of configuration files, for editors.
+    Schema,
     /// Connect: sources, models, credentials, accounts, fields.
     Check(check::CheckArgs),
     /// Show what a run would do, without doing it.
@@ -80,6 +87,12 @@ enum Command {
     Rejected(rejected::RejectedArgs),
     /// Let a guarded run's changes through.
     Approve(approve::ApproveArgs),
+    /// Ask the running daemon whether it is well.
+    Health(health::HealthArgs),
+    /// Write a shell's completion script.
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages.
+    Man(completions::ManArgs),
     /// Serve a stand-in for a vendor's API.
     Simulate(Box<simulate::SimulateArgs>),
     /// The whole loop on embedded defaults, with nothing installed.
@@ -93,7 +106,9 @@ enum Command {
 pub async fn execute(cli: Cli, shutdown: Shutdown) -> anyhow::Result<Exit> {
     let context = cli.context(shutdown);
     match cli.command {
+        Command::Init(args) => init::execute(&context, &args),
         Command::Validate => validate::execute(&context),
+        Command::Schema => output::json(&crate::config::schema()).map(|()| Exit::Ok),
         Command::Check(args) => check::execute(&context, args).await,
         Command::Plan(args) => plan::execute(&context, args).await,
         Command::Sync(args) => sync::execute(&context, args).await,
@@ -102,6 +117,9 @@ pub async fn execute(cli: Cli, shutdown: Shutdown) -> anyhow::Result<Exit> {
         Command::Runs(args) => runs::execute(&context, args).await,
         Command::Rejected(args) => rejected::execute(&context, args).await,
         Command::Approve(args) => approve::execute(&context, args).await,
+        Command::Health(args) => health::execute(&context, args).await,
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => completions::man(&args),
         Command::Simulate(args) => simulate::run(*args, context.shutdown).await.map(|()| Exit::Ok),
         Command::Demo(args) => demo::execute(&context, args).await,
     }

@@ -14,6 +14,7 @@ mod layers;
 mod limits;
 mod reader;
 mod scalar;
+mod schema;
 mod secret;
 mod secret_reader;
 mod settings;
@@ -28,6 +29,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 pub use diagnostic::{ConfigErrors, Diagnostic, Origin};
 pub use environment::Environment;
+pub use schema::schema;
 pub use secret_reader::{SecretError, SecretReader};
 
 use crate::model::spec::{Settings, Specs};

@@ -5,10 +5,12 @@
 
 mod health;
 mod host;
+mod probe;
 mod routes;
 mod server;
 
 pub use health::{Health, Liveness};
+pub use probe::probe;
 pub use server::{ServeError, serve};
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ pub(super) fn load(given: Option<&SecretString>, state: &Path, make: bool) -> Re
     let path = key_path(state);
     let key = match given {
         Some(key) => key.clone(),
-        None if make && !path.exists() => generate(&path)?,
+        None if make && !path.exists() => make_key_file(&path)?,
         None => read(&path)?,
     };
     if key.expose_secret().trim().len() < SHORTEST {
@@ -107,7 +107,11 @@ fn read(path: &Path) -> Result<SecretString, StateError> {
     Ok(SecretString::from(text))
 }
 
-fn generate(path: &Path) -> Result<SecretString, StateError> {
+/// Makes a file with a new installation key that only its owner can read, and gives the key.
+///
+/// # Errors
+/// When the file is there already or cannot be written, or the system gives no randomness.
+pub fn make_key_file(path: &Path) -> Result<SecretString, StateError> {
     let mut bytes = Zeroizing::new([0_u8; 32]);
     getrandom::fill(bytes.as_mut_slice())
         .map_err(|error| StateError::Key { path: path.to_owned(), reason: error.to_string() })?;

@@ -27,6 +27,7 @@ mod writer;
 pub use error::StateError;
 pub use facade::State;
 pub use guarded::{Approval, ApprovedScan, GuardedSet};
+pub use keyring::make_key_file;
 pub use open::{Access, OpenOptions};
 pub use overlay::Overlay;
 pub use owners::OwnerScan;

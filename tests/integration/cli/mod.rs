@@ -3,5 +3,6 @@
 mod configuration;
 mod daemon;
 mod fixture;
+mod packaging;
 mod removals;
 mod syncs;
