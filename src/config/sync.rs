@@ -45,16 +45,12 @@ pub(super) const KEYS: [&str; 24] = [
 /// Keys of later versions.
 const LATER: [&str; 7] = ["max_age", "renamed_from", "send", "cursor", "options", "identity", "on_duplicate_match"];
 
-const ON_REMOVED: [(&str, OnRemoved); 3] =
-    [("keep", OnRemoved::Keep), ("clear", OnRemoved::Clear), ("delete", OnRemoved::Delete)];
-
 /// What syncs take over when they do not say otherwise.
 pub(super) struct Defaults {
     schedule: Schedule,
     when_null: WhenNull,
     guard: GuardSpec,
     first_run: FirstRun,
-    on_removed: Option<OnRemoved>,
     late_window: Option<Duration>,
     max_plan_age: Option<Duration>,
     remap: Remap,
@@ -68,7 +64,6 @@ pub(super) fn defaults(tree: &Tree, sink: &Sink) -> Defaults {
         when_null: WhenNull::Skip,
         guard: GuardSpec::default(),
         first_run: FirstRun::Ask,
-        on_removed: None,
         late_window: None,
         max_plan_age: None,
         remap: Remap::Now,
@@ -80,7 +75,6 @@ pub(super) fn defaults(tree: &Tree, sink: &Sink) -> Defaults {
         defaults.when_null = when_null(&reader).unwrap_or(defaults.when_null);
         defaults.guard = guard::guard(&reader, defaults.guard);
         defaults.first_run = first_run(&reader).unwrap_or(defaults.first_run);
-        defaults.on_removed = reader.choice("on_removed", &ON_REMOVED, &[]);
         defaults.late_window = late_window(&reader);
         defaults.max_plan_age = max_plan_age(&reader);
         defaults.remap = remap(&reader).unwrap_or(defaults.remap);
@@ -98,7 +92,7 @@ pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) 
     let object = required(&reader, &["object"], "\"contacts\"");
     let match_fields = match_fields(&reader);
     let mode = mode(&reader);
-    let on_removed = on_removed(&reader, mode, defaults.on_removed);
+    let on_removed = on_removed(&reader, mode);
     let when_null = when_null(&reader).unwrap_or(defaults.when_null);
     let (fields, star) = fields::fields(&reader, when_null);
     let text = Option::<String>::unwrap_or_default;
@@ -161,11 +155,10 @@ fn mode(reader: &Reader<'_>) -> Option<Mode> {
     reader.choice("mode", &modes, &["insert", "update", "append", "audience"])
 }
 
-/// Legal pairs: upsert with keep (default), clear, delete; mirror with delete (default), clear. A default of `[defaults]`
-/// that is not legal for a mode is none of its business.
-fn on_removed(reader: &Reader<'_>, mode: Option<Mode>, default: Option<OnRemoved>) -> Option<OnRemoved> {
-    let legal = default.filter(|default| !(mode == Some(Mode::Mirror) && *default == OnRemoved::Keep));
-    let given = reader.choice("on_removed", &ON_REMOVED, &[]).or(legal.filter(|_| !reader.has("on_removed")));
+/// Legal pairs: upsert with keep (default), clear, delete; mirror with delete (default), clear.
+fn on_removed(reader: &Reader<'_>, mode: Option<Mode>) -> Option<OnRemoved> {
+    let all = [("keep", OnRemoved::Keep), ("clear", OnRemoved::Clear), ("delete", OnRemoved::Delete)];
+    let given = reader.choice("on_removed", &all, &[]);
     match (mode, given) {
         (Some(Mode::Mirror), Some(OnRemoved::Keep)) => {
             if let Some(node) = reader.get("on_removed") {

@@ -180,7 +180,6 @@ fn defaults_hold_for_every_sync_that_does_not_say_otherwise() {
 schedule = "manual"
 when_null = "error"
 first_run = "backfill"
-on_removed = "keep"
 late_window = "5m"
 max_plan_age = "2h"
 full_every = "7d"
@@ -196,14 +195,14 @@ guard = { max_emptied = "30%", max_remapped_rows = 9, fresh = { column = "at", w
     assert_eq!((sync.guard.max_emptied, sync.guard.max_remapped_rows), (30.0, Some(9)));
     let fresh = FreshSpec { column: "at".to_owned(), within: minutes(360) };
     assert_eq!(sync.guard.fresh, Some(fresh));
-    // What a sync says, and what a mode does not allow, stands above them.
+    // What a sync says stands above them.
     let own = WHOLE.replace("[sources.w]", defaults).replace(
         "match = \"email\"",
-        "match = \"email\"\nmode = \"mirror\"\nfirst_run = \"ask\"\nremap = \"now\"\nguard = { max_emptied = \"1%\" }",
+        "match = \"email\"\nfirst_run = \"ask\"\nremap = \"now\"\nguard = { max_emptied = \"1%\" }",
     );
     let loaded = load_text(&own).unwrap();
     let sync = loaded.specs.sync("s").unwrap();
-    assert_eq!((sync.on_removed, sync.first_run, sync.remap), (OnRemoved::Delete, FirstRun::Ask, Remap::Now));
+    assert_eq!((sync.first_run, sync.remap), (FirstRun::Ask, Remap::Now));
     assert_eq!((sync.guard.max_emptied, sync.guard.max_remapped_rows), (1.0, Some(9)));
 }
 
