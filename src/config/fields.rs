@@ -176,7 +176,6 @@ fn template(reader: &Reader<'_>, node: &Node) -> Option<String> {
 
 /// A column and what is made of it: one of `as`, `join`, and `normalise` with `hash`.
 fn made_of(reader: &Reader<'_>, column: Option<String>) -> Option<FieldSource> {
-    let list = reader.get("as").is_some_and(|node| matches!(&node.value, Item::Text(text) if text == "list"));
     if reader.has("join") {
         without_effect(reader, &["as", "scale", "separator", "normalise", "hash", "encoding"], "`join` makes a text");
         let separator = separator(reader, "join");
@@ -189,14 +188,59 @@ fn made_of(reader: &Reader<'_>, column: Option<String>) -> Option<FieldSource> {
         return Some(FieldSource::Identifier { column: column?, normalise, hash });
     }
     without_effect(reader, &["encoding"], "it belongs to `hash`");
-    if list {
-        without_effect(reader, &["scale"], "it belongs to `as = \"decimal\"`");
-        let separator = separator(reader, "separator");
-        return Some(FieldSource::List { column: column?, separator });
+    match form(reader) {
+        Some(Form::List) => {
+            without_effect(reader, &["scale"], "it belongs to `as = \"decimal\"`");
+            let separator = separator(reader, "separator");
+            Some(FieldSource::List { column: column?, separator })
+        }
+        Some(Form::Cast(cast)) => {
+            without_effect(reader, &["separator"], "it belongs to `as = \"list\"`");
+            Some(FieldSource::Column { column: column?, cast: Some(scaled(reader, cast)) })
+        }
+        None => {
+            without_effect(reader, &["separator"], "it belongs to `as = \"list\"`");
+            if !reader.has("as") {
+                without_effect(reader, &["scale"], "it belongs to `as = \"decimal\"`");
+            }
+            Some(FieldSource::Column { column: column?, cast: None })
+        }
     }
-    without_effect(reader, &["separator"], "it belongs to `as = \"list\"`");
-    let cast = cast(reader);
-    Some(FieldSource::Column { column: column?, cast })
+}
+
+/// What `as` names.
+#[derive(Clone, Copy)]
+enum Form {
+    Cast(Cast),
+    List,
+}
+
+fn form(reader: &Reader<'_>) -> Option<Form> {
+    let forms = [
+        ("text", Form::Cast(Cast::Text)),
+        ("integer", Form::Cast(Cast::Integer)),
+        ("decimal", Form::Cast(Cast::Decimal { scale: None })),
+        ("float", Form::Cast(Cast::Float)),
+        ("boolean", Form::Cast(Cast::Boolean)),
+        ("date", Form::Cast(Cast::Date)),
+        ("timestamp", Form::Cast(Cast::Timestamp)),
+        ("json", Form::Cast(Cast::Json)),
+        ("list", Form::List),
+    ];
+    reader.choice("as", &forms, &[])
+}
+
+fn scaled(reader: &Reader<'_>, cast: Cast) -> Cast {
+    match cast {
+        Cast::Decimal { .. } => {
+            let scale = reader.integer("scale", 0, 38).and_then(|scale| u8::try_from(scale).ok());
+            Cast::Decimal { scale }
+        }
+        Cast::Text | Cast::Integer | Cast::Float | Cast::Boolean | Cast::Date | Cast::Timestamp | Cast::Json => {
+            without_effect(reader, &["scale"], "it belongs to `as = \"decimal\"`");
+            cast
+        }
+    }
 }
 
 /// A text that may be a blank.
@@ -255,34 +299,6 @@ fn constant(reader: &Reader<'_>, node: &Node) -> Option<Constant> {
             reader.wrong("value", node, "a text, a finite number or a boolean", hint);
             None
         }
-    }
-}
-
-fn cast(reader: &Reader<'_>) -> Option<Cast> {
-    let casts = [
-        ("text", Cast::Text),
-        ("integer", Cast::Integer),
-        ("decimal", Cast::Decimal { scale: None }),
-        ("float", Cast::Float),
-        ("boolean", Cast::Boolean),
-        ("date", Cast::Date),
-        ("timestamp", Cast::Timestamp),
-        ("json", Cast::Json),
-    ];
-    let cast = reader.choice("as", &casts, &[]);
-    let scale = reader.integer("scale", 0, 38).and_then(|scale| u8::try_from(scale).ok());
-    match (cast, scale, reader.get("scale")) {
-        (Some(Cast::Decimal { .. }), scale, _) => Some(Cast::Decimal { scale }),
-        (cast, Some(_), Some(node)) => {
-            reader.refuse(
-                "scale",
-                node,
-                "it belongs to `as = \"decimal\"`",
-                "add `as = \"decimal\"` or remove `scale`",
-            );
-            cast
-        }
-        (cast, _, _) => cast,
     }
 }
 

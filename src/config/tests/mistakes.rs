@@ -96,7 +96,7 @@ fn each_kind_of_mistake_has_its_error() {
             "name = { column = \"a\", hash = { hmac-sha256 = \"canary\" } }",
             "may not stand in the configuration",
         ),
-        ("name = \"name\"", "name = { column = \"a\", hash = { sha256 = 1 } }", "did you mean `hmac-sha256`?"),
+        ("name = \"name\"", "name = { column = \"a\", hash = { hmac_sha256 = 1 } }", "did you mean `hmac-sha256`?"),
         ("name = \"name\"", "name = { column = \"a\", normalise = \"mail\" }", "did you mean `email`?"),
         (
             "name = \"name\"",
