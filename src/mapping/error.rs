@@ -114,7 +114,9 @@ pub enum MappingError {
         nearest: Option<String>,
     },
     /// The column of `guard.fresh` holds no times.
-    #[error("`guard.fresh` reads column `{column}` of type `{source_type}`, expected a timestamp or a date")]
+    #[error(
+        "`guard.fresh` reads column `{column}` of type `{source_type}`, expected a timestamp, a date or texts of them"
+    )]
     FreshKind {
         /// The column.
         column: String,

@@ -18,7 +18,7 @@ impl FreshColumn {
     /// Binds the column.
     ///
     /// # Errors
-    /// The model does not return it, or it holds neither timestamps nor dates.
+    /// The model does not return it, or it holds neither timestamps nor dates nor texts.
     pub fn bind(spec: &FreshSpec, schema: &Schema) -> Result<Self, MappingError> {
         let Some(position) = schema.position(&spec.column) else {
             let nearest = nearest(&spec.column, schema.columns.iter().map(|column| column.name.as_str()));
@@ -30,7 +30,7 @@ impl FreshColumn {
         let found = schema.columns.get(position);
         let fits = |kind| {
             use ColumnKind as K;
-            matches!(kind, K::Timestamp | K::LocalTimestamp | K::Date | K::Dynamic)
+            matches!(kind, K::Timestamp | K::LocalTimestamp | K::Date | K::Dynamic | K::Text)
         };
         match found {
             Some(column) if !fits(column.kind) => {
@@ -65,7 +65,7 @@ fn end_of(days: i32) -> Option<i64> {
     (i64::from(days) + 1).checked_mul(DAY_MICROS)
 }
 
-/// SQLite holds times as ISO 8601 texts; without a zone they are UTC, as SQLite's own functions take them.
+/// Some databases hold times as ISO 8601 texts; without a zone they are UTC, as SQLite's own functions take them.
 fn of_text(text: Value<'_>) -> Option<i64> {
     if let Ok(cast) = cast::cast(text, Cast::Timestamp)
         && let Value::Timestamp(micros) = cast.as_value()
