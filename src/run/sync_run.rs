@@ -66,7 +66,7 @@ pub(super) struct Run<'a> {
 
 /// A run that has begun, or that ended with a look.
 enum Begun<'a> {
-    Run(Run<'a>, Prepared<'a>),
+    Run(Box<(Run<'a>, Prepared<'a>)>),
     Skipped(RunReport),
 }
 
@@ -86,7 +86,8 @@ impl Engine {
     ) -> RunReport {
         let started = Instant::now();
         let error = match self.begin(name, trigger, started).await {
-            Ok(Begun::Run(run, prepared)) => {
+            Ok(Begun::Run(ready)) => {
+                let (run, prepared) = *ready;
                 let ended = run.carry_out(&prepared, ticket, progress).await;
                 return run.close(ended).await;
             }
@@ -139,7 +140,8 @@ impl Engine {
             let update = SyncUpdate { full_read: Some(None), ..SyncUpdate::default() };
             self.state().update_sync(record.id, update).await?;
         }
-        Ok(Begun::Run(Run { engine: self, sync, record, begun, started, guarded_before, answer }, prepared))
+        let run = Run { engine: self, sync, record, begun, started, guarded_before, answer };
+        Ok(Begun::Run(Box::new((run, prepared))))
     }
 
     async fn register(&self, prepared: &Prepared<'_>) -> Result<SyncRecord, RunError> {
