@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::{
     Operation, nearest,
-    spec::{DestinationSpec, FieldSource, HttpSpec, ModelSpec, OnRemoved, SourceSpec, Specs, SyncSpec, VendorSpec},
+    spec::{DestinationSpec, HttpSpec, ModelSpec, OnRemoved, SourceSpec, Specs, SyncSpec, VendorSpec},
 };
 
 /// Runs every check.
@@ -89,7 +89,7 @@ impl Check<'_> {
             let origin = self.origin("syncs", &sync.name, "match");
             match sync.fields.iter().find(|field| field.name == *name) {
                 Some(field) => {
-                    if matches!(field.source, FieldSource::Constant(_)) {
+                    if field.source.is_constant() {
                         let message = format!("match field `{name}` of sync `{}` is a constant", sync.name);
                         let cause = "every row would be the same record";
                         self.sink.error(&origin, message, cause, "map it from a column that identifies the record");
@@ -253,8 +253,7 @@ fn same_account(a: &DestinationSpec, b: &DestinationSpec) -> bool {
 fn match_is_key(sync: &SyncSpec, model: &ModelSpec) -> bool {
     let ([key], [name]) = (model.primary_key.as_slice(), sync.match_fields.as_slice()) else { return false };
     match sync.fields.iter().find(|field| field.name == *name).map(|field| &field.source) {
-        Some(FieldSource::Column { column, .. }) => column == key,
-        Some(FieldSource::Constant(_)) => false,
+        Some(source) => source.plain_column() == Some(key.as_str()),
         None => sync.star.is_some() && name == key,
     }
 }

@@ -5,6 +5,9 @@ use std::{fmt, sync::Arc};
 use super::Form;
 use minijinja::{AutoEscape, Environment, ErrorKind as K, UndefinedBehavior, value::Value as Context};
 
+use super::{to_text, value_to_json};
+use crate::model::{Value, ValueProblem};
+
 /// Steps that one rendering may take; a loop over a large value ends in an error, not in a busy daemon.
 const FUEL: u64 = 100_000;
 /// Most bytes of a rendered text.
@@ -50,7 +53,9 @@ impl Template {
         environment.add_template_owned(NAME, source.to_owned()).map_err(|error| problem(&error))?;
         let template = environment.get_template(NAME).map_err(|error| problem(&error))?;
         check_names(&environment)?;
-        let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
+        let functions: Vec<&str> = environment.globals().map(|(name, _)| name).collect();
+        let outside = template.undeclared_variables(false).into_iter();
+        let mut names: Vec<String> = outside.filter(|name| !functions.contains(&name.as_str())).collect();
         names.sort_unstable();
         Ok(Self { source: source.into(), names: names.into(), environment: Arc::new(environment) })
     }
@@ -60,7 +65,7 @@ impl Template {
         &self.source
     }
 
-    /// The names that the template takes from outside, sorted.
+    /// The names that the template takes from outside, sorted; its functions (`range`) are none.
     pub fn names(&self) -> &[String] {
         &self.names
     }
@@ -103,6 +108,31 @@ fn check_names(environment: &Environment<'static>) -> Result<(), TemplateError> 
         }
         Ok(_) | Err(_) => Ok(()),
     }
+}
+
+/// A value as templates see it: integers, floats, booleans and JSON as such, everything else as its text. Decimals are
+/// texts of all their digits, because the library has no exact decimals.
+///
+/// # Errors
+/// The value cannot be part of a record.
+pub(super) fn context(value: Value<'_>) -> Result<Context, ValueProblem> {
+    Ok(match value {
+        Value::Unrepresentable(why) => return Err(ValueProblem::Unrepresentable(why)),
+        Value::Float(v) if !v.is_finite() => return Err(ValueProblem::NotFinite),
+        Value::Float(v) => Context::from(v + 0.0),
+        Value::Bool(v) => Context::from(v),
+        Value::Int(v) => Context::from(v),
+        Value::Text(v) => Context::from(v),
+        Value::Json(_) => Context::from(minijinja::value::Serde(value_to_json(value))),
+        Value::Null => Context::from(()),
+        Value::Decimal(_)
+        | Value::Bytes(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::Timestamp(_)
+        | Value::LocalTimestamp(_)
+        | Value::Uuid(_) => Context::from(to_text(value).into_owned()),
+    })
 }
 
 /// The kind of the error and its line. The library's detail can quote a value, so it is left out.

@@ -284,7 +284,7 @@ fn keeps_own(own: &Option<Box<str>>, taken: &Option<Box<str>>) -> bool {
 
 /// Whether the guard holds this row.
 pub(super) fn held(verdict: &Verdict, item: &PlanItem) -> bool {
-    !item.approved && verdict.held.holds(item.row.planned.kind)
+    !item.approved && verdict.held.holds(item.row.planned.kind, item.row.remapped)
 }
 
 /// Settles what needs no request and is no part of the plan.

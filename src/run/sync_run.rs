@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use crate::{
     delivery::{Claims, Context, Stop, Tally},
     diff,
-    model::{Counts, Fingerprint, spec::SyncSpec},
-    state::{BegunRun, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
+    model::{Fingerprint, spec::SyncSpec},
+    state::{BegunRun, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
     wire::{Fault, FaultKind, Sent},
 };
@@ -39,15 +39,13 @@ pub(super) struct Run<'a> {
     pub(super) started: Instant,
     /// The sync's run before this one was guarded.
     pub(super) guarded_before: bool,
-    /// The mapping of this run.
-    pub(super) mapping: MappingRecord,
     /// What `changed_when` answered before the run read.
     pub(super) answer: Option<Fingerprint>,
 }
 
 /// A run that has begun, or that ended with a look.
 enum Begun<'a> {
-    Run(Run<'a>, Prepared<'a>),
+    Run(Box<(Run<'a>, Prepared<'a>)>),
     Skipped(RunReport),
 }
 
@@ -67,7 +65,8 @@ impl Engine {
     ) -> RunReport {
         let started = Instant::now();
         let error = match self.begin(name, trigger, started).await {
-            Ok(Begun::Run(run, prepared)) => {
+            Ok(Begun::Run(ready)) => {
+                let (run, prepared) = *ready;
                 let ended = run.carry_out(&prepared, ticket, progress).await;
                 return run.close(ended).await;
             }
@@ -104,7 +103,6 @@ impl Engine {
         };
         let before = self.state().runs(Some(record.id), 1).await?;
         let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
-        let mapping = prepared.mapping_record(&self.state().installation_hasher());
         let begun = self.state().begin_run(record.id, trigger.name()).await?;
         let due = trigger.due().map(|due| due.to_string());
         event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name(), due);
@@ -122,7 +120,8 @@ impl Engine {
             let update = SyncUpdate { full_read: Some(None), ..SyncUpdate::default() };
             self.state().update_sync(record.id, update).await?;
         }
-        Ok(Begun::Run(Run { engine: self, sync, record, begun, started, guarded_before, mapping, answer }, prepared))
+        let run = Run { engine: self, sync, record, begun, started, guarded_before, answer };
+        Ok(Begun::Run(Box::new((run, prepared))))
     }
 
     async fn register(&self, prepared: &Prepared<'_>) -> Result<SyncRecord, RunError> {
@@ -155,19 +154,8 @@ impl Run<'_> {
         let guarded = guarded::save(self.state(), self.record.id, self.begun.run, &judged).await?;
         durations.judge_ms = millis(judging.elapsed());
         self.log_plan(&judged, durations);
-        let counts = Counts { guarded, ..judged.counts };
-        let mut outcome = Outcome {
-            counts,
-            withheld: judged.withheld && judged.plan.has_removals(),
-            used_approval: judged.approved,
-            verdict: judged.verdict.clone(),
-            invalid: Vec::new(),
-            stop: None,
-            durations,
-            requests: super::Requests::default(),
-            unapproved_removals: 0,
-            released: 0,
-        };
+        let mut outcome = Outcome::planned(&judged, guarded, durations, prepared);
+        let counts = outcome.counts;
         let delivering = Instant::now();
         let planned = counts.added + counts.changed + counts.removed;
         settle_outside_plan(self.state(), self.record.id, self.begun.epoch, local).await?;
@@ -220,6 +208,7 @@ impl Run<'_> {
             run = %self.begun.run,
             added = counts.added,
             changed = counts.changed,
+            remapped = counts.remapped,
             removed = counts.removed,
             invalid = counts.invalid,
             waiting = counts.waiting,
@@ -350,6 +339,8 @@ impl Engine {
         Planner {
             sync: prepared.sync,
             mapping: &prepared.mapping,
+            earlier: &prepared.earlier,
+            fresh: prepared.fresh,
             key_kinds: &prepared.key.kinds,
             destination: prepared.destination.as_ref(),
             fingerprinter: self.state().fingerprinter(record),

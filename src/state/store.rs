@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::{
-    GuardedSet, NewSync, OwnerSpace, Request, RunClose, RunRow, RunStatus, StateError, SyncRecord, SyncUpdate,
-    codec::PackedPage,
+    GuardedSet, NewSync, NullShare, OwnerSpace, Request, RunClose, RunRow, RunStatus, StateError, SyncRecord,
+    SyncUpdate, codec::PackedPage,
 };
 use crate::model::{IntentId, Key, RunId, SyncId, Timestamp};
 
@@ -134,6 +134,11 @@ pub(crate) enum Write {
         run: RunId,
         rows: Vec<Vec<u8>>,
         total: u64,
+    },
+    /// Replaces the null shares of a sync.
+    SetNullShares {
+        sync: SyncId,
+        shares: Vec<NullShare>,
     },
     InsertRun {
         sync: SyncId,
@@ -334,6 +339,8 @@ pub(crate) trait StateStore: Send + Sync + std::fmt::Debug {
     /// Keys with more than `marks` dirty marks.
     async fn crowded(&self, sync: SyncId, marks: u32) -> Result<Vec<Key>, StateError>;
     async fn totals(&self, sync: SyncId) -> Result<DirtyTotals, StateError>;
+    /// By field.
+    async fn null_shares(&self, sync: SyncId) -> Result<Vec<NullShare>, StateError>;
     async fn invalid(&self, sync: SyncId, limit: u32) -> Result<Vec<Vec<u8>>, StateError>;
 
     /// The sync of a run's guarded set.

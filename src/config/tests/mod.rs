@@ -9,8 +9,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::spec::{
-    AuthSpec, Cast, FieldSource, Mode, ModelBodySpec, OAuthSpec, OAuthStyle, OnRemoved, Schedule, SecretSpec,
-    ServerSpec, SourceKind, TextSpec, WhenNull,
+    AuthSpec, Cast, FieldSource, FirstRun, FreshSpec, HashEncoding, HashFunction, HashSpec, Mode, ModelBodySpec,
+    Normalise, OAuthSpec, OAuthStyle, OnRemoved, Remap, Schedule, SecretSpec, ServerSpec, SourceKind, TextSpec,
+    WhenNull,
 };
 
 /// A whole configuration in one file, to be changed by one mistake at a time.
@@ -177,6 +178,65 @@ one = { value = 1 }
         [WhenNull::Clear, WhenNull::Error]
     );
     assert_eq!(sync.star.as_ref().unwrap().except, ["id"]);
+}
+
+#[test]
+fn every_source_of_a_field_arrives() {
+    let fields = r#"
+greeting = { template = "Hello {{ name | title }}", when_null = "error" }
+interests = { column = "tags", join = ";" }
+tags = { column = "tags", as = "list", separator = ", " }
+em = { column = "email", normalise = "email_google", hash = "sha256", encoding = "base64" }
+key = { column = "email", hash = { hmac-sha256 = { env = "KEY" } } }
+zip = { column = "zip", normalise = "postal_code" }"#;
+    let loaded = changed("name = \"name\"", fields).unwrap();
+    let sources: Vec<_> = loaded.specs.sync("s").unwrap().fields.iter().map(|field| field.source.clone()).collect();
+    let text = str::to_owned;
+    let identifier = |column, normalise, hash| FieldSource::Identifier { column: text(column), normalise, hash };
+    let hash = |function, encoding| Some(HashSpec { function, encoding });
+    let keyed = HashFunction::HmacSha256(SecretSpec::Env(text("KEY")));
+    let expected = [
+        identifier("email", Some(Normalise::EmailGoogle), hash(HashFunction::Sha256, HashEncoding::Base64)),
+        FieldSource::Column { column: text("email"), cast: None },
+        FieldSource::Template(text("Hello {{ name | title }}")),
+        FieldSource::Joined { column: text("tags"), separator: text(";") },
+        identifier("email", None, hash(keyed, HashEncoding::Hex)),
+        FieldSource::List { column: text("tags"), separator: Some(text(", ")) },
+        identifier("zip", Some(Normalise::PostalCode), None),
+    ];
+    assert_eq!(sources, expected);
+}
+
+#[test]
+fn defaults_hold_for_every_sync_that_does_not_say_otherwise() {
+    let defaults = r#"[defaults]
+schedule = "manual"
+when_null = "error"
+first_run = "backfill"
+late_window = "5m"
+max_plan_age = "2h"
+full_every = "7d"
+remap = "later"
+guard = { max_emptied = "30%", max_remapped_rows = 9, fresh = { column = "at", within = "6h" } }
+[sources.w]"#;
+    let loaded = changed("[sources.w]", defaults).unwrap();
+    let sync = loaded.specs.sync("s").unwrap();
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    assert_eq!((&sync.schedule, sync.first_run, sync.remap), (&Schedule::Manual, FirstRun::Backfill, Remap::Later));
+    assert_eq!((sync.late_window, sync.max_plan_age), (Some(minutes(5)), minutes(120)));
+    assert_eq!((sync.full_every, sync.fields[0].when_null), (minutes(7 * 1440), WhenNull::Error));
+    assert_eq!((sync.guard.max_emptied, sync.guard.max_remapped_rows), (30.0, Some(9)));
+    let fresh = FreshSpec { column: "at".to_owned(), within: minutes(360) };
+    assert_eq!(sync.guard.fresh, Some(fresh));
+    // What a sync says stands above them.
+    let own = WHOLE.replace("[sources.w]", defaults).replace(
+        "match = \"email\"",
+        "match = \"email\"\nfirst_run = \"ask\"\nremap = \"now\"\nguard = { max_emptied = \"1%\" }",
+    );
+    let loaded = load_text(&own).unwrap();
+    let sync = loaded.specs.sync("s").unwrap();
+    assert_eq!((sync.first_run, sync.remap), (FirstRun::Ask, Remap::Now));
+    assert_eq!((sync.guard.max_emptied, sync.guard.max_remapped_rows), (1.0, Some(9)));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the configuration says, validated and as plain data: sources, models, destinations, syncs.
 
 mod destination;
+mod field;
 mod http;
 mod settings;
 mod source;
@@ -10,6 +11,7 @@ pub use destination::{
     AuthSpec, DestinationSpec, FileFormat, FileSpec, HubSpotSpec, LimitsSpec, OAuthSpec, OAuthStyle, VendorSpec,
     WindowSpec,
 };
+pub use field::{Constant, FieldSource, FreshSpec, HashEncoding, HashFunction, HashSpec, Normalise, Remap};
 pub use http::{
     HttpBodySpec, HttpIdentitySpec, HttpObjectSpec, HttpOperationSpec, HttpRecordsSpec, HttpResultsSpec, HttpSpec,
     HttpStatuses, gives_ids, serving,
@@ -17,8 +19,7 @@ pub use http::{
 pub use settings::{HttpSettings, LogSettings, SchedulerSettings, Settings, StateSettings};
 pub use source::{ModelBodySpec, ModelSpec, SecretSpec, ServerSpec, SourceKind, SourceSpec, TextSpec};
 pub use sync::{
-    Cast, Constant, FieldSource, FieldSpec, FirstRun, GuardSpec, KeyShape, Mode, OnRemoved, Schedule, StarSpec,
-    SyncSpec, WhenNull,
+    Cast, FieldSpec, FirstRun, GuardSpec, KeyShape, Mode, OnRemoved, Schedule, StarSpec, SyncSpec, WhenNull,
 };
 
 /// Everything that one configuration says.

@@ -7,6 +7,7 @@ mod histories;
 mod kit;
 mod ownership;
 mod random;
+mod remapping;
 mod sharing;
 mod source;
 

@@ -46,7 +46,7 @@ impl FakeSource {
         for row in rows.iter().filter(|row| query.filter.as_deref().is_none_or(|filter| holds(filter, row))) {
             batch.push(row.id.map_or(Value::Null, Value::Int));
             batch.push(Value::Text(&row.email));
-            batch.push(Value::Text(&row.name));
+            batch.push(if row.name.is_empty() { Value::Null } else { Value::Text(&row.name) });
             query.flags.iter().for_each(|flag| batch.push(Value::Int(holds(flag, row).into())));
         }
     }

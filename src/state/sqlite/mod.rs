@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, Semaphore};
 pub(super) use open::open;
 
 use super::{
-    Request, RunRow, StateError, SyncRecord,
+    NullShare, Request, RunRow, StateError, SyncRecord,
     store::{
         ApprovalRow, DirtyTotals, Extent, IntentRow, JournalBlob, Keyed, KeyedAfter, KeyedRow, PageRow, RunFilter,
         Space, StateStore, Write,
@@ -169,6 +169,10 @@ impl StateStore for SqliteStore {
 
     async fn invalid(&self, sync: SyncId, limit: u32) -> Result<Vec<Vec<u8>>, StateError> {
         self.readers.run(async |c| tables::invalid(c, sync, limit).await).await
+    }
+
+    async fn null_shares(&self, sync: SyncId) -> Result<Vec<NullShare>, StateError> {
+        self.readers.run(async |c| tables::null_shares(c, sync).await).await
     }
 
     async fn guarded_sync(&self, run: RunId) -> Result<Option<SyncId>, StateError> {

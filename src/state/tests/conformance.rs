@@ -8,8 +8,8 @@ use super::support::{Home, Run, at, begin, entry, key, member, overlay, own, put
 use crate::{
     model::{ChangeKind, Counts, Fingerprint, IntentId, InvalidCode, InvalidRow, Key, Operation},
     state::{
-        Access, End, GuardedSet, LocalSettle, MappingRecord, MarkDirty, OwnerSpace, RunClose, RunStatus, State,
-        StateError, SyncUpdate,
+        Access, End, GuardedSet, LocalSettle, MappingRecord, MarkDirty, NullShare, OwnerSpace, RunClose, RunStatus,
+        State, StateError, SyncUpdate,
     },
 };
 
@@ -278,6 +278,17 @@ async fn syncs_runs_and_mappings_are_kept() {
     let [one, two] = syncs.as_slice() else { panic!("two syncs") };
     assert_ne!(state.fingerprinter(one).of(b"x"), state.fingerprinter(two).of(b"x"));
     assert_ne!(state.fingerprinter(one).short(b"x"), state.owner_hasher(one).short(b"x"));
+}
+
+#[tokio::test]
+async fn null_shares_are_replaced_as_a_whole() {
+    let (_home, state, run) = started().await;
+    let share = |field: &str, nulls| NullShare { field: field.to_owned(), read: 10, nulls };
+    assert!(state.null_shares(run.sync).await.unwrap().is_empty());
+    state.set_null_shares(run.sync, vec![share("b", 1), share("a", 10)]).await.unwrap();
+    assert_eq!(state.null_shares(run.sync).await.unwrap(), [share("a", 10), share("b", 1)]);
+    state.set_null_shares(run.sync, vec![share("b", 0)]).await.unwrap();
+    assert_eq!(state.null_shares(run.sync).await.unwrap(), [share("b", 0)]);
 }
 
 #[tokio::test]

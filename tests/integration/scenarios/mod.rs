@@ -21,6 +21,7 @@
 
 mod accident;
 mod canary;
+mod creeping;
 mod full_size;
 mod memory;
 mod quota;

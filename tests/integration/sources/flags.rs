@@ -65,10 +65,3 @@ async fn sqlite_tells_which_conditions_hold() {
     file.execute(ROWS).await;
     check(sqlite_source(&file.path).as_ref()).await;
 }
-
-#[tokio::test]
-async fn mariadb_tells_which_conditions_hold() {
-    let database = mariadb().await;
-    database.execute(ROWS).await;
-    check(mysql_source(&database.url).as_ref()).await;
-}

@@ -125,7 +125,6 @@ impl Source<'_> {
             primary_key: vec!["id".to_owned()],
             key_kinds: None,
             after: None,
-            flags: Vec::new(),
             timeout: std::time::Duration::from_secs(60),
         };
         let source = open(&self.config).expect("the settings are not usable");
