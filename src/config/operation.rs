@@ -52,7 +52,7 @@ fn object(outer: &Reader<'_>, name: &str, node: &Node) -> Option<HttpObjectSpec>
             continue;
         };
         let reader = Reader::of(&entry.node, format!("operation `{key}` of {what}"), outer.sink);
-        read.extend(reader.and_then(|reader| Some((*known, operation(&reader, *known), reader))));
+        read.extend(reader.map(|reader| (*known, operation(&reader, *known), reader)));
     }
     let whole = read.len() == table.len() && !read.is_empty();
     let specs: HttpObjectSpec =

@@ -17,7 +17,7 @@ use super::{
     Connected, Engine, RunError, RunReport,
     claims::MatchHasher,
     close::Ended,
-    deliver::{Outgoing, settle_outside_plan},
+    deliver::{Outgoing, finish, settle_outside_plan},
     guarded,
     judge::{Basis, Judged},
     outcome::Outcome,
@@ -161,13 +161,7 @@ impl Run<'_> {
         settle_outside_plan(self.state(), self.record.id, self.begun.epoch, local).await?;
         let delivered = if planned > guarded { self.deliver(prepared, &judged, &mut outcome).await } else { Ok(()) };
         // Also after a failure: what has been delivered stays so.
-        let finished = prepared.destination.finish(&self.sync.object, self.begun.run).await;
-        delivered?;
-        finished.map_err(|fault| RunError::Request {
-            destination: self.sync.destination.clone(),
-            action: "publish what was delivered",
-            fault: Box::new(fault),
-        })?;
+        delivered.and(finish(prepared, self.begun.run).await)?;
         outcome.durations.deliver_ms = millis(delivering.elapsed());
         outcome.invalid = judged.invalid;
         Ok(outcome)
