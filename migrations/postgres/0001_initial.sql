@@ -28,7 +28,15 @@ create table syncs (
   -- The last read of the whole model that left nothing open, for `changed_when`: a keyed hash of the answer and of the
   -- configuration, and when its run closed.
   full_read_answer bytea,
-  full_read_at bigint
+  full_read_at bigint,
+  -- Entries that were settled by this run or an earlier one count as dirty.
+  resync_through bigint,
+  -- No run has delivered every key since.
+  resync_open boolean not null default false,
+  -- The state was restored or lost writes, and no complete resync has confirmed it: removals wait.
+  suspect boolean not null default false,
+  -- How far a sync of mode `append` has read, as JSON.
+  cursor text
 );
 
 create table pages (
@@ -174,7 +182,9 @@ create index removal_log_sync on removal_log (sync, at);
 create table accounts (
   account text primary key,
   grants bytea,
-  hold bytea
+  hold bytea,
+  -- What the daemons that share the account have reserved and used, as JSON.
+  budget text
 );
 
 create table identities (

@@ -6,6 +6,7 @@ mod approve;
 mod beside;
 mod check;
 mod completions;
+mod config_show;
 mod context;
 mod demo;
 mod exit;
@@ -16,6 +17,7 @@ mod pause;
 mod plan;
 mod progress;
 mod rejected;
+mod reload;
 mod reports;
 mod resync;
 mod run;
@@ -71,6 +73,8 @@ enum Command {
     Init(init::InitArgs),
     /// Check the configuration without any network.
     Validate,
+    /// Show the configuration that is in force after all layers.
+    Config(config_show::ConfigArgs),
     /// Print the JSON Schema of configuration files, for editors.
     Schema,
     /// Connect: sources, models, credentials, accounts, fields.
@@ -116,6 +120,7 @@ pub async fn execute(cli: Cli, shutdown: Shutdown) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Init(args) => init::execute(&context, &args),
         Command::Validate => validate::execute(&context),
+        Command::Config(args) => config_show::execute(&context, &args),
         Command::Schema => output::json(&crate::config::schema()).map(|()| Exit::Ok),
         Command::Check(args) => check::execute(&context, args).await,
         Command::Plan(args) => plan::execute(&context, args).await,

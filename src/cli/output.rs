@@ -44,6 +44,11 @@ pub(super) fn line(text: impl AsRef<str>) {
     println!("{}", text.as_ref());
 }
 
+/// Prints lines as they are.
+pub(super) fn text(text: &str) {
+    print!("{text}");
+}
+
 /// A number with thousands separators: `1,234,567`.
 pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();

@@ -55,8 +55,9 @@ fn print(preview: &Preview) {
     let counts = &preview.counts;
     let first = if preview.first_run { " (first run)" } else { "" };
     output::line(output::bold(&format!("plan of {}{first}", preview.sync)));
-    let headers = ["read", "unchanged", "added", "changed", "removed", "invalid", "waiting", "guarded", "requests"];
-    let mut table = output::table(&headers, &[0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    let headers =
+        ["read", "unchanged", "added", "changed", "remapped", "removed", "invalid", "waiting", "guarded", "requests"];
+    let mut table = output::table(&headers, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     let waiting = counts.waiting + counts.waiting_removals;
     table.add_row(
         [
@@ -64,6 +65,7 @@ fn print(preview: &Preview) {
             counts.unchanged,
             counts.added,
             counts.changed,
+            counts.remapped,
             counts.removed,
             counts.invalid,
             waiting,

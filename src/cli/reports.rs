@@ -6,10 +6,11 @@ use super::output::{self, duration, thousands};
 use crate::{model::Counts, run::RunReport};
 
 /// Headers of the counts, as `docs/commands.md` explains them.
-const COUNTS: [&str; 12] = [
+const COUNTS: [&str; 13] = [
     "read",
     "added",
     "changed",
+    "remapped",
     "removed",
     "delivered",
     "rejected",
@@ -44,11 +45,12 @@ fn add(table: &mut Table, report: &RunReport) {
     table.add_row(row);
 }
 
-fn counts(counts: &Counts) -> [String; 12] {
+fn counts(counts: &Counts) -> [String; 13] {
     [
         counts.read,
         counts.added,
         counts.changed,
+        counts.remapped,
         counts.removed,
         counts.delivered,
         counts.rejected,

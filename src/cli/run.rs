@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::{Exit, beside::DAEMON, context::Context, exit::CliError};
+use super::{Exit, beside::DAEMON, context::Context, exit::CliError, reload::Reloader};
 use crate::{
     http::{self, Health, ServeError},
     model::spec::Specs,
@@ -35,6 +35,10 @@ pub(super) async fn execute(context: &Context) -> anyhow::Result<Exit> {
         Some(address) => Some(listen(address, &health, &served).await?),
         None => None,
     };
+    let reloader = Reloader::listen(&context.folders, setup.loaded.clone(), engine.clone())
+        .context("the reload signal cannot be listened for")?;
+    let engines = reloader.engines();
+    let reloading = reloader.spawn(context.shutdown.clone());
     let heartbeat: Arc<dyn Heartbeat> = Arc::new(Beats(health.clone()));
     let unready = {
         let (health, shutdown) = (health.clone(), context.shutdown.clone());
@@ -44,7 +48,10 @@ pub(super) async fn execute(context: &Context) -> anyhow::Result<Exit> {
         })
     };
     health.ready(true);
-    let ended = Scheduler::new(engine, context.shutdown.clone(), heartbeat).run().await;
+    let ended = Scheduler::new(engine, context.shutdown.clone(), heartbeat).following(engines).run().await;
+    // It holds the state too.
+    context.shutdown.cancel();
+    reloading.await?;
     let closed = state.close().await;
     unready.await?;
     served.cancel();

@@ -100,12 +100,13 @@ fn print(lines: &[RunLine]) {
         "read",
         "added",
         "changed",
+        "remapped",
         "removed",
         "delivered",
         "rejected",
         "guarded",
     ];
-    let mut table = output::table(&headers, &[0, 4, 5, 6, 7, 8, 9, 10, 11]);
+    let mut table = output::table(&headers, &[0, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     for line in lines {
         let counts = &line.counts;
         let total = line.summary.pointer("/durations/total_ms").and_then(Value::as_u64);
@@ -118,6 +119,7 @@ fn print(lines: &[RunLine]) {
             thousands(counts.read),
             thousands(counts.added),
             thousands(counts.changed),
+            thousands(counts.remapped),
             thousands(counts.removed),
             thousands(counts.delivered),
             thousands(counts.rejected),

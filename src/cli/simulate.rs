@@ -11,8 +11,8 @@ use crate::{
     clock::Clock,
     shutdown::Shutdown,
     simulator::{
-        self, Chaos, CommonOptions, HttpOptions, HubSpotOptions, PropertySpec, VendorConfig, VendorOptions, Window,
-        parse_duration, parse_faults,
+        self, Chaos, CommonOptions, HttpOptions, HubSpotOptions, PropertySpec, Rotation, TokenOptions, VendorConfig,
+        VendorOptions, Window, parse_duration, parse_faults,
     },
 };
 
@@ -42,6 +42,19 @@ struct CommonArgs {
     /// Bearer token to demand; without it every request is accepted
     #[arg(long)]
     token: Option<String>,
+    /// Client of a token endpoint at /oauth/…/token; its access tokens are demanded instead of --token
+    #[arg(long, value_name = "ID:SECRET")]
+    oauth_client: Option<String>,
+    /// First refresh token of the token endpoint; without it the grant is client credentials
+    #[arg(long, value_name = "TOKEN", requires = "oauth_client")]
+    refresh_token: Option<String>,
+    /// How long an access token is accepted
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "30m")]
+    token_life: Duration,
+    /// What a refresh does to the refresh token: off, strict (the old one is void at once) or overlap (void once the new
+    /// one is used)
+    #[arg(long, value_name = "HOW", default_value = "off")]
+    rotate: Rotation,
     /// Rate window such as 100/10s, repeatable; `none` for no limit
     #[arg(long = "limit", value_name = "N/WINDOW")]
     limits: Vec<String>,
@@ -158,8 +171,18 @@ impl CommonArgs {
         let zone = &self.time_zone;
         let time_zone =
             TimeZone::get(zone).with_context(|| format!("got the time zone `{zone}`, expected an IANA name"))?;
+        let tokens = match &self.oauth_client {
+            Some(client) => {
+                let (id, secret) = client.split_once(':').context("expected `--oauth-client ID:SECRET`")?;
+                let (client_id, client_secret) = (id.to_owned(), secret.to_owned());
+                let (refresh_token, life, rotation) = (self.refresh_token, self.token_life, self.rotate);
+                Some(TokenOptions { client_id, client_secret, refresh_token, life, rotation })
+            }
+            None => None,
+        };
         Ok(CommonOptions {
-            token: self.token,
+            token: self.token.filter(|_| tokens.is_none()),
+            tokens,
             limits,
             daily: self.daily,
             time_zone,

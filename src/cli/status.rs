@@ -10,6 +10,7 @@ use super::{
     runs::RunLine,
 };
 use crate::{
+    clock::Clock,
     model::spec::Schedule,
     state::{RunStatus, Standing, State, StateError, SyncRecord},
 };
@@ -32,6 +33,8 @@ struct SyncStatus {
     paused: bool,
     resync: bool,
     suspect: bool,
+    max_age_ms: Option<u64>,
+    overdue: bool,
     last_run: Option<RunLine>,
 }
 
@@ -86,6 +89,8 @@ fn configured(setup: &Setup<'_>, name: &str) -> SyncStatus {
         schedule: spec.map(|sync| match &sync.schedule {
             Schedule::Manual => "manual".to_owned(),
             Schedule::Every(every) => format!("every {}", output::duration(output::millis(*every))),
+            Schedule::Cron(cron) => format!("cron {cron}"),
+            Schedule::After(names) => format!("after {}", names.join(", ")),
         }),
         last_ok_at: None,
         entries: 0,
@@ -98,6 +103,8 @@ fn configured(setup: &Setup<'_>, name: &str) -> SyncStatus {
         paused: false,
         resync: false,
         suspect: false,
+        max_age_ms: spec.and_then(|sync| sync.max_age).map(output::millis),
+        overdue: false,
         last_run: None,
     }
 }
@@ -105,7 +112,10 @@ fn configured(setup: &Setup<'_>, name: &str) -> SyncStatus {
 async fn of_record(setup: &Setup<'_>, state: &State, record: &SyncRecord) -> Result<SyncStatus, StateError> {
     let Standing { entries, tombstones, dirty, oldest_dirty, rejected, invalid } = state.standing(record.id).await?;
     let last = state.runs(Some(record.id), 1).await?.into_iter().next();
+    let max_age = setup.loaded.specs.sync(&record.name).and_then(|sync| sync.max_age);
+    let age = Clock::system().now().since(record.last_ok_at.unwrap_or(record.created_at));
     Ok(SyncStatus {
+        overdue: max_age.is_some_and(|max_age| age > max_age),
         last_ok_at: record.last_ok_at.map(|at| at.to_string()),
         entries,
         tombstones,
@@ -154,6 +164,9 @@ fn remarks(line: &SyncStatus) {
         output::line(format!("{}: suspect, its removals wait until every row has been sent again", line.sync));
     } else if line.resync {
         output::line(format!("{}: a resync is open until every row has been delivered", line.sync));
+    }
+    if let Some(max_age) = line.max_age_ms.filter(|_| line.overdue) {
+        output::line(format!("{}: overdue: no good run for more than {}", line.sync, output::duration(max_age)));
     }
     let Some(run) = &line.last_run else { return };
     if run.status == RunStatus::Guarded && line.approved_run.is_none() {

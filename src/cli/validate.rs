@@ -25,7 +25,7 @@ pub(super) fn execute(context: &Context) -> anyhow::Result<Exit> {
 }
 
 /// What only a connector knows of its settings and its syncs.
-fn check_connectors(loaded: &Loaded) -> Result<(), ConfigErrors> {
+pub(super) fn check_connectors(loaded: &Loaded) -> Result<(), ConfigErrors> {
     let specs = &loaded.specs;
     let mut errors = Vec::new();
     for spec in &specs.destinations {

@@ -7,8 +7,8 @@ use super::{
     tree::{Entry, Item},
 };
 use crate::model::{
-    nearest,
-    spec::{DestinationSpec, FieldSource, ModelSpec, OnRemoved, SourceSpec, Specs, SyncSpec, VendorSpec},
+    Operation, nearest,
+    spec::{DestinationSpec, HttpSpec, ModelSpec, OnRemoved, SourceSpec, Specs, SyncSpec, VendorSpec},
 };
 
 /// Runs every check.
@@ -89,7 +89,7 @@ impl Check<'_> {
             let origin = self.origin("syncs", &sync.name, "match");
             match sync.fields.iter().find(|field| field.name == *name) {
                 Some(field) => {
-                    if matches!(field.source, FieldSource::Constant(_)) {
+                    if field.source.is_constant() {
                         let message = format!("match field `{name}` of sync `{}` is a constant", sync.name);
                         let cause = "every row would be the same record";
                         self.sink.error(&origin, message, cause, "map it from a column that identifies the record");
@@ -137,27 +137,50 @@ impl Check<'_> {
     }
 
     fn removal(&self, sync: &SyncSpec, destination: &DestinationSpec, model: Option<&ModelSpec>) {
-        let VendorSpec::Http(http) = &destination.vendor else { return };
+        let (http, gives_ids) = match &destination.vendor {
+            VendorSpec::HubSpot(_) => return,
+            VendorSpec::Http(http) => (Some(http), http.gives_ids(&sync.object)),
+            VendorSpec::File(_) => (None, false),
+        };
         let origin = || self.origin("syncs", &sync.name, "on_removed");
         let name = &destination.name;
-        if sync.on_removed == OnRemoved::Delete && http.delete_path.is_none() {
-            let message = format!("sync `{}` deletes records, which destination `{name}` cannot", sync.name);
-            let cause = format!("destination `{name}` has no `delete_path`");
-            self.sink.error(
-                &origin(),
-                message,
-                cause,
-                "add `delete_path`, or use mode `upsert` with `on_removed = \"keep\"`",
-            );
+        if let Some(http) = http {
+            self.operations(sync, name, http);
         }
-        let gives_ids = http.results.as_ref().is_some_and(|results| results.record_id.is_some());
         let from_key = model.is_none_or(|model| match_is_key(sync, model));
         if sync.on_removed != OnRemoved::Keep && !gives_ids && !from_key {
             let message = format!("sync `{}` could not find the records of removed rows", sync.name);
             let cause = "a removed row is known only by its key; the match is not the model's primary key, and the \
                 destination gives no record id";
-            let hint = "match on the primary key's column, set `results.record_id`, or use `on_removed = \"keep\"`";
+            let hint = "match on the primary key's column, or use `on_removed = \"keep\"`";
             self.sink.error(&origin(), message, cause, hint);
+        }
+    }
+
+    /// The operations that a sync needs of a generic destination.
+    fn operations(&self, sync: &SyncSpec, name: &str, http: &HttpSpec) {
+        let removal = match sync.on_removed {
+            OnRemoved::Keep => None,
+            OnRemoved::Clear => Some(("on_removed", Operation::Clear)),
+            OnRemoved::Delete => Some(("on_removed", Operation::Delete)),
+        };
+        for (key, operation) in [Some(("object", Operation::Upsert)), removal].into_iter().flatten() {
+            if http.can(&sync.object, operation) {
+                continue;
+            }
+            let (object, verb) = (&sync.object, operation.name());
+            let (cause, hint) = if http.objects.contains_key(object) {
+                let table = format!("objects.{object}.{verb}");
+                (format!("destination `{name}` has no `{table}`"), format!("add `[destinations.{name}.{table}]`"))
+            } else if operation == Operation::Delete {
+                let hint = "add `delete_path`, or use mode `upsert` with `on_removed = \"keep\"`";
+                (format!("destination `{name}` has no `delete_path`"), hint.to_owned())
+            } else {
+                let hint = format!("add `path`, or `[destinations.{name}.objects.{object}.{verb}]`");
+                (format!("destination `{name}` has no `path`, and no object `{object}`"), hint)
+            };
+            let message = format!("sync `{}` needs to {verb} records, which destination `{name}` cannot", sync.name);
+            self.sink.error(&self.origin("syncs", &sync.name, key), message, cause, hint);
         }
     }
 
@@ -230,8 +253,7 @@ fn same_account(a: &DestinationSpec, b: &DestinationSpec) -> bool {
 fn match_is_key(sync: &SyncSpec, model: &ModelSpec) -> bool {
     let ([key], [name]) = (model.primary_key.as_slice(), sync.match_fields.as_slice()) else { return false };
     match sync.fields.iter().find(|field| field.name == *name).map(|field| &field.source) {
-        Some(FieldSource::Column { column, .. }) => column == key,
-        Some(FieldSource::Constant(_)) => false,
+        Some(source) => source.plain_column() == Some(key.as_str()),
         None => sync.star.is_some() && name == key,
     }
 }

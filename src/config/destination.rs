@@ -6,11 +6,11 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::{
+    auth,
     diagnostic::Sink,
     limits,
     reader::Reader,
-    secret,
-    tree::{Entry, Item},
+    tree::{Entry, Item, Node},
     vendor,
 };
 use crate::model::spec::{AuthSpec, DestinationSpec, VendorSpec};
@@ -35,26 +35,32 @@ const LATER: [&str; 12] = [
 enum Vendor {
     HubSpot,
     Http,
+    File,
 }
 
 /// Decodes a destination.
 pub(super) fn destination(name: &str, entry: &Entry, sink: &Sink) -> Option<DestinationSpec> {
     let reader = Reader::of(&entry.node, format!("destination `{name}`"), sink)?;
     reader.require(&["type"], "\"hubspot\"");
-    let vendors = [("hubspot", Vendor::HubSpot), ("http", Vendor::Http)];
+    let vendors = [("hubspot", Vendor::HubSpot), ("http", Vendor::Http), ("file", Vendor::File)];
     let Some(vendor) = reader.choice("type", &vendors, &LATER) else {
         reader.abandon();
         return None;
     };
     let (vendor, auth) = match vendor {
         Vendor::HubSpot => {
-            reader.require(&["token"], "{ env = \"HUBSPOT_TOKEN\" }");
-            (Some(VendorSpec::HubSpot(vendor::hubspot(&reader))), token(&reader))
+            reader.require(&["token", "auth"], "{ env = \"HUBSPOT_TOKEN\" }");
+            (Some(VendorSpec::HubSpot(vendor::hubspot(&reader))), auth::hubspot(&reader))
         }
         Vendor::Http => {
             reader.require(&["base_url"], "\"https://api.example.com\"");
-            let auth = if reader.has("token") { token(&reader) } else { Some(AuthSpec::None) };
-            (vendor::http(&reader).map(|spec| VendorSpec::Http(Box::new(spec))), auth)
+            (vendor::http(&reader).map(|spec| VendorSpec::Http(Box::new(spec))), auth::http(&reader))
+        }
+        // No request goes to a folder, so it has no address, limits or credentials.
+        Vendor::File => {
+            let (file, account) = (vendor::file(&reader), reader.text("account"));
+            reader.finish();
+            return Some(DestinationSpec { account, ..DestinationSpec::new(name, VendorSpec::File(file?)) });
         }
     };
     let allow_private = allow_private(&reader);
@@ -75,11 +81,7 @@ pub(super) fn destination(name: &str, entry: &Entry, sink: &Sink) -> Option<Dest
     })
 }
 
-fn token(reader: &Reader<'_>) -> Option<AuthSpec> {
-    secret::secret(reader, "token").map(AuthSpec::Bearer)
-}
-
-fn allow_private(reader: &Reader<'_>) -> Vec<IpNet> {
+pub(super) fn allow_private(reader: &Reader<'_>) -> Vec<IpNet> {
     const HINT: &str = "write ranges as \"127.0.0.1/32\" or \"10.0.0.0/8\"";
     let Some(node) = reader.get("allow_private") else { return Vec::new() };
     let Item::Array(items) = &node.value else {
@@ -100,38 +102,57 @@ fn allow_private(reader: &Reader<'_>) -> Vec<IpNet> {
 }
 
 fn base_url(reader: &Reader<'_>, allowed: &[IpNet], has_token: bool) -> Option<String> {
-    const HINT: &str = "write `base_url = \"https://HOST\"`";
     let (text, node) = (reader.text("base_url")?, reader.get("base_url")?);
-    let Ok(url) = Url::parse(&text) else {
-        reader.refuse("base_url", node, "it cannot be parsed as a URL", HINT);
-        return None;
-    };
-    if !matches!(url.scheme(), "http" | "https") {
-        let cause = format!("got scheme `{}`, expected `https` or `http`", url.scheme());
-        reader.refuse("base_url", node, cause, HINT);
+    let url = parsed_url(reader, "base_url", &text, node)?;
+    if url.query().is_some() {
+        refuse_parts(reader, "base_url", node);
         return None;
     }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        let cause = "it has credentials, a query or a fragment";
-        reader.refuse("base_url", node, cause, "keep scheme, host and path; credentials belong into `token`");
-        return None;
-    }
-    let private = private_host(&url);
-    if let Some(address) = private.filter(|address| !allowed.iter().any(|range| range.contains(address))) {
-        let cause = format!("{address} is a loopback or private address");
-        reader.refuse(
-            "base_url",
-            node,
-            cause,
-            format!("allow it with `allow_private = [\"{address}/{}\"]`", bits(address)),
-        );
-        return None;
-    }
-    if url.scheme() == "http" && private.is_none() && has_token {
+    reachable(reader, "base_url", node, &url, allowed)?;
+    if url.scheme() == "http" && private_host(&url).is_none() && has_token {
         let message = format!("`base_url` of {} sends the token unencrypted", reader.what);
         reader.sink.warning(&node.origin, message, "plain `http` to a public address", "use `https`");
     }
     Some(text)
+}
+
+/// A URL without credentials and fragment.
+pub(super) fn parsed_url(reader: &Reader<'_>, key: &'static str, text: &str, node: &Node) -> Option<Url> {
+    let hint = format!("write `{key} = \"https://HOST\"`");
+    let Ok(url) = Url::parse(text) else {
+        reader.refuse(key, node, "it cannot be parsed as a URL", hint);
+        return None;
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        reader.refuse(key, node, format!("got scheme `{}`, expected `https` or `http`", url.scheme()), hint);
+        return None;
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        refuse_parts(reader, key, node);
+        return None;
+    }
+    Some(url)
+}
+
+fn refuse_parts(reader: &Reader<'_>, key: &'static str, node: &Node) {
+    let cause = "it has credentials, a query or a fragment";
+    reader.refuse(key, node, cause, "keep scheme, host and path; credentials belong into `token` or `auth`");
+}
+
+/// Refuses an address that is plainly loopback or private and not allowed.
+pub(super) fn reachable(
+    reader: &Reader<'_>,
+    key: &'static str,
+    node: &Node,
+    url: &Url,
+    allowed: &[IpNet],
+) -> Option<()> {
+    let private = private_host(url).filter(|address| !allowed.iter().any(|range| range.contains(address)));
+    let Some(address) = private else { return Some(()) };
+    let cause = format!("{address} is a loopback or private address");
+    let hint = format!("allow it with `allow_private = [\"{address}/{}\"]`", bits(address));
+    reader.refuse(key, node, cause, hint);
+    None
 }
 
 /// The address when the host is plainly loopback or private. Names are judged when they are resolved.

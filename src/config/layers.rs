@@ -14,7 +14,7 @@ use super::{
 use crate::model::nearest;
 
 /// Tables of named items.
-const NAMED: [&str; 4] = ["sources", "models", "destinations", "syncs"];
+pub(super) const NAMED: [&str; 4] = ["sources", "models", "destinations", "syncs"];
 /// Tables that stand once.
 const SINGLE: [&str; 5] = ["state", "http", "log", "scheduler", "defaults"];
 const ENVIRONMENT: &str = "environment";

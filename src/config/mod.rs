@@ -4,6 +4,9 @@
 //! destinations, syncs). `docs/configuration.md` is the reference of every key. [`SecretReader`] resolves references to
 //! secrets. This is the only module that reads the process environment.
 
+mod after;
+mod auth;
+mod changes;
 mod check;
 mod destination;
 mod diagnostic;
@@ -12,12 +15,15 @@ mod fields;
 mod guard;
 mod layers;
 mod limits;
+mod operation;
 mod reader;
 mod scalar;
+mod schedule;
 mod schema;
 mod secret;
 mod secret_reader;
 mod settings;
+mod show;
 mod source;
 mod sync;
 #[cfg(test)]
@@ -27,10 +33,12 @@ mod vendor;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+pub use changes::Changes;
 pub use diagnostic::{ConfigErrors, Diagnostic, Origin};
 pub use environment::Environment;
 pub use schema::schema;
 pub use secret_reader::{SecretError, SecretReader};
+pub use show::Given;
 
 use crate::model::spec::{Settings, Specs};
 
@@ -45,6 +53,8 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// Where each given value stands, by its dotted path (`syncs.crm.schedule.every`).
     pub origins: BTreeMap<String, Origin>,
+    /// Every given value itself, to be shown.
+    pub given: Given,
 }
 
 /// Reads the `.toml` files of `folders` (not recursive, sorted), a later folder over the earlier ones, and
@@ -70,6 +80,7 @@ pub fn load(folders: &[PathBuf], environment: &Environment) -> Result<Loaded, Co
         syncs: tree.items("syncs").filter_map(decode_syncs).collect(),
     };
     check::check(&tree, &specs, &sink);
-    let origins = tree.origins();
-    sink.finish().map(|warnings| Loaded { settings, specs, warnings, origins })
+    after::check(&tree, &specs, &sink);
+    let (origins, given) = (tree.origins(), Given::new(&tree));
+    sink.finish().map(|warnings| Loaded { settings, specs, warnings, origins, given })
 }

@@ -28,6 +28,16 @@ pub(super) fn secret(reader: &Reader<'_>, key: &'static str) -> Option<SecretSpe
     }
 }
 
+/// A reference to a secret, or a list of them.
+pub(super) fn secrets(reader: &Reader<'_>, key: &'static str) -> Option<Vec<SecretSpec>> {
+    match reader.get(key).map(|node| &node.value) {
+        Some(Item::Array(items)) if !items.is_empty() => {
+            items.iter().map(|item| reference(reader, key, item)).collect()
+        }
+        _ => secret(reader, key).map(|secret| vec![secret]),
+    }
+}
+
 /// A text, or a reference to a secret.
 pub(super) fn text_or_secret(reader: &Reader<'_>, key: &'static str) -> Option<TextSpec> {
     let node = reader.get(key)?;

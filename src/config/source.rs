@@ -10,41 +10,41 @@ use super::{
     secret,
     tree::{Entry, Node},
 };
-use crate::model::spec::{ModelBodySpec, ModelSpec, PostgresSpec, SourceKind, SourceSpec, TextSpec};
+use crate::model::spec::{ModelBodySpec, ModelSpec, ServerSpec, SourceKind, SourceSpec, TextSpec};
 
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
-const LATER: [&str; 12] = [
-    "mysql",
-    "mariadb",
-    "bigquery",
-    "snowflake",
-    "redshift",
-    "databricks",
-    "clickhouse",
-    "duckdb",
-    "mssql",
-    "trino",
-    "athena",
-    "oracle",
-];
+const LATER: [&str; 10] =
+    ["bigquery", "snowflake", "redshift", "databricks", "clickhouse", "duckdb", "mssql", "trino", "athena", "oracle"];
 
 #[derive(Clone, Copy)]
 enum Kind {
     Postgres,
+    Mysql,
     Sqlite,
 }
+
+/// What differs between the database servers in the configuration.
+struct Dialect {
+    schemes: &'static [&'static str],
+    port: u16,
+}
+
+const POSTGRES: Dialect = Dialect { schemes: &["postgres", "postgresql"], port: 5432 };
+const MYSQL: Dialect = Dialect { schemes: &["mysql", "mariadb"], port: 3306 };
 
 /// Decodes a source.
 pub(super) fn source(name: &str, entry: &Entry, sink: &Sink) -> Option<SourceSpec> {
     let reader = Reader::of(&entry.node, format!("source `{name}`"), sink)?;
     reader.require(&["type"], "\"postgres\"");
-    let kinds = [("postgres", Kind::Postgres), ("sqlite", Kind::Sqlite)];
+    let kinds =
+        [("postgres", Kind::Postgres), ("mysql", Kind::Mysql), ("mariadb", Kind::Mysql), ("sqlite", Kind::Sqlite)];
     let Some(kind) = reader.choice("type", &kinds, &LATER) else {
         reader.abandon();
         return None;
     };
     let kind = match kind {
-        Kind::Postgres => postgres(&reader).map(SourceKind::Postgres),
+        Kind::Postgres => server(&reader, &POSTGRES).map(SourceKind::Postgres),
+        Kind::Mysql => server(&reader, &MYSQL).map(SourceKind::Mysql),
         Kind::Sqlite => {
             reader.require(&["path"], "\"data/warehouse.db\"");
             secret::text_or_secret(&reader, "path").map(|path| SourceKind::Sqlite { path })
@@ -57,10 +57,10 @@ pub(super) fn source(name: &str, entry: &Entry, sink: &Sink) -> Option<SourceSpe
     Some(SourceSpec { name: name.to_owned(), kind: kind?, statement_timeout })
 }
 
-fn postgres(reader: &Reader<'_>) -> Option<PostgresSpec> {
+fn server(reader: &Reader<'_>, dialect: &Dialect) -> Option<ServerSpec> {
     const PARTS: [&str; 6] = ["host", "port", "database", "user", "password", "tls"];
     let url = secret::text_or_secret(reader, "url");
-    let parts = parts(reader);
+    let parts = parts(reader, dialect);
     let part = PARTS.into_iter().find(|part| reader.has(part));
     match (reader.has("url"), part) {
         (true, Some(part)) => {
@@ -72,9 +72,9 @@ fn postgres(reader: &Reader<'_>) -> Option<PostgresSpec> {
         (true, None) => {
             let url = url?;
             if let (TextSpec::Plain(text), Some(node)) = (&url, reader.get("url")) {
-                check_url(reader, node, text);
+                check_url(reader, node, text, dialect);
             }
-            Some(PostgresSpec::Url(url))
+            Some(ServerSpec::Url(url))
         }
         (false, Some(_)) => {
             reader.require(&["host"], "\"localhost\"");
@@ -89,18 +89,18 @@ fn postgres(reader: &Reader<'_>) -> Option<PostgresSpec> {
     }
 }
 
-fn parts(reader: &Reader<'_>) -> Option<PostgresSpec> {
+fn parts(reader: &Reader<'_>, dialect: &Dialect) -> Option<ServerSpec> {
     let modes = ["disable", "prefer", "require", "verify-ca", "verify-full"].map(|mode| (mode, mode));
     let host = secret::text_or_secret(reader, "host");
-    let port = reader.integer("port", 1, 65_535).and_then(|port| u16::try_from(port).ok()).unwrap_or(5432);
+    let port = reader.integer("port", 1, 65_535).and_then(|port| u16::try_from(port).ok()).unwrap_or(dialect.port);
     let database = secret::text_or_secret(reader, "database");
     let user = secret::text_or_secret(reader, "user");
     let password = secret::secret(reader, "password");
     let tls = reader.choice("tls", &modes, &[]).unwrap_or("verify-full").to_owned();
-    Some(PostgresSpec::Parts { host: host?, port, database: database?, user: user?, password, tls })
+    Some(ServerSpec::Parts { host: host?, port, database: database?, user: user?, password, tls })
 }
 
-fn check_url(reader: &Reader<'_>, node: &Node, text: &str) {
+fn check_url(reader: &Reader<'_>, node: &Node, text: &str, dialect: &Dialect) {
     match Url::parse(text) {
         Ok(url) if url.password().is_some() => {
             let message =
@@ -108,10 +108,11 @@ fn check_url(reader: &Reader<'_>, node: &Node, text: &str) {
             let hint = "put the URL in an environment variable or a file: url = { env = \"WAREHOUSE_URL\" }";
             reader.sink.error(&node.origin, message, "got a URL with a password written out", hint);
         }
-        Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => {}
+        Ok(url) if dialect.schemes.contains(&url.scheme()) => {}
         Ok(_) | Err(_) => {
-            let hint = "write postgres://USER@HOST:PORT/DATABASE";
-            reader.refuse("url", node, "expected a `postgres://` URL", hint);
+            let scheme = dialect.schemes.first().copied().unwrap_or_default();
+            let hint = format!("write {scheme}://USER@HOST:PORT/DATABASE");
+            reader.refuse("url", node, format!("expected a `{scheme}://` URL"), hint);
         }
     }
 }

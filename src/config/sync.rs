@@ -7,12 +7,14 @@ use super::{
     fields, guard,
     layers::Tree,
     reader::Reader,
+    schedule::schedule,
     tree::{Entry, Item},
 };
-use crate::model::spec::{FirstRun, GuardSpec, Mode, OnRemoved, Schedule, SyncSpec, WhenNull};
+use crate::model::spec::{FirstRun, GuardSpec, Mode, OnRemoved, Remap, Schedule, SyncSpec, WhenNull};
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
 const DAY: Duration = Duration::from_secs(86_400);
+const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Keys of a sync, to tell when one stands in the table of its fields by mistake.
@@ -43,25 +45,45 @@ pub(super) const KEYS: [&str; 24] = [
     "fields",
 ];
 /// Keys of later versions.
-const LATER: [&str; 8] =
-    ["max_age", "renamed_from", "send", "remap", "cursor", "options", "identity", "on_duplicate_match"];
+const LATER: [&str; 6] = ["renamed_from", "send", "cursor", "options", "identity", "on_duplicate_match"];
 
 /// What syncs take over when they do not say otherwise.
 pub(super) struct Defaults {
     schedule: Schedule,
     when_null: WhenNull,
     guard: GuardSpec,
+    first_run: FirstRun,
+    late_window: Option<Duration>,
+    max_plan_age: Option<Duration>,
+    remap: Remap,
+    full_every: Option<Duration>,
+    max_age: Option<Duration>,
 }
 
 /// Decodes `[defaults]`.
 pub(super) fn defaults(tree: &Tree, sink: &Sink) -> Defaults {
-    let mut defaults =
-        Defaults { schedule: Schedule::Every(EVERY), when_null: WhenNull::Skip, guard: GuardSpec::default() };
+    let mut defaults = Defaults {
+        schedule: Schedule::Every(EVERY),
+        when_null: WhenNull::Skip,
+        guard: GuardSpec::default(),
+        first_run: FirstRun::Ask,
+        late_window: None,
+        max_plan_age: None,
+        remap: Remap::Now,
+        full_every: None,
+        max_age: None,
+    };
     let reader = tree.top.get("defaults").and_then(|entry| Reader::of(&entry.node, "[defaults]", sink));
     if let Some(reader) = reader {
         defaults.schedule = schedule(&reader).unwrap_or(defaults.schedule);
         defaults.when_null = when_null(&reader).unwrap_or(defaults.when_null);
         defaults.guard = guard::guard(&reader, defaults.guard);
+        defaults.first_run = first_run(&reader).unwrap_or(defaults.first_run);
+        defaults.late_window = late_window(&reader);
+        defaults.max_plan_age = max_plan_age(&reader);
+        defaults.remap = remap(&reader).unwrap_or(defaults.remap);
+        defaults.full_every = full_every(&reader);
+        defaults.max_age = max_age(&reader);
         reader.finish();
     }
     defaults
@@ -84,16 +106,18 @@ pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) 
         mode: mode.unwrap_or(Mode::Upsert),
         match_fields: match_fields.unwrap_or_default(),
         on_removed: on_removed.unwrap_or(OnRemoved::Keep),
-        first_run: first_run(&reader),
+        first_run: first_run(&reader).unwrap_or(defaults.first_run),
         schedule: schedule(&reader).unwrap_or_else(|| defaults.schedule.clone()),
         guard: guard::guard(&reader, defaults.guard.clone()),
         filter: reader.text("where"),
         fields,
         star,
         enabled: reader.boolean("enabled").unwrap_or(true),
-        late_window: reader.duration("late_window", SECOND, DAY),
-        max_plan_age: reader.duration("max_plan_age", SECOND, DAY).unwrap_or(base.max_plan_age),
-        full_every: reader.duration("full_every", SECOND, 31 * DAY).unwrap_or(base.full_every),
+        late_window: late_window(&reader).or(defaults.late_window),
+        max_plan_age: max_plan_age(&reader).or(defaults.max_plan_age).unwrap_or(base.max_plan_age),
+        max_age: max_age(&reader).or(defaults.max_age),
+        remap: remap(&reader).unwrap_or(defaults.remap),
+        full_every: full_every(&reader).or(defaults.full_every).unwrap_or(base.full_every),
         ..base
     };
     reader.reserved(&LATER);
@@ -155,38 +179,31 @@ fn on_removed(reader: &Reader<'_>, mode: Option<Mode>) -> Option<OnRemoved> {
     }
 }
 
-fn first_run(reader: &Reader<'_>) -> FirstRun {
+fn late_window(reader: &Reader<'_>) -> Option<Duration> {
+    reader.duration("late_window", SECOND, DAY)
+}
+
+fn max_plan_age(reader: &Reader<'_>) -> Option<Duration> {
+    reader.duration("max_plan_age", SECOND, DAY)
+}
+
+fn max_age(reader: &Reader<'_>) -> Option<Duration> {
+    reader.duration("max_age", MINUTE, 366 * DAY)
+}
+
+fn full_every(reader: &Reader<'_>) -> Option<Duration> {
+    reader.duration("full_every", SECOND, 31 * DAY)
+}
+
+fn remap(reader: &Reader<'_>) -> Option<Remap> {
+    reader.choice("remap", &[("now", Remap::Now), ("later", Remap::Later)], &[])
+}
+
+fn first_run(reader: &Reader<'_>) -> Option<FirstRun> {
     let all = [("ask", FirstRun::Ask), ("backfill", FirstRun::Backfill)];
-    reader.choice("first_run", &all, &["adopt"]).unwrap_or(FirstRun::Ask)
+    reader.choice("first_run", &all, &["adopt"])
 }
 
 fn when_null(reader: &Reader<'_>) -> Option<WhenNull> {
     fields::when_null(reader)
-}
-
-fn schedule(reader: &Reader<'_>) -> Option<Schedule> {
-    const HINT: &str = "write \"manual\" or { every = \"15m\" }";
-    let node = reader.get("schedule")?;
-    match &node.value {
-        Item::Text(text) if text == "manual" => Some(Schedule::Manual),
-        Item::Text(text) => {
-            reader.refuse("schedule", node, format!("got `{text}`, expected `manual` or a table"), HINT);
-            None
-        }
-        Item::Table(_) => {
-            let inner = Reader::of(node, format!("`schedule` of {}", reader.what), reader.sink)?;
-            let later = ["cron", "timezone", "after"];
-            if !inner.has("every") && !later.into_iter().any(|key| inner.has(key)) {
-                inner.missing(&["every"], "\"15m\"");
-            }
-            let every = inner.duration("every", SECOND, 31 * DAY);
-            inner.reserved(&later);
-            inner.finish();
-            every.map(Schedule::Every)
-        }
-        _ => {
-            reader.wrong("schedule", node, "`manual` or a table", HINT);
-            None
-        }
-    }
 }

@@ -1,10 +1,12 @@
 //! The vendors' own keys of `[destinations.NAME]`.
 
 use super::{
+    operation,
     reader::Reader,
+    secret,
     tree::{Item, Node},
 };
-use crate::model::spec::{HttpIdentitySpec, HttpResultsSpec, HttpSpec, HubSpotSpec};
+use crate::model::spec::{FileFormat, FileSpec, HttpIdentitySpec, HttpResultsSpec, HttpSpec, HubSpotSpec, SecretSpec};
 
 /// HubSpot's keys.
 pub(super) fn hubspot(reader: &Reader<'_>) -> HubSpotSpec {
@@ -14,7 +16,7 @@ pub(super) fn hubspot(reader: &Reader<'_>) -> HubSpotSpec {
 
 /// The keys of the generic `http` destination.
 pub(super) fn http(reader: &Reader<'_>) -> Option<HttpSpec> {
-    reader.require(&["path"], "\"/v1/{object}\"");
+    reader.require(&["path", "objects"], "\"/v1/{object}\"");
     let upsert_path = path(reader, "path");
     let methods = ["POST", "PUT", "PATCH"].map(|method| (method, method));
     let method = reader.choice("method", &methods, &[]).unwrap_or("POST").to_owned();
@@ -28,23 +30,58 @@ pub(super) fn http(reader: &Reader<'_>) -> Option<HttpSpec> {
     let idempotency_header = header(reader).unwrap_or_else(|| "Idempotency-Key".to_owned());
     let results = reader.get("results").and_then(|node| results(reader, node));
     let identity = reader.get("identity").and_then(|node| identity(reader, node));
+    let idempotency_field = reader.text("idempotency_field");
+    let constants = operation::constants(reader);
+    let objects = operation::objects(reader);
+    let signing = reader.get("signing").and_then(|node| signing(reader, node));
     // What is there but wrong is reported above; without it, checks across tables would report its consequences.
     if (reader.has("results") && results.is_none()) || (reader.has("delete_path") && delete_path.is_none()) {
         return None;
     }
+    if (reader.has("path") && upsert_path.is_none()) || (reader.has("signing") && signing.is_none()) {
+        return None;
+    }
     Some(HttpSpec {
-        path: upsert_path?,
+        path: upsert_path,
         method,
         delete_path,
         batch_size,
         envelope,
+        idempotency_field,
+        constants: constants?,
         idempotency_header,
         results,
         identity,
+        objects: objects?,
+        signing: signing.unwrap_or_default(),
     })
 }
 
-fn path(reader: &Reader<'_>, key: &'static str) -> Option<String> {
+/// The keys of the `file` destination.
+pub(super) fn file(reader: &Reader<'_>) -> Option<FileSpec> {
+    let path = reader.required_text(&["path"], "\"out/{object}-{run}.jsonl\"");
+    reader.require(&["format"], "\"jsonl\"");
+    let format = reader.choice("format", &[("jsonl", FileFormat::JsonLines), ("csv", FileFormat::Csv)], &[]);
+    if let (Some(path), Some(node)) = (&path, reader.get("path"))
+        && !path.rsplit('/').next().is_some_and(|name| name.contains("{run}"))
+    {
+        let hint = "write `{run}` into the file's name, such as \"out/{object}-{run}.jsonl\"";
+        reader.refuse("path", node, "each run writes a file of its own", hint);
+        return None;
+    }
+    Some(FileSpec { path: path?, format: format? })
+}
+
+/// `signing = { standard_webhooks = SECRET }`, or a list of secrets, the newest first.
+fn signing(outer: &Reader<'_>, node: &Node) -> Option<Vec<SecretSpec>> {
+    let reader = Reader::of(node, format!("`signing` of {}", outer.what), outer.sink)?;
+    reader.require(&["standard_webhooks"], "{ env = \"WEBHOOK_SECRET\" }");
+    let secrets = secret::secrets(&reader, "standard_webhooks");
+    reader.finish();
+    secrets
+}
+
+pub(super) fn path(reader: &Reader<'_>, key: &'static str) -> Option<String> {
     let (text, node) = (reader.text(key)?, reader.get(key)?);
     if text.starts_with('/') {
         return Some(text);
@@ -67,7 +104,7 @@ fn header(reader: &Reader<'_>) -> Option<String> {
     None
 }
 
-fn pointer(reader: &Reader<'_>, key: &'static str) -> Option<String> {
+pub(super) fn pointer(reader: &Reader<'_>, key: &'static str) -> Option<String> {
     let (text, node) = (reader.text(key)?, reader.get(key)?);
     if text.starts_with('/') {
         return Some(text);
@@ -83,7 +120,7 @@ fn required_pointer(reader: &Reader<'_>, keys: &'static [&'static str; 1]) -> Op
     pointer(reader, key)
 }
 
-fn results(outer: &Reader<'_>, node: &Node) -> Option<HttpResultsSpec> {
+pub(super) fn results(outer: &Reader<'_>, node: &Node) -> Option<HttpResultsSpec> {
     let reader = Reader::of(node, format!("`results` of {}", outer.what), outer.sink)?;
     let rows = required_pointer(&reader, &["rows"]);
     let status = required_pointer(&reader, &["status"]);
@@ -111,16 +148,20 @@ fn success(reader: &Reader<'_>) -> Option<Vec<String>> {
         reader.refuse("success", node, "got an empty list", HINT);
         return None;
     }
-    let json = |item: &Node| match &item.value {
+    items.iter().map(|item| json(reader, "success", item)).collect()
+}
+
+/// A constant as a JSON text.
+pub(super) fn json(reader: &Reader<'_>, key: &str, item: &Node) -> Option<String> {
+    match &item.value {
         Item::Text(text) => Some(serde_json::Value::from(text.as_str()).to_string()),
         Item::Int(integer) => Some(integer.to_string()),
         Item::Bool(truth) => Some(truth.to_string()),
         Item::Float(_) | Item::DateTime | Item::Array(_) | Item::Table(_) | Item::Environment(_) => {
-            reader.wrong("success", item, "a text, an integer or a boolean", HINT);
+            reader.wrong(key, item, "a text, an integer or a boolean", "write \"ok\", 200 or true");
             None
         }
-    };
-    items.iter().map(json).collect()
+    }
 }
 
 fn identity(outer: &Reader<'_>, node: &Node) -> Option<HttpIdentitySpec> {

@@ -120,7 +120,9 @@ fn request(context: &Context, batch: &Ready<'_>, part: &Part) -> Batch {
     let whole = part.rows.len() == batch.items.len();
     let rows = part.rows.iter().filter_map(|&row| batch.items.get(row).map(|item| (row, item)));
     Batch {
+        run: context.run,
         object: context.object.clone(),
+        fields: context.fields.clone(),
         operation: batch.items.first().map_or(crate::model::Operation::Upsert, |item| item.operation),
         match_fields: context.match_fields.clone(),
         rows: rows

@@ -148,7 +148,7 @@ mod tests {
     }
 
     fn caps() -> Caps {
-        Caps { max_rows: RowCaps { write: 10, delete: 10 }, max_bytes: 1_000 }
+        Caps { max_rows: RowCaps::new(10, 10), max_bytes: 1_000 }
     }
 
     fn form(items: Vec<Item>) -> Vec<Formed> {

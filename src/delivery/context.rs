@@ -38,6 +38,8 @@ pub struct Context {
     pub epoch: i64,
     /// The destination's object.
     pub object: String,
+    /// All destination fields of the mapping, in byte order.
+    pub fields: Arc<[String]>,
     /// Destination fields that identify a record.
     pub match_fields: Vec<String>,
     /// Hashes record ids for the owner index.

@@ -137,7 +137,7 @@ struct Former<'a, N> {
 
 impl<'a, N: FnMut() -> Result<Option<Item>, SpoolError>> Former<'a, N> {
     fn new(context: &'a Context, next: N) -> Self {
-        let capabilities = context.destination.capabilities();
+        let capabilities = context.destination.capabilities(&context.object);
         let caps = Caps { max_rows: capabilities.max_rows, max_bytes: capabilities.max_bytes };
         Self { context, next, batcher: Some(Batcher::new(caps)), queue: VecDeque::new() }
     }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     model::Timestamp,
     state::StateError,
-    wire::{Fault, FaultKind, HoldState},
+    wire::{Fault, FaultKind, HoldReason, HoldState},
 };
 
 /// Why no further batch is begun.
@@ -44,6 +44,7 @@ impl StopReason {
     pub fn of_fault(fault: Fault) -> Self {
         match fault.kind {
             FaultKind::QuotaSpent { until } => Self::Quota { until },
+            FaultKind::Held(HoldState::Shut(HoldReason::Credentials)) => Self::Fault(Box::new(fault)),
             FaultKind::Held(state) => Self::Hold(state),
             FaultKind::Stopped => Self::Shutdown,
             FaultKind::Connect

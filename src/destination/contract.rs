@@ -1,12 +1,12 @@
 //! The contract between the engine and a connector.
 
-use std::num::NonZeroU32;
+use std::{borrow::Cow, num::NonZeroU32, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    model::{Operation, RecordRef},
+    model::{Operation, RecordRef, RunId},
     wire::{Account, Fault, VendorText},
 };
 
@@ -30,8 +30,8 @@ use crate::{
 /// may have been applied is never reported as failed.
 #[async_trait]
 pub trait Destination: Send + Sync {
-    /// What this system can do. The same for the process's life.
-    fn capabilities(&self) -> &Capabilities;
+    /// What this system can do with an object. The same for the process's life.
+    fn capabilities(&self, object: &str) -> &Capabilities;
 
     /// Asks the vendor which account the credential belongs to.
     ///
@@ -56,6 +56,15 @@ pub trait Destination: Send + Sync {
     /// # Errors
     /// A [`Fault`] that concerns the batch as a whole.
     async fn deliver(&self, account: &Account, batch: &Batch) -> Result<Delivery, Fault>;
+
+    /// Ends a run's delivery of an object, also when nothing was delivered, or not everything: for systems that make what
+    /// was delivered visible at once. Repeating it does nothing.
+    ///
+    /// # Errors
+    /// A [`Fault`], when what was delivered is not visible yet; it is safe, and the next run tries again.
+    async fn finish(&self, _object: &str, _run: RunId) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// Asks how a job ended.
     ///
@@ -87,11 +96,13 @@ pub struct Capabilities {
     /// Most bytes of a request body.
     pub max_bytes: usize,
     /// Operations that are supported.
-    pub operations: &'static [Operation],
+    pub operations: Cow<'static, [Operation]>,
     /// How an answer names its rows.
     pub correlation: Correlation,
     /// Whether answers carry the vendor's record id.
     pub record_ids: bool,
+    /// Whether a record whose id is known must be written by it: an upsert would make another one.
+    pub updates_by_id: bool,
     /// Whether a repeated request with the same idempotency key is applied once.
     pub idempotency: bool,
     /// How the lookup sees our own writes.
@@ -105,17 +116,31 @@ pub struct Capabilities {
 /// Most rows in a batch. Data and no function, because the configuration may set it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowCaps {
-    /// Of upserts, updates and clears.
-    pub write: usize,
+    /// Of upserts.
+    pub upsert: usize,
+    /// Of inserts.
+    pub insert: usize,
+    /// Of updates.
+    pub update: usize,
+    /// Of clears.
+    pub clear: usize,
     /// Of deletes.
     pub delete: usize,
 }
 
 impl RowCaps {
+    /// One cap for everything that writes, another for deletes.
+    pub const fn new(write: usize, delete: usize) -> Self {
+        Self { upsert: write, insert: write, update: write, clear: write, delete }
+    }
+
     /// The cap for batches of one operation; at least 1.
     pub const fn of(self, operation: Operation) -> usize {
         match operation {
-            Operation::Upsert | Operation::Insert | Operation::Update | Operation::Clear => self.write,
+            Operation::Upsert => self.upsert,
+            Operation::Insert => self.insert,
+            Operation::Update => self.update,
+            Operation::Clear => self.clear,
             Operation::Delete => self.delete,
         }
     }
@@ -165,6 +190,8 @@ pub struct Field {
     pub writable: bool,
     /// Whether records can be found by it.
     pub unique: bool,
+    /// Whether a record cannot be created without it, as far as the vendor tells.
+    pub required: bool,
 }
 
 /// Which records to find.
@@ -221,8 +248,12 @@ impl std::fmt::Debug for Found {
 /// The changes of one request.
 #[derive(Debug, Clone)]
 pub struct Batch {
+    /// The run that it belongs to.
+    pub run: RunId,
     /// The object.
     pub object: String,
+    /// All fields of the sync's mapping, in byte order. A record has those of them that are not skipped.
+    pub fields: Arc<[String]>,
     /// The operation; the same for all rows.
     pub operation: Operation,
     /// The match fields, in order.

@@ -9,13 +9,18 @@ use url::Url;
 
 use super::{
     Destination, SyncProblem,
+    file::{self, Files, PatternError},
     http::{self, Http, HttpSettings, HttpSettingsError},
     hubspot::{self, HubSpot},
 };
 use crate::{
     model::spec::{AuthSpec, DestinationSpec, LimitsSpec, SecretSpec, SyncSpec, VendorSpec, WindowSpec},
-    wire::{Auth, ClientSettings, Daily, Limits, SecretProvider, Window},
+    wire::{ClientSettings, Daily, Limits, SecretProvider, SigningSecrets, Window},
 };
+
+/// Where the client of a destination without requests would send them. The name never resolves (RFC 6761), and plain
+/// HTTP to a public address is refused anyway.
+const NOWHERE: &str = "http://file.invalid";
 
 /// Settings of a destination that cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +43,21 @@ pub enum DestinationError {
         #[source]
         source: ipnet::AddrParseError,
     },
+    /// No token endpoint.
+    #[error("`token_url` is missing: a destination of type `{vendor}` has no token endpoint of its own")]
+    NoTokenUrl {
+        /// The vendor's type.
+        vendor: &'static str,
+    },
+    /// No URL of a token endpoint. What stands there may be a secret and is not quoted.
+    #[error("`token_url` is no URL")]
+    TokenUrl(#[source] url::ParseError),
+    /// No name of a header.
+    #[error("`auth`: expected a header name, got `{got}`")]
+    Header {
+        /// What stands there.
+        got: String,
+    },
     /// A limit of nothing.
     #[error("`limits`: `{key}` must be at least 1 and fit 32 bits, got {got}")]
     Limit {
@@ -49,6 +69,9 @@ pub enum DestinationError {
     /// Settings of the generic destination.
     #[error(transparent)]
     Http(#[from] HttpSettingsError),
+    /// Settings of the `file` destination.
+    #[error(transparent)]
+    File(#[from] PatternError),
 }
 
 /// The connector of a destination. It serves every object of the account.
@@ -56,10 +79,10 @@ pub enum DestinationError {
 /// # Errors
 /// The first setting that cannot work.
 pub fn open(spec: &DestinationSpec) -> Result<Box<dyn Destination>, DestinationError> {
-    let base_url = base_url(spec)?;
     Ok(match &spec.vendor {
-        VendorSpec::HubSpot(hubspot) => Box::new(HubSpot::new(base_url, &hubspot.objects_path)),
-        VendorSpec::Http(http) => Box::new(Http::new(base_url, HttpSettings::new(http)?)),
+        VendorSpec::HubSpot(hubspot) => Box::new(HubSpot::new(base_url(spec)?, &hubspot.objects_path)),
+        VendorSpec::Http(http) => Box::new(Http::new(base_url(spec)?, HttpSettings::new(http)?)),
+        VendorSpec::File(file) => Box::new(Files::new(file)?),
     })
 }
 
@@ -71,6 +94,7 @@ pub fn check_sync(destination: &DestinationSpec, sync: &SyncSpec) -> Result<(), 
     match &destination.vendor {
         VendorSpec::HubSpot(_) => hubspot::check_sync(sync),
         VendorSpec::Http(http) => http::check_sync(http, sync),
+        VendorSpec::File(file) => file::check_sync(file, sync),
     }
 }
 
@@ -82,6 +106,7 @@ pub fn base_url(spec: &DestinationSpec) -> Result<Url, DestinationError> {
     let own = match &spec.vendor {
         VendorSpec::HubSpot(_) => Some(hubspot::BASE_URL),
         VendorSpec::Http(_) => None,
+        VendorSpec::File(_) => Some(NOWHERE),
     };
     let missing = DestinationError::NoBaseUrl { vendor: spec.vendor.type_name() };
     let text = spec.base_url.as_deref().or(own).ok_or(missing)?;
@@ -98,20 +123,21 @@ pub fn base_url(spec: &DestinationSpec) -> Result<Url, DestinationError> {
 /// The first setting that cannot work.
 pub fn client_settings(
     spec: &DestinationSpec,
-    secret: impl FnOnce(&SecretSpec) -> Arc<dyn SecretProvider>,
+    secret: impl Fn(&SecretSpec) -> Arc<dyn SecretProvider>,
 ) -> Result<ClientSettings, DestinationError> {
-    let auth = match &spec.auth {
-        AuthSpec::None => Auth::None,
-        AuthSpec::Bearer(reference) => Auth::Bearer(secret(reference)),
-    };
-    let mut settings = ClientSettings::new(base_url(spec)?, auth);
+    let base_url = base_url(spec)?;
+    let auth = super::auth::auth(spec, &base_url, &secret)?;
+    let mut settings = ClientSettings::new(base_url, auth);
+    if let VendorSpec::Http(http) = &spec.vendor {
+        settings.signing = SigningSecrets(http.signing.iter().map(&secret).collect());
+    }
     settings.request_timeout = spec.request_timeout;
     settings.connect_timeout = settings.connect_timeout.min(spec.request_timeout / 2);
     settings.allow_private = spec.allow_private.iter().map(|range| private(range)).collect::<Result<_, _>>()?;
     Ok(settings)
 }
 
-fn private(range: &str) -> Result<IpNet, DestinationError> {
+pub(super) fn private(range: &str) -> Result<IpNet, DestinationError> {
     range.parse().map_err(|source| DestinationError::AllowPrivate { got: range.to_owned(), source })
 }
 
@@ -125,8 +151,8 @@ fn private(range: &str) -> Result<IpNet, DestinationError> {
 pub fn limits(spec: &DestinationSpec, zone: Option<&str>) -> Result<Limits, DestinationError> {
     let zone = zone.and_then(|zone| TimeZone::get(zone).ok()).unwrap_or(TimeZone::UTC);
     let defaults = match &spec.vendor {
-        VendorSpec::HubSpot(_) => hubspot::default_limits(zone.clone()),
-        VendorSpec::Http(_) => Limits::default(),
+        VendorSpec::HubSpot(_) => hubspot::default_limits(zone.clone(), matches!(spec.auth, AuthSpec::OAuth(_))),
+        VendorSpec::Http(_) | VendorSpec::File(_) => Limits::default(),
     };
     replaced(defaults, &spec.limits, zone)
 }

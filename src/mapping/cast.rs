@@ -57,6 +57,15 @@ pub(super) const fn name(cast: Cast) -> &'static str {
     }
 }
 
+/// The cast of a name; `None` for a name that is none, or a scale that does not belong to it.
+pub(super) fn from_name(wanted: &str, scale: Option<u8>) -> Option<Cast> {
+    if wanted == name(Cast::Decimal { scale }) {
+        return Some(Cast::Decimal { scale });
+    }
+    let plain = [Cast::Text, Cast::Integer, Cast::Float, Cast::Boolean, Cast::Date, Cast::Timestamp, Cast::Json];
+    plain.into_iter().find(|cast| scale.is_none() && name(*cast) == wanted)
+}
+
 /// False when no value of the column could ever be cast.
 pub(super) const fn possible(kind: ColumnKind, cast: Cast) -> bool {
     use ColumnKind as K;

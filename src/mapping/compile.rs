@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
-
-use super::{MappingError, cast};
+use super::{
+    HashKeys, MappingError, Template,
+    bound::{Bound, BoundColumn, BoundSource, Maker},
+    cast,
+    hash::BoundHash,
+};
 use crate::model::{
-    FieldPath, Schema, Value, encode_field, nearest, put_bytes,
-    spec::{Cast, Constant, FieldSource, StarSpec, SyncSpec, WhenNull},
+    Column, ColumnKind, FieldPath, RowRef, Schema, nearest,
+    spec::{Cast, FieldSource, FieldSpec, HashFunction, HashSpec, StarSpec, SyncSpec},
 };
 
 /// A sync's fields, bound to the columns of its model, in byte order of the destination field names.
@@ -29,33 +32,15 @@ pub struct KeyPart {
     pub as_text: bool,
 }
 
-/// One field, bound.
-#[derive(Debug, Clone)]
-pub(super) struct Bound {
-    pub(super) name: String,
-    /// The name as it begins each field of a record.
-    pub(super) head: Vec<u8>,
-    pub(super) source: BoundSource,
-}
-
-impl Bound {
-    fn new(name: &str, source: BoundSource) -> Self {
-        let mut head = Vec::new();
-        put_bytes(name.as_bytes(), &mut head);
-        Self { name: name.to_owned(), head, source }
-    }
-}
-
-/// Where a bound field's value comes from.
-#[derive(Debug, Clone)]
-pub(super) enum BoundSource {
-    /// The whole field in canonical form: a constant never changes.
-    Constant { encoded: Vec<u8>, value: Constant },
-    /// A column.
-    Column { position: usize, column: String, cast: Option<Cast>, when_null: WhenNull, is_match: bool },
-}
-
 impl Mapping {
+    /// As [`Mapping::compile_with`], for syncs that hash with no key.
+    ///
+    /// # Errors
+    /// Every [`MappingError`] at once.
+    pub fn compile(sync: &SyncSpec, schema: &Schema, primary_key: &[String]) -> Result<Self, Vec<MappingError>> {
+        Self::compile_with(sync, schema, primary_key, &HashKeys::default())
+    }
+
     /// Binds the fields of `sync` to the columns of `schema`. `primary_key` are the model's key columns.
     ///
     /// `"*"` adds the columns that no field reads and that it does not except, each under its own name (a dot in a
@@ -63,8 +48,13 @@ impl Mapping {
     ///
     /// # Errors
     /// Every [`MappingError`] at once.
-    pub fn compile(sync: &SyncSpec, schema: &Schema, primary_key: &[String]) -> Result<Self, Vec<MappingError>> {
-        let mut compiler = Compiler { sync, schema, errors: Vec::new(), fields: BTreeMap::new() };
+    pub fn compile_with(
+        sync: &SyncSpec,
+        schema: &Schema,
+        primary_key: &[String],
+        keys: &HashKeys,
+    ) -> Result<Self, Vec<MappingError>> {
+        let mut compiler = Compiler { sync, schema, keys, errors: Vec::new(), fields: BTreeMap::new() };
         let key_columns = primary_key.iter().filter_map(|column| compiler.key_column(column)).collect();
         compiler.explicit();
         if let Some(star) = &sync.star {
@@ -92,59 +82,33 @@ impl Mapping {
     /// Where a field takes a key column as it is, or as its text; `None` for any other field.
     pub fn key_part(&self, field: &str) -> Option<KeyPart> {
         let bound = self.fields.iter().find(|bound| bound.name == field)?;
-        match bound.source {
-            BoundSource::Column { position, cast: cast @ (None | Some(Cast::Text)), .. } => {
-                let position = self.key_columns.iter().position(|column| *column == position)?;
+        match &bound.source {
+            BoundSource::Column { column, cast: cast @ (None | Some(Cast::Text)) } => {
+                let position = self.key_columns.iter().position(|key| *key == column.position)?;
                 Some(KeyPart { position, as_text: cast.is_some() })
             }
-            BoundSource::Column { .. } | BoundSource::Constant { .. } => None,
+            BoundSource::Column { .. }
+            | BoundSource::Constant { .. }
+            | BoundSource::Made { .. }
+            | BoundSource::Template { .. } => None,
         }
+    }
+
+    /// Appends the places (in the order of [`Mapping::field_names`]) of the fields that a row leaves null.
+    pub fn nulls(&self, row: RowRef<'_>, out: &mut Vec<u16>) {
+        out.extend((0..).zip(&self.fields).filter(|(_, field)| field.is_null(row)).map(|(place, _)| place));
     }
 
     /// True when the match value is the whole key, so that it is unique and never changes for a key.
     pub const fn match_is_key(&self) -> bool {
         self.match_is_key
     }
-
-    /// The mapping as a stable text: one JSON object a line, in field order. Equal texts map equal rows to equal records.
-    pub fn fingerprint_text(&self) -> String {
-        self.fields.iter().map(|field| format!("{}\n", field.to_json())).collect()
-    }
-}
-
-impl Bound {
-    fn to_json(&self) -> serde_json::Value {
-        match &self.source {
-            BoundSource::Constant { value, .. } => {
-                let value = match value {
-                    Constant::Text(v) => json!(v),
-                    Constant::Int(v) => json!(v),
-                    Constant::Float(v) => json!({ "float": v }),
-                    Constant::Bool(v) => json!(v),
-                };
-                json!({ "field": self.name, "value": value })
-            }
-            BoundSource::Column { column, cast, when_null, is_match, .. } => {
-                let scale = match cast {
-                    Some(Cast::Decimal { scale }) => *scale,
-                    _ => None,
-                };
-                json!({
-                    "field": self.name,
-                    "column": column,
-                    "as": cast.map(cast::name),
-                    "scale": scale,
-                    "when_null": when_null.name(),
-                    "match": is_match,
-                })
-            }
-        }
-    }
 }
 
 struct Compiler<'a> {
     sync: &'a SyncSpec,
     schema: &'a Schema,
+    keys: &'a HashKeys,
     errors: Vec<MappingError>,
     fields: BTreeMap<String, Bound>,
 }
@@ -170,35 +134,111 @@ impl Compiler<'_> {
                 self.errors.push(MappingError::Duplicate { field: field.name.clone() });
                 continue;
             }
-            let source = match &field.source {
-                FieldSource::Constant(value) => Some(constant(&field.name, value)),
-                FieldSource::Column { column, cast } => self.column(&field.name, column, *cast, field.when_null),
-            };
-            if let Some(source) = source {
-                self.fields.insert(field.name.clone(), Bound::new(&field.name, source));
+            if let Some(bound) = self.field(field) {
+                self.fields.insert(field.name.clone(), bound);
             }
         }
     }
 
-    fn column(&mut self, field: &str, column: &str, cast: Option<Cast>, when_null: WhenNull) -> Option<BoundSource> {
-        let Some((position, found)) =
-            self.schema.columns.iter().enumerate().find(|(_, candidate)| candidate.name == column)
-        else {
+    fn field(&mut self, field: &FieldSpec) -> Option<Bound> {
+        let name = field.name.as_str();
+        let source = match &field.source {
+            FieldSource::Constant(value) => return Some(Bound::constant(name, value)),
+            FieldSource::Column { column, cast } => self.column(name, column, *cast)?,
+            FieldSource::Template(template) => self.template(name, template)?,
+            FieldSource::Joined { column, separator } => {
+                self.made(name, column, true, Maker::Join(separator.clone()))?
+            }
+            FieldSource::List { column, separator } => self.made(name, column, true, Maker::List(separator.clone()))?,
+            FieldSource::Identifier { column, normalise, hash } => {
+                let hash = match hash {
+                    Some(hash) => Some(self.hash(name, hash)?),
+                    None => None,
+                };
+                self.made(name, column, false, Maker::Identifier { normalise: *normalise, hash })?
+            }
+        };
+        Some(Bound::new(name, source, field.when_null, self.is_match(name)))
+    }
+
+    fn is_match(&self, field: &str) -> bool {
+        self.sync.match_fields.iter().any(|name| name == field)
+    }
+
+    /// Finds a column, or notes that it is missing.
+    fn find(&mut self, field: &str, column: &str) -> Option<(BoundColumn, &Column)> {
+        let schema = self.schema;
+        let found = schema.columns.iter().enumerate().find(|(_, candidate)| candidate.name == column);
+        if found.is_none() {
             let nearest = self.nearest(column);
             let (field, column) = (field.to_owned(), column.to_owned());
             self.errors.push(MappingError::MissingColumn { field, column, nearest });
-            return None;
-        };
+        }
+        found.map(|(position, found)| (BoundColumn { position, name: column.to_owned() }, found))
+    }
+
+    fn column(&mut self, field: &str, column: &str, cast: Option<Cast>) -> Option<BoundSource> {
+        let (bound, found) = self.find(field, column)?;
         if let Some(cast) = cast.filter(|cast| !cast::possible(found.kind, *cast)) {
-            self.errors.push(MappingError::ImpossibleCast {
+            let error = MappingError::ImpossibleCast {
                 field: field.to_owned(),
                 column: column.to_owned(),
                 source_type: found.source_type.clone(),
                 cast: cast::name(cast),
-            });
+            };
+            self.errors.push(error);
         }
-        let is_match = self.sync.match_fields.iter().any(|name| name == field);
-        Some(BoundSource::Column { position, column: column.to_owned(), cast, when_null, is_match })
+        Some(BoundSource::Column { column: bound, cast })
+    }
+
+    fn made(&mut self, field: &str, column: &str, is_list: bool, maker: Maker) -> Option<BoundSource> {
+        let (bound, found) = self.find(field, column)?;
+        let holds_lists = matches!(found.kind, ColumnKind::Json | ColumnKind::Text | ColumnKind::Dynamic);
+        if is_list && !holds_lists {
+            let (source_type, column) = (found.source_type.clone(), column.to_owned());
+            self.errors.push(MappingError::NoList { field: field.to_owned(), column, source_type });
+        }
+        Some(BoundSource::Made { column: bound, maker })
+    }
+
+    fn hash(&mut self, field: &str, hash: &HashSpec) -> Option<BoundHash> {
+        let key = match hash.function {
+            HashFunction::Sha256 => None,
+            HashFunction::HmacSha256(_) => {
+                let key = self.keys.get(field);
+                if key.is_none() {
+                    self.errors.push(MappingError::MissingKey { field: field.to_owned() });
+                }
+                Some(key?.clone())
+            }
+        };
+        Some(BoundHash { key, encoding: hash.encoding })
+    }
+
+    fn template(&mut self, field: &str, text: &str) -> Option<BoundSource> {
+        let bad = |reason| MappingError::BadTemplate { field: field.to_owned(), reason };
+        let template = match Template::compile(text) {
+            Ok(template) if template.names().is_empty() => {
+                self.errors.push(bad("it reads no column".to_owned()));
+                return None;
+            }
+            Ok(template) => template,
+            Err(error) => {
+                self.errors.push(bad(error.reason));
+                return None;
+            }
+        };
+        let mut columns = Vec::new();
+        for name in template.names() {
+            match self.schema.position(name) {
+                Some(position) => columns.push(BoundColumn { position, name: name.clone() }),
+                None => {
+                    let (field, column, nearest) = (field.to_owned(), name.clone(), self.nearest(name));
+                    self.errors.push(MappingError::MissingInTemplate { field, column, nearest });
+                }
+            }
+        }
+        Some(BoundSource::Template { template, columns })
     }
 
     fn star(&mut self, star: &StarSpec) {
@@ -208,24 +248,16 @@ impl Compiler<'_> {
                 self.errors.push(MappingError::MissingExcept { column: column.clone(), nearest });
             }
         }
-        let read: BTreeSet<&str> = self
-            .sync
-            .fields
-            .iter()
-            .filter_map(|field| match &field.source {
-                FieldSource::Column { column, .. } => Some(column.as_str()),
-                FieldSource::Constant(_) => None,
-            })
-            .chain(star.except.iter().map(String::as_str))
-            .collect();
+        let bound = self.fields.values().flat_map(Bound::columns).map(|column| column.name.clone());
+        let read: BTreeSet<String> = bound.chain(star.except.iter().cloned()).collect();
         let schema = self.schema;
-        for column in schema.columns.iter().filter(|column| !read.contains(column.name.as_str())) {
+        for column in schema.columns.iter().filter(|column| !read.contains(&column.name)) {
             let name = FieldPath::escape(&column.name);
             if self.fields.contains_key(&name) {
                 continue;
             }
-            if let Some(source) = self.column(&name, &column.name, None, star.when_null) {
-                let bound = Bound::new(&name, source);
+            if let Some(source) = self.column(&name, &column.name, None) {
+                let bound = Bound::new(&name, source, star.when_null, self.is_match(&name));
                 self.fields.insert(name, bound);
             }
         }
@@ -268,23 +300,11 @@ impl Compiler<'_> {
             return false;
         };
         self.fields.get(name).is_some_and(|field| match &field.source {
-            BoundSource::Column { column, cast: None | Some(Cast::Text), .. } => column == key,
-            BoundSource::Column { .. } | BoundSource::Constant { .. } => false,
+            BoundSource::Column { column, cast: None | Some(Cast::Text) } => column.name == *key,
+            BoundSource::Column { .. }
+            | BoundSource::Constant { .. }
+            | BoundSource::Made { .. }
+            | BoundSource::Template { .. } => false,
         })
     }
-}
-
-fn constant(name: &str, value: &Constant) -> BoundSource {
-    let plain = match value {
-        Constant::Text(v) => Value::Text(v),
-        Constant::Int(v) => Value::Int(*v),
-        // The configuration refuses `nan` and `inf`; a null is what is left of them.
-        Constant::Float(v) if !v.is_finite() => Value::Null,
-        Constant::Float(v) => Value::Float(*v),
-        Constant::Bool(v) => Value::Bool(*v),
-    };
-    let mut encoded = Vec::new();
-    // Only floats that are not finite and unrepresentable values fail, and neither gets here.
-    encode_field(name, plain, &mut encoded).unwrap_or(());
-    BoundSource::Constant { encoded, value: value.clone() }
 }

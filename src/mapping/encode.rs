@@ -1,8 +1,9 @@
 //! Rows to records.
 
 use super::{
-    Mapping, cast,
-    compile::{Bound, BoundSource},
+    Mapping, Template,
+    bound::{Bound, BoundColumn, BoundSource},
+    cast, template,
 };
 use crate::model::{
     InvalidCode, MAX_RECORD_BYTES, RowRef, Unrepresentable, Value, ValueProblem, encode_value,
@@ -22,7 +23,8 @@ pub struct InvalidField {
 }
 
 impl Mapping {
-    /// Appends the record of `row` in canonical form. Allocates only for casts and for rows that are invalid.
+    /// Appends the record of `row` in canonical form. Allocates only for casts, templates, lists and hashes, and for rows that are
+    /// invalid.
     ///
     /// # Errors
     /// [`InvalidField`] for the first field that cannot be part of a record; `out` is then left as it was.
@@ -41,16 +43,25 @@ impl Bound {
     fn encode(&self, row: RowRef<'_>, start: usize, out: &mut Vec<u8>) -> Result<(), InvalidField> {
         match &self.source {
             BoundSource::Constant { encoded, .. } => out.extend_from_slice(encoded),
-            BoundSource::Column { position, cast, when_null, is_match, .. } => {
-                let value = row.cell(*position);
-                if value.is_null() {
-                    self.encode_null(*is_match, *when_null, out)?;
-                } else if let Some(cast) = cast {
-                    self.encode_cast(value, *cast, *is_match, out)?;
-                } else {
-                    self.encode_value(value, *is_match, out)?;
+            BoundSource::Column { column, cast } => {
+                let value = row.cell(column.position);
+                match cast {
+                    _ if value.is_null() => self.encode_null(out)?,
+                    Some(cast) => self.encode_cast(value, *cast, out)?,
+                    None => self.encode_value(value, out)?,
                 }
             }
+            BoundSource::Made { column, maker } => {
+                let value = row.cell(column.position);
+                let made = if value.is_null() { Ok(None) } else { maker.make(value) };
+                match made {
+                    Ok(None) => self.encode_null(out)?,
+                    Ok(Some(made)) => self.encode_value(made.as_value(), out)?,
+                    Err(problem) => return Err(self.invalid(problem.code(), problem.to_string())),
+                }
+            }
+            BoundSource::Template { .. } if self.is_null(row) => self.encode_null(out)?,
+            BoundSource::Template { template, columns } => self.encode_template(template, columns, row, out)?,
         }
         if out.len() - start > MAX_RECORD_BYTES {
             return Err(self.invalid(InvalidCode::TooLarge, "the record is larger than 4 MiB"));
@@ -58,29 +69,48 @@ impl Bound {
         Ok(())
     }
 
-    fn encode_null(&self, is_match: bool, when_null: WhenNull, out: &mut Vec<u8>) -> Result<(), InvalidField> {
-        if is_match {
+    fn encode_null(&self, out: &mut Vec<u8>) -> Result<(), InvalidField> {
+        if self.is_match {
             return Err(self.invalid(InvalidCode::NullMatch, "the match value is null"));
         }
-        match when_null {
+        match self.when_null {
             WhenNull::Skip => Ok(()),
-            WhenNull::Clear => self.encode_value(Value::Null, false, out),
+            WhenNull::Clear => self.encode_value(Value::Null, out),
             WhenNull::Error => {
                 Err(self.invalid(InvalidCode::NullField, "the value is null and `when_null` is \"error\""))
             }
         }
     }
 
-    fn encode_cast(&self, value: Value<'_>, cast: Cast, is_match: bool, out: &mut Vec<u8>) -> Result<(), InvalidField> {
+    fn encode_template(
+        &self,
+        template: &Template,
+        columns: &[BoundColumn],
+        row: RowRef<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), InvalidField> {
+        let mut values = Vec::with_capacity(columns.len());
+        for column in columns {
+            let value = template::context(row.cell(column.position));
+            let value = value.map_err(|problem| self.invalid(problem_code(problem), problem.to_string()))?;
+            values.push((column.name.as_str(), value));
+        }
+        match template.render(minijinja::Value::from_pairs(values)) {
+            Ok(text) => self.encode_value(Value::Text(&text), out),
+            Err(error) => Err(self.invalid(InvalidCode::BadTemplate, format!("the template fails: {error}"))),
+        }
+    }
+
+    fn encode_cast(&self, value: Value<'_>, cast: Cast, out: &mut Vec<u8>) -> Result<(), InvalidField> {
         match cast::cast(value, cast) {
-            Ok(cast) => self.encode_value(cast.as_value(), is_match, out),
+            Ok(cast) => self.encode_value(cast.as_value(), out),
             Err(problem) => Err(self.invalid(problem.code(), problem.to_string())),
         }
     }
 
     #[inline]
-    fn encode_value(&self, value: Value<'_>, is_match: bool, out: &mut Vec<u8>) -> Result<(), InvalidField> {
-        if is_match && is_empty(value) {
+    fn encode_value(&self, value: Value<'_>, out: &mut Vec<u8>) -> Result<(), InvalidField> {
+        if self.is_match && is_empty(value) {
             return Err(self.invalid(InvalidCode::NullMatch, "the match value is empty"));
         }
         out.extend_from_slice(&self.head);

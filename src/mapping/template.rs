@@ -2,7 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, value::Value as Context};
+use super::Form;
+use minijinja::{AutoEscape, Environment, ErrorKind as K, UndefinedBehavior, value::Value as Context};
+
+use super::{to_text, value_to_json};
+use crate::model::{Value, ValueProblem};
 
 /// Steps that one rendering may take; a loop over a large value ends in an error, not in a busy daemon.
 const FUEL: u64 = 100_000;
@@ -33,13 +37,25 @@ impl Template {
     /// # Errors
     /// The mistake, with its line in the template.
     pub fn compile(source: &str) -> Result<Self, TemplateError> {
+        Self::compile_as(source, Form::Text)
+    }
+
+    /// Compiles a template whose values are written in a form.
+    ///
+    /// # Errors
+    /// As [`Template::compile`].
+    pub fn compile_as(source: &str, form: Form) -> Result<Self, TemplateError> {
         let mut environment = Environment::new();
+        form.apply(&mut environment);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_fuel(Some(FUEL));
         environment.add_template_owned(NAME, source.to_owned()).map_err(|error| problem(&error))?;
         let template = environment.get_template(NAME).map_err(|error| problem(&error))?;
-        let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
+        check_names(&environment)?;
+        let functions: Vec<&str> = environment.globals().map(|(name, _)| name).collect();
+        let outside = template.undeclared_variables(false).into_iter();
+        let mut names: Vec<String> = outside.filter(|name| !functions.contains(&name.as_str())).collect();
         names.sort_unstable();
         Ok(Self { source: source.into(), names: names.into(), environment: Arc::new(environment) })
     }
@@ -49,7 +65,7 @@ impl Template {
         &self.source
     }
 
-    /// The names that the template takes from outside, sorted.
+    /// The names that the template takes from outside, sorted; its functions (`range`) are none.
     pub fn names(&self) -> &[String] {
         &self.names
     }
@@ -80,10 +96,54 @@ impl fmt::Debug for Template {
     }
 }
 
+/// Finds filters, tests and functions that do not exist, which the library notices only where it meets them: here in one
+/// rendering without any value. What it says of the values is of no interest.
+fn check_names(environment: &Environment<'static>) -> Result<(), TemplateError> {
+    let mut lenient = environment.clone();
+    lenient.set_undefined_behavior(UndefinedBehavior::Chainable);
+    let rendered = lenient.get_template(NAME).and_then(|template| template.render(()));
+    match rendered {
+        Err(error) if matches!(error.kind(), K::UnknownFilter | K::UnknownTest | K::UnknownFunction) => {
+            Err(problem(&error))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// A value as templates see it: integers, floats, booleans and JSON as such, everything else as its text. Decimals are
+/// texts of all their digits, because the library has no exact decimals.
+///
+/// # Errors
+/// The value cannot be part of a record.
+pub(super) fn context(value: Value<'_>) -> Result<Context, ValueProblem> {
+    Ok(match value {
+        Value::Unrepresentable(why) => return Err(ValueProblem::Unrepresentable(why)),
+        Value::Float(v) if !v.is_finite() => return Err(ValueProblem::NotFinite),
+        Value::Float(v) => Context::from(v + 0.0),
+        Value::Bool(v) => Context::from(v),
+        Value::Int(v) => Context::from(v),
+        Value::Text(v) => Context::from(v),
+        Value::Json(_) => Context::from(minijinja::value::Serde(value_to_json(value))),
+        Value::Null => Context::from(()),
+        Value::Decimal(_)
+        | Value::Bytes(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::Timestamp(_)
+        | Value::LocalTimestamp(_)
+        | Value::Uuid(_) => Context::from(to_text(value).into_owned()),
+    })
+}
+
 /// The kind of the error and its line. The library's detail can quote a value, so it is left out.
 fn problem(error: &minijinja::Error) -> TemplateError {
     let line = error.line().map(|line| format!(" (line {line} of the template)")).unwrap_or_default();
     TemplateError { reason: format!("{}{line}", error.kind()) }
+}
+
+/// A JSON value for a template.
+pub fn template_value(json: &serde_json::Value) -> Context {
+    Context::from(minijinja::value::Serde(json))
 }
 
 #[cfg(test)]
@@ -107,6 +167,13 @@ mod tests {
         let error = template.render(context! { name => "canary-7f3a" }).unwrap_err();
         assert!(!error.reason.contains("canary"), "{error}");
         assert!(template.render(context! {}).is_err());
+    }
+
+    #[test]
+    fn filters_that_do_not_exist_are_found_at_once() {
+        for text in ["{{ a.b | nope }}", "{{ nope(a) }}", "{% if a is nope %}{% endif %}", "{{ a | safe }}"] {
+            assert!(Template::compile(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Counts {
     pub added: u64,
     /// Planned upserts of keys in the snapshot.
     pub changed: u64,
+    /// Of `changed`: those that a new mapping alone makes.
+    pub remapped: u64,
     /// Planned removals.
     pub removed: u64,
     /// Absent keys that wait (late window, reject backoff, removals withheld by P4).

@@ -86,11 +86,13 @@ pub enum InvalidCode {
     TooLarge,
     /// The destination's encoder cannot express the value.
     Unencodable,
+    /// A template cannot be rendered.
+    BadTemplate,
 }
 
 impl InvalidCode {
     /// All codes, for tables.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NullKey,
         Self::UnencodableKey,
         Self::DuplicateKey,
@@ -100,6 +102,7 @@ impl InvalidCode {
         Self::BadValue,
         Self::TooLarge,
         Self::Unencodable,
+        Self::BadTemplate,
     ];
 
     /// The stable name.
@@ -114,6 +117,7 @@ impl InvalidCode {
             Self::BadValue => "bad_value",
             Self::TooLarge => "too_large",
             Self::Unencodable => "unencodable",
+            Self::BadTemplate => "bad_template",
         }
     }
 

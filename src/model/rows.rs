@@ -207,6 +207,11 @@ impl<'a> RowRef<'a> {
         }
     }
 
+    /// Whether the cell of a column is null, without looking into it.
+    pub fn is_null(&self, column: usize) -> bool {
+        matches!(self.cells.get(column), None | Some(Packed::Null))
+    }
+
     fn slice(&self, span: Span) -> &'a [u8] {
         let start = span.start as usize;
         self.bytes.get(start..start + span.len as usize).unwrap_or_default()

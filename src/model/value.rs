@@ -62,7 +62,7 @@ impl fmt::Display for Unrepresentable {
         f.write_str(match self {
             Self::InvalidUtf8 => "text that is not valid UTF-8",
             Self::InfiniteTime => "an infinite date or timestamp",
-            Self::TimeOutOfRange => "a date or time outside years 1 to 9999",
+            Self::TimeOutOfRange => "a date or time that no calendar has, or outside years 1 to 9999",
             Self::NotANumber => "a number that is NaN or infinite",
             Self::TooLarge => "a value larger than 1 MiB",
             Self::UnknownType => "a value of a type that cannot be decoded",

@@ -22,6 +22,7 @@ pub(super) fn put_row(row: &PlanRow, out: &mut Vec<u8>) {
     put_bytes(&row.record, out);
     put_option(row.entry.as_ref(), out, put_entry);
     put_varint(row.rejected_before as usize, out);
+    out.push(u8::from(row.remapped));
     put_option(row.ambiguous_at, out, |at, out| out.extend_from_slice(&at.as_micros().to_le_bytes()));
 }
 
@@ -35,6 +36,7 @@ pub(super) fn take_row(mut bytes: &[u8]) -> Option<PlanRow> {
         record: take_bytes(bytes)?.to_vec(),
         entry: take_option(bytes, take_entry)?,
         rejected_before: u32::try_from(take_varint(bytes)?).ok()?,
+        remapped: take_u8(bytes)? != 0,
         ambiguous_at: take_option(bytes, |bytes| {
             take_array(bytes).map(i64::from_le_bytes).map(Timestamp::from_micros)
         })?,

@@ -7,13 +7,15 @@ mod guard;
 mod ownership;
 mod reader;
 mod row;
+mod rule;
 
 pub use annotations::{AnnotationReader, Annotations};
 pub use approvals::{Approved, ApprovedWriter};
-pub use guard::{HeldKinds, Limit, Measured, Rule, Trip, Verdict, judge};
+pub use guard::{DataAge, Emptied, Limit, Measured, Trip, Verdict, judge};
 pub use ownership::{OwnershipBuilder, OwnershipResolver};
 pub use reader::{Plan, PlanItem, PlanReader, PlanWriter};
 pub use row::PlanRow;
+pub use rule::{HeldKinds, Rule};
 
 #[cfg(test)]
 mod tests;

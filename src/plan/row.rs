@@ -24,6 +24,8 @@ pub struct PlanRow {
     pub entry: Option<Entry>,
     /// Attempts of the standing reject.
     pub rejected_before: u32,
+    /// The record under the previous mapping is what the snapshot holds: a new mapping alone makes the change.
+    pub remapped: bool,
     /// When the last ambiguous attempt of the key may have begun at the latest.
     pub ambiguous_at: Option<Timestamp>,
 }

@@ -197,6 +197,10 @@ fn compare_fields(checked: &mut Checked, sync: &SyncSpec, mapped: &[String], fou
             Some(_) => {}
         }
     }
+    for field in found.iter().filter(|field| field.required && !mapped.contains(&field.name)) {
+        let name = &field.name;
+        checked.warnings.push(format!("`{object}` requires `{name}`, which is not mapped: records cannot be created"));
+    }
     for name in &sync.match_fields {
         if field(name).is_some_and(|field| !field.unique) {
             let hint = "match by a field whose values are unique at the destination".to_owned();

@@ -77,15 +77,24 @@ impl Ended<'_, '_> {
         {
             state.drop_approval(sync).await?;
         }
+        let complete = whole && outcome.verdict.tripped.is_empty();
+        if complete {
+            state.set_null_shares(sync, outcome.nulls.clone()).await?;
+        }
         let counts_open = open + counts.rejected + counts.waiting + counts.waiting_removals;
-        let clean = whole && counts_open == 0 && outcome.verdict.tripped.is_empty();
+        let clean = complete && counts_open == 0;
         let ended_well = matches!(status, RunStatus::Ok | RunStatus::Partial);
         // A value that was given up frees those that stand refused for it, as a removal does.
         let freed = outcome.released > 0 || (counts.removed > 0 && counts.delivered + counts.skipped > 0);
+        let mapping = match (complete, counts.delivered > 0) {
+            (true, _) => Some(outcome.settled_mapping.clone()),
+            (false, true) => Some(outcome.open_mapping.clone()),
+            (false, false) => None,
+        };
         let update = SyncUpdate {
-            first_run_closed: (whole && outcome.verdict.tripped.is_empty()).then_some(true),
+            first_run_closed: complete.then_some(true),
             last_ok_at: ended_well.then_some(now),
-            mapping: Some(self.run.mapping.clone()),
+            mapping,
             last_removal_at: freed.then_some(now),
             full_read: clean.then(|| full_read(self.run.answer, now)),
             ..SyncUpdate::default()
@@ -153,7 +162,7 @@ impl Ended<'_, '_> {
             Some(StopReason::Quota { until }) => {
                 event!(events::QUOTA_SPENT, sync, run = %run, until = until.map(|at| at.to_string()));
             }
-            Some(StopReason::Fault(fault)) if fault.kind == FaultKind::Credentials => {
+            Some(StopReason::Fault(fault)) if matches!(fault.kind, FaultKind::Credentials | FaultKind::Held(_)) => {
                 event!(events::CREDENTIALS_REFUSED, sync, run = %run, hint = fault.kind.hint());
             }
             Some(

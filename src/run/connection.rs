@@ -10,11 +10,12 @@ use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 use crate::{
     destination::{self, Destination, DestinationError, Identity},
-    model::spec::{AuthSpec, DestinationSpec, SecretSpec, SyncSpec},
-    wire::{Account, Accounts, Fault, ProvisionalAccount, SecretError, SecretProvider},
+    model::spec::{AuthSpec, DestinationSpec, SecretSpec, SyncSpec, TextSpec, VendorSpec},
+    wire::{Account, Accounts, Auth, Fault, HoldReason, HoldState, ProvisionalAccount, SecretError, SecretProvider},
 };
 
 use super::{Engine, RunError, Secrets};
@@ -29,6 +30,8 @@ pub struct Connected {
     /// Batches of this account with durable intents that have not ended.
     pub(super) ahead: Arc<AtomicU32>,
     credential: u64,
+    /// The settings that it was connected with.
+    spec: Arc<DestinationSpec>,
 }
 
 /// All connected destinations of the process.
@@ -79,15 +82,35 @@ impl Engine {
     pub async fn connect(&self, spec: &DestinationSpec, connector: &dyn Destination) -> Result<Connected, RunError> {
         let credential = self.credential_hash(spec).await?;
         let mut known = self.connections.known.lock().await;
-        if let Some(connected) = known.destinations.get(&spec.name).filter(|known| known.credential == credential) {
+        let before = known.destinations.get(&spec.name);
+        if let Some(connected) = before.filter(|known| known.credential == credential && *known.spec == *spec) {
             return Ok(connected.clone());
         }
         let (account, identity) = self.identify(spec, connector, credential).await?;
         check_pin(spec, &identity)?;
+        if before.is_some_and(|before| before.spec.limits != spec.limits) {
+            self.relimit(&known, &account, spec)?;
+        }
         let ahead = known.ahead.entry(account.identity().to_owned()).or_default().clone();
-        let connected = Connected { account, identity, ahead, credential };
+        let connected = Connected { account, identity, ahead, credential, spec: Arc::new(spec.clone()) };
         known.destinations.insert(spec.name.clone(), connected.clone());
         Ok(connected)
+    }
+
+    /// Gives an account the limits of a changed destination, joined with those of the other destinations that it has. What
+    /// it has sent still counts.
+    fn relimit(&self, known: &Known, account: &Account, spec: &DestinationSpec) -> Result<(), RunError> {
+        let limits_of =
+            |spec: &DestinationSpec| destination::limits(spec, None).map_err(|error| unusable(spec, &error));
+        let mut limits = limits_of(spec)?;
+        for other in known.destinations.values().filter(|other| other.account.identity() == account.identity()) {
+            let name = &other.spec.name;
+            if let Some(other) = self.parts.specs.destination(name).filter(|other| other.name != spec.name) {
+                limits = limits.narrowest(&limits_of(other)?);
+            }
+        }
+        account.relimit(&limits);
+        Ok(())
     }
 
     /// Asks the vendor. What the state remembers of the credential only paces the question; the answer counts.
@@ -100,9 +123,16 @@ impl Engine {
         let remembered = self.state().identity(credential).await?;
         let remembered = remembered.and_then(|text| serde_json::from_str::<Remembered>(&text).ok());
         let asking = match &remembered {
-            Some(known) => self.adopt(spec, self.provisional(spec, known.zone.as_deref())?, &known.account).await?,
+            Some(known) => {
+                let provisional = self.provisional(spec, known.zone.as_deref(), credential)?;
+                self.adopt(spec, provisional, &known.account).await?
+            }
             None => return self.introduce(spec, connector, credential).await,
         };
+        // Other credentials were refused: whether these are accepted shows without the hold.
+        if asking.hold_state() == HoldState::Shut(HoldReason::Credentials) {
+            return self.introduce(spec, connector, credential).await;
+        }
         let identity = self.ask(spec, connector, &asking).await?;
         if remembered.is_some_and(|known| known.account == identity.account) {
             return Ok((asking, identity.account));
@@ -117,10 +147,11 @@ impl Engine {
         connector: &dyn Destination,
         credential: u64,
     ) -> Result<(Account, String), RunError> {
-        let stranger = self.provisional(spec, None)?;
+        let stranger = self.provisional(spec, None, credential)?;
         let identity = self.ask(spec, connector, stranger.account()).await?;
-        let zoned = self.provisional(spec, identity.time_zone.as_deref())?;
+        let zoned = self.provisional(spec, identity.time_zone.as_deref(), credential)?;
         let account = self.adopt(spec, zoned, &identity.account).await?;
+        account.credentials_accepted();
         self.adopt(spec, stranger, &identity.account).await?;
         let Identity { account: name, time_zone: zone } = identity;
         let text = serde_json::to_string(&Remembered { account: name.clone(), zone }).unwrap_or_default();
@@ -139,11 +170,20 @@ impl Engine {
         connector.check(account).await.map_err(|fault| request_failed(spec, "ask whose credential this is", fault))
     }
 
-    fn provisional(&self, spec: &DestinationSpec, zone: Option<&str>) -> Result<ProvisionalAccount, RunError> {
-        let secrets = self.parts.secrets.clone();
-        let provider =
-            |secret: &SecretSpec| -> Arc<dyn SecretProvider> { Arc::new(Provider { secrets, secret: secret.clone() }) };
-        let settings = destination::client_settings(spec, provider).map_err(|error| unusable(spec, &error))?;
+    fn provisional(
+        &self,
+        spec: &DestinationSpec,
+        zone: Option<&str>,
+        credential: u64,
+    ) -> Result<ProvisionalAccount, RunError> {
+        let provider = |secret: &SecretSpec| -> Arc<dyn SecretProvider> {
+            Arc::new(Provider { secrets: self.parts.secrets.clone(), secret: secret.clone() })
+        };
+        let mut settings = destination::client_settings(spec, provider).map_err(|error| unusable(spec, &error))?;
+        if let Auth::OAuth(oauth) = &mut settings.auth {
+            // Tokens that other secrets were traded for are not this credential's.
+            oauth.shared_as = credential;
+        }
         let limits = destination::limits(spec, zone).map_err(|error| unusable(spec, &error))?;
         let provisional = self.connections.accounts.provisional(settings, limits, NonZeroU32::MIN);
         provisional.map_err(|source| RunError::Settings { destination: spec.name.clone(), source })
@@ -160,16 +200,46 @@ impl Engine {
     }
 
     async fn credential_hash(&self, spec: &DestinationSpec) -> Result<u64, RunError> {
-        let secret = match &spec.auth {
-            AuthSpec::None => SecretString::from(""),
-            AuthSpec::Bearer(secret) => self.parts.secrets.read(secret).await?,
+        let address = match &spec.vendor {
+            VendorSpec::File(file) => file.path.as_str(),
+            VendorSpec::HubSpot(_) | VendorSpec::Http(_) => spec.base_url.as_deref().unwrap_or_default(),
         };
-        let base_url = spec.base_url.as_deref().unwrap_or_default();
-        let mut parts = Vec::new();
-        for part in [spec.vendor.type_name(), base_url, secret.expose_secret()] {
-            crate::model::put_bytes(part.as_bytes(), &mut parts);
+        let mut parts = Zeroizing::new(Vec::new());
+        let mut put = |part: &str| crate::model::put_bytes(part.as_bytes(), &mut parts);
+        put(spec.vendor.type_name());
+        put(address);
+        for secret in self.secrets_of(&spec.auth).await? {
+            put(secret.expose_secret());
         }
         Ok(self.state().installation_hasher().short(&parts))
+    }
+
+    /// Everything that makes up a credential, as it is now.
+    async fn secrets_of(&self, auth: &AuthSpec) -> Result<Vec<SecretString>, RunError> {
+        let plain = |text: &str| TextSpec::Plain(text.to_owned());
+        let secret = |secret: &SecretSpec| TextSpec::Secret(secret.clone());
+        let parts = match auth {
+            AuthSpec::None => vec![plain("")],
+            AuthSpec::Bearer(token) => vec![secret(token)],
+            AuthSpec::Basic { user, password } => vec![user.clone(), secret(password)],
+            AuthSpec::Header { name, value } => vec![plain("header"), plain(name), secret(value)],
+            AuthSpec::Query { name, value } => vec![plain("query"), plain(name), secret(value)],
+            AuthSpec::OAuth(oauth) => {
+                let token_url = plain(oauth.token_url.as_deref().unwrap_or_default());
+                let mut parts = vec![plain("oauth"), token_url, oauth.client_id.clone(), secret(&oauth.client_secret)];
+                parts.extend(oauth.refresh_token.as_ref().map(secret));
+                parts.extend([&oauth.scope, &oauth.audience].map(|text| plain(text.as_deref().unwrap_or_default())));
+                parts
+            }
+        };
+        let mut read = Vec::with_capacity(parts.len());
+        for part in parts {
+            read.push(match part {
+                TextSpec::Plain(text) => SecretString::from(text),
+                TextSpec::Secret(secret) => self.parts.secrets.read(&secret).await?,
+            });
+        }
+        Ok(read)
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     delivery::{self, Context, Item, Settles, TakenOver},
     diff::Annotation,
-    model::{Key, Operation, RecordRef, SyncId},
+    model::{Key, Operation, RecordRef, RunId, SyncId},
     plan::{Plan, PlanItem, PlanReader, PlanRow, Verdict},
     spool::SpoolError,
     state::{LocalSettle, OwnerSpace, State},
@@ -17,6 +17,7 @@ use super::{
     RunError,
     judge::{Place, Withheld, place},
     keyed::KeyRecord,
+    prepare::Prepared,
     resolve::Resolved,
 };
 
@@ -276,6 +277,19 @@ impl Outgoing<'_> {
     }
 }
 
+/// Tells the destination that the run's delivery has ended.
+///
+/// # Errors
+/// When what was delivered is not visible yet.
+pub(super) async fn finish(prepared: &Prepared<'_>, run: RunId) -> Result<(), RunError> {
+    let finished = prepared.destination.finish(&prepared.sync.object, run).await;
+    finished.map_err(|fault| RunError::Request {
+        destination: prepared.sync.destination.clone(),
+        action: "publish what was delivered",
+        fault: Box::new(fault),
+    })
+}
+
 /// Whether a claimant keeps the record that an unanswered upsert of it was found to have made. It then takes nothing over:
 /// the other record is removed, and what clashes with it until then is tried again after that.
 fn keeps_own(own: &Option<Box<str>>, taken: &Option<Box<str>>) -> bool {
@@ -284,7 +298,7 @@ fn keeps_own(own: &Option<Box<str>>, taken: &Option<Box<str>>) -> bool {
 
 /// Whether the guard holds this row.
 pub(super) fn held(verdict: &Verdict, item: &PlanItem) -> bool {
-    !item.approved && verdict.held.holds(item.row.planned.kind)
+    !item.approved && verdict.held.holds(item.row.planned.kind, item.row.remapped)
 }
 
 /// Settles what needs no request and is no part of the plan.

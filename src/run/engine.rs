@@ -22,7 +22,7 @@ use crate::{
     wire::Accounts,
 };
 
-use super::{RunError, connection::Connections, quota::StateQuota, source_settings};
+use super::{RunError, connection::Connections, quota::StateQuota, source_settings, tokens::StateTokens};
 
 /// A secret that could not be read. Names the reference, never the secret.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -68,7 +68,7 @@ pub struct EngineParts {
 /// Everything that runs need, opened once and shared by all runs of the process.
 pub struct Engine {
     pub(super) parts: EngineParts,
-    pub(super) connections: Connections,
+    pub(super) connections: Arc<Connections>,
     sources: Mutex<HashMap<String, Arc<dyn Source>>>,
     #[cfg(test)]
     pub(super) stand_ins: Option<StandIns>,
@@ -76,6 +76,7 @@ pub struct Engine {
 
 /// What tests use instead of the configured source and destination.
 #[cfg(test)]
+#[derive(Clone)]
 pub(super) struct StandIns {
     pub(super) source: Arc<dyn Source>,
     pub(super) destination: Arc<dyn crate::destination::Destination>,
@@ -85,13 +86,39 @@ impl Engine {
     /// An engine over an open state. Connects to nothing yet.
     pub fn new(parts: EngineParts) -> Self {
         let quota = Arc::new(StateQuota::new(parts.state.clone()));
-        let accounts = Accounts::new(parts.clock.clone(), quota, parts.shutdown.clone()).shared(parts.state.budget());
+        let accounts = Accounts::new(parts.clock.clone(), quota, parts.shutdown.clone())
+            .shared(parts.state.budget())
+            .with_tokens(Arc::new(StateTokens::new(parts.state.clone())));
         Self {
-            connections: Connections::new(accounts),
+            connections: Arc::new(Connections::new(accounts)),
             parts,
             sources: Mutex::default(),
             #[cfg(test)]
             stand_ins: None,
+        }
+    }
+
+    /// An engine of another configuration over the same state. Accounts go on with what they have sent; secrets are read
+    /// again and sources opened anew. Runs under way keep the engine they began with.
+    #[must_use]
+    pub fn reconfigured(&self, specs: Specs, scheduler: SchedulerSettings) -> Self {
+        let parts = EngineParts {
+            specs,
+            scheduler,
+            state: self.parts.state.clone(),
+            secrets: self.parts.secrets.clone(),
+            spool_dir: self.parts.spool_dir.clone(),
+            clock: self.parts.clock.clone(),
+            shutdown: self.parts.shutdown.clone(),
+            #[cfg(feature = "sabotage")]
+            sabotage: self.parts.sabotage,
+        };
+        Self {
+            connections: self.connections.clone(),
+            parts,
+            sources: Mutex::default(),
+            #[cfg(test)]
+            stand_ins: self.stand_ins.clone(),
         }
     }
 

@@ -4,12 +4,12 @@ use std::{path::Path, time::Duration};
 
 use crate::{
     diff::{Annotation, Was},
-    model::{ChangeKind, Counts, InvalidCode, InvalidRow, Key, RunId, SyncId, Timestamp, spec::SyncSpec},
-    plan::{ApprovedWriter, Measured, Plan, PlanItem, Verdict, judge},
-    state::{OwnerSpace, State, SyncRecord},
+    model::{ChangeKind, Counts, InvalidCode, InvalidRow, Key, RecordRef, RunId, SyncId, Timestamp, spec::SyncSpec},
+    plan::{ApprovedWriter, DataAge, Measured, Plan, PlanItem, Verdict, judge},
+    state::{NullShare, OwnerSpace, State, SyncRecord},
 };
 
-use super::{RunError, planner::Passed};
+use super::{RunError, nulls::NullCounts, planner::Passed};
 
 /// Unapproved removals are summed over this long.
 const REMOVALS_SUMMED: Duration = Duration::from_secs(24 * 3600);
@@ -26,6 +26,10 @@ pub(super) struct Judged {
     pub(super) approved: Option<RunId>,
     /// Keys whose record must be found by an earlier match value before anything is sent.
     pub(super) to_find: Vec<ToFind>,
+    /// How often each field is null.
+    pub(super) nulls: Vec<NullShare>,
+    /// Rows that stand under each earlier mapping and are not sent.
+    pub(super) standing: Vec<u64>,
 }
 
 /// Why removals wait.
@@ -70,7 +74,8 @@ impl Basis<'_> {
     pub(super) async fn judge(&self, passed: Passed) -> Result<Judged, RunError> {
         let mut plan = passed.plan;
         let withheld = Withheld { unusable_keys: passed.unusable_keys > 0, suspect: self.record.suspect };
-        let mut tally = Tally::of(&passed.counts, withheld);
+        let mut tally = Tally::of(&passed.counts, passed.nulls, withheld);
+        let standing = passed.standing;
         let mut invalid = passed.invalid;
         if let Some(mut resolver) = passed.ownership {
             if resolver.wants_owners() {
@@ -89,9 +94,13 @@ impl Basis<'_> {
                 to_find.extend(needs_finding(item));
             }
         }
-        let verdict = judge(&self.sync.guard, self.sync.first_run, &self.measured(&tally, approval).await?);
+        let emptied = tally.nulls.emptied(&self.state.null_shares(self.record.id).await?);
+        let age = self.age(&tally.counts, passed.newest);
+        let measured = Measured { emptied: &emptied, age, ..self.measured(&tally, approval).await? };
+        let verdict = judge(&self.sync.guard, self.sync.first_run, &measured);
+        let nulls = tally.nulls.shares();
         let Tally { counts, withheld, .. } = tally;
-        Ok(Judged { plan, counts, verdict, invalid, withheld, approved: approval.run, to_find })
+        Ok(Judged { plan, counts, verdict, invalid, withheld, approved: approval.run, to_find, nulls, standing })
     }
 
     async fn approve(&self, plan: &mut Plan) -> Result<Approval, RunError> {
@@ -104,7 +113,19 @@ impl Basis<'_> {
         Ok(Approval { run: Some(approved.run), first_run: approved.set.first_run, of_invalid: approved.set.of_invalid })
     }
 
-    async fn measured(&self, tally: &Tally, approval: Approval) -> Result<Measured, RunError> {
+    /// How old the newest data is. An empty result has no age: another rule looks at it.
+    fn age(&self, counts: &Counts, newest: Option<i64>) -> DataAge {
+        match newest {
+            Some(newest) => {
+                let micros = self.now.as_micros().saturating_sub(newest);
+                DataAge::Of(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
+            }
+            None if counts.read > 0 && self.sync.guard.fresh.is_some() => DataAge::NoValue,
+            None => DataAge::Unknown,
+        }
+    }
+
+    async fn measured(&self, tally: &Tally, approval: Approval) -> Result<Measured<'static>, RunError> {
         let since = self.now - REMOVALS_SUMMED;
         Ok(Measured {
             snapshot_rows: self.entries,
@@ -112,11 +133,13 @@ impl Basis<'_> {
             added: tally.judged[0],
             changed: tally.judged[1],
             removed: tally.judged[2],
+            remapped: tally.remapped,
             removed_before: self.state.removals_since(self.record.id, since).await?,
             invalid: if approval.of_invalid { 0 } else { tally.counts.invalid },
             approved_removed: tally.approved_removed,
             first_run_complete: self.record.first_run_closed,
             first_run_approved: approval.first_run,
+            ..Measured::default()
         })
     }
 }
@@ -169,11 +192,14 @@ struct Tally {
     withheld: Withheld,
     /// Added, changed, removed.
     judged: [u64; 3],
+    /// Of the changes, those that a new mapping alone makes; not in `judged`.
+    remapped: u64,
+    nulls: NullCounts,
     approved_removed: u64,
 }
 
 impl Tally {
-    fn of(passed: &super::planner::PassCounts, withheld: Withheld) -> Self {
+    fn of(passed: &super::planner::PassCounts, nulls: NullCounts, withheld: Withheld) -> Self {
         let counts = Counts {
             read: passed.read,
             unchanged: passed.unchanged,
@@ -182,7 +208,7 @@ impl Tally {
             waiting_removals: passed.waiting_removals,
             ..Counts::default()
         };
-        Self { counts, withheld, judged: [0; 3], approved_removed: 0 }
+        Self { counts, withheld, judged: [0; 3], remapped: 0, nulls, approved_removed: 0 }
     }
 
     /// Keys outside the plan that turned out to be part of a colliding group.
@@ -208,9 +234,23 @@ impl Tally {
                     ChangeKind::Removed => &mut self.counts.removed,
                 };
                 *term += 1;
-                self.judged[usize::from(kind.code())] += u64::from(item.row.planned.counts_for_guard && !item.approved);
+                self.counts.remapped += u64::from(item.row.remapped);
                 self.approved_removed += u64::from(removed && item.approved);
+                if item.row.planned.counts_for_guard && !item.approved {
+                    self.judge(item);
+                }
             }
+        }
+    }
+}
+
+impl Tally {
+    fn judge(&mut self, item: &PlanItem) {
+        let kind = item.row.planned.kind;
+        let term = if item.row.remapped { &mut self.remapped } else { &mut self.judged[usize::from(kind.code())] };
+        *term += 1;
+        if kind == ChangeKind::Changed {
+            self.nulls.change(RecordRef::new(&item.row.record));
         }
     }
 }

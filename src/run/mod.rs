@@ -5,11 +5,13 @@ mod claims;
 mod close;
 mod connection;
 mod deliver;
+mod earlier;
 mod engine;
 mod error;
 mod guarded;
 mod judge;
 mod keyed;
+mod nulls;
 mod outcome;
 mod pending;
 mod planner;
@@ -25,6 +27,8 @@ mod source_settings;
 mod sync_run;
 #[cfg(test)]
 mod tests;
+mod tokens;
+mod trigger;
 mod turn;
 
 pub use check::{Checked, Problem};
@@ -35,10 +39,10 @@ pub use preview::{Preview, SampleRow};
 pub use report::{Durations, Elsewhere, Requests, RunReport, TripLine};
 pub use resync::Resync;
 pub use sharing::Ticket;
-pub use turn::Trigger;
+pub use trigger::Trigger;
 
 /// The engine over stand-ins, for the scheduler's tests.
 #[cfg(test)]
 pub(crate) mod testing {
-    pub(crate) use super::tests::{Kit, rows};
+    pub(crate) use super::tests::{Kit, advance, rows};
 }

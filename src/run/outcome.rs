@@ -4,10 +4,11 @@ use crate::{
     delivery::{Context, StopReason},
     model::{Counts, InvalidRow, RunId},
     plan::Verdict,
+    state::{MappingRecord, NullShare},
     wire::{AccountStats, Fault},
 };
 
-use super::{Durations, Requests, report::millis};
+use super::{Durations, Requests, earlier, judge::Judged, prepare::Prepared, report::millis};
 
 /// What a run came to before it is closed.
 pub(super) struct Outcome {
@@ -22,12 +23,39 @@ pub(super) struct Outcome {
     pub(super) stop: Option<StopReason>,
     pub(super) durations: Durations,
     pub(super) requests: Requests,
+    /// How often each field is null.
+    pub(super) nulls: Vec<NullShare>,
+    /// The mappings that entries may stand under after a complete run.
+    pub(super) settled_mapping: MappingRecord,
+    /// The same after a run that did not see to all rows.
+    pub(super) open_mapping: MappingRecord,
     pub(super) unapproved_removals: u64,
     /// Delivered operations that gave up a match value.
     pub(super) released: u64,
 }
 
 impl Outcome {
+    /// A judged plan of which nothing has been sent yet.
+    pub(super) fn planned(judged: &Judged, guarded: u64, durations: Durations, prepared: &Prepared<'_>) -> Self {
+        let (present, earlier) = (&prepared.mapping_record, prepared.earlier.as_slice());
+        Self {
+            counts: Counts { guarded, ..judged.counts },
+            withheld: judged.withheld.removals() && judged.plan.has_removals(),
+            suspect: judged.withheld.suspect,
+            used_approval: judged.approved,
+            verdict: judged.verdict.clone(),
+            invalid: Vec::new(),
+            stop: None,
+            durations,
+            requests: Requests::default(),
+            nulls: judged.nulls.clone(),
+            settled_mapping: earlier::left(present, earlier, Some(&judged.standing)),
+            open_mapping: earlier::left(present, earlier, None),
+            unapproved_removals: 0,
+            released: 0,
+        }
+    }
+
     /// The destination could not even be asked: everything that would have been sent is left over.
     pub(super) fn nothing_sent(&mut self, fault: Fault) {
         self.counts.left_over = self.counts.added + self.counts.changed + self.counts.removed - self.counts.guarded;

@@ -10,6 +10,10 @@ pub(super) struct PendingRow {
     /// `None` when the record is invalid.
     pub(super) fingerprint: Option<Fingerprint>,
     pub(super) problem: Option<InvalidField>,
+    /// Places of the fields that are null.
+    pub(super) nulls: Vec<u16>,
+    /// Fingerprints of the record under earlier mappings, in their order.
+    pub(super) earlier: Vec<Option<Fingerprint>>,
 }
 
 impl PendingRow {
@@ -18,6 +22,8 @@ impl PendingRow {
         self.record.clear();
         self.fingerprint = None;
         self.problem = None;
+        self.nulls.clear();
+        self.earlier.clear();
     }
 }
 

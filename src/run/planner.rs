@@ -6,11 +6,11 @@ use crate::{
     delivery::Settles,
     destination::Destination,
     diff::{self, Decision, Neighbours, Planned, Row, Seen, Side, Standing, side},
-    mapping::Mapping,
+    mapping::{FreshColumn, Mapping},
     model::{
         Fingerprint, Fingerprinter, Held, InvalidCode, InvalidRow, Key, KeyKind, KeyProblem, RecordRef, RowRef,
         encode_key,
-        spec::{OnRemoved, SyncSpec},
+        spec::{OnRemoved, Remap, SyncSpec},
     },
     plan::{OwnershipBuilder, OwnershipResolver, Plan, PlanRow, PlanWriter},
     shutdown::Shutdown,
@@ -18,7 +18,14 @@ use crate::{
     state::Overlay,
 };
 
-use super::{RunError, claims::MatchHasher, pending::PendingRow, sharing::Rows};
+use super::{
+    RunError,
+    claims::MatchHasher,
+    earlier::{self, Earlier},
+    nulls::NullCounts,
+    pending::PendingRow,
+    sharing::Rows,
+};
 
 /// Invalid rows that are listed by key; the rest is only counted.
 pub(super) const MAX_LISTED: usize = 1_000;
@@ -41,6 +48,12 @@ pub(super) struct Passed {
     pub(super) invalid: Vec<InvalidRow>,
     /// A row had no usable key: absence proves nothing, so removals are withheld (promise P4).
     pub(super) unusable_keys: u64,
+    /// How often each field is null.
+    pub(super) nulls: NullCounts,
+    /// The newest value of the column of `fresh`: microseconds since 1970.
+    pub(super) newest: Option<i64>,
+    /// Rows that stand under each earlier mapping and are not sent.
+    pub(super) standing: Vec<u64>,
     /// Settles that need no request and are no part of the plan.
     pub(super) local: Settles,
 }
@@ -49,6 +62,10 @@ pub(super) struct Passed {
 pub(super) struct Planner<'a> {
     pub(super) sync: &'a SyncSpec,
     pub(super) mapping: &'a Mapping,
+    /// Earlier mappings that entries may have been settled under, where they are not the present one.
+    pub(super) earlier: &'a [Earlier],
+    /// The column that `fresh` looks at.
+    pub(super) fresh: Option<FreshColumn>,
     pub(super) key_kinds: &'a [KeyKind],
     pub(super) destination: &'a dyn Destination,
     pub(super) fingerprinter: Fingerprinter,
@@ -107,6 +124,9 @@ struct Pass<'a> {
     counts: PassCounts,
     invalid: Vec<InvalidRow>,
     unusable_keys: u64,
+    nulls: NullCounts,
+    newest: Option<i64>,
+    standing: Vec<u64>,
     local: Settles,
     /// The record of every removal: fields to clear, or nothing.
     cleared: Vec<u8>,
@@ -119,6 +139,9 @@ impl<'a> Pass<'a> {
             writer: PlanWriter::new(planner.spool_dir),
             ownership: planner.hasher.as_ref().map(|_| OwnershipBuilder::new(planner.spool_dir)),
             cleared: cleared_record(&planner),
+            nulls: NullCounts::of(planner.mapping.field_names()),
+            newest: None,
+            standing: vec![0; planner.earlier.len()],
             planner,
             overlay,
             held,
@@ -134,10 +157,16 @@ impl<'a> Pass<'a> {
         self.counts.read += 1;
         pending.clear();
         let mapping = self.planner.mapping;
+        self.newest = self.newest.max(self.planner.fresh.and_then(|fresh| fresh.of(row)));
         match encode_key(row, mapping.key_columns(), self.planner.key_kinds, &mut pending.key) {
             Ok(()) => {
                 match mapping.encode(row, &mut pending.record) {
-                    Ok(()) => pending.fingerprint = Some(self.planner.fingerprinter.of(&pending.record)),
+                    Ok(()) => {
+                        pending.fingerprint = Some(self.planner.fingerprinter.of(&pending.record));
+                        mapping.nulls(row, &mut pending.nulls);
+                        let Planner { earlier, fingerprinter, .. } = &self.planner;
+                        earlier::fingerprints(earlier, row, fingerprinter, &mut pending.earlier);
+                    }
                     Err(problem) => pending.problem = Some(problem),
                 }
                 true
@@ -200,13 +229,23 @@ impl<'a> Pass<'a> {
             }
             return Ok(());
         };
+        self.nulls.row(&row.nulls, held.and_then(earlier::live_entry).is_some());
         match diff::decide(Some(&Row { fingerprint, previous: None }), held, &self.planner.context) {
             Decision::Unchanged | Decision::Rewrite => self.counts.unchanged += 1,
             Decision::Waiting(_) => {
                 self.counts.waiting += 1;
                 self.note_waiting(row, held)?;
             }
-            Decision::Upsert(planned) => self.upsert(row, held, planned)?,
+            Decision::Upsert(planned) => {
+                match (earlier::stands_under(&row.earlier, held, &planned), self.planner.sync.remap) {
+                    // The entry keeps its fingerprint, so the row waits for its data to change.
+                    (Some(place), Remap::Later) => {
+                        self.counts.unchanged += 1;
+                        self.standing.iter_mut().skip(place).take(1).for_each(|rows| *rows += 1);
+                    }
+                    (under, _) => self.upsert(row, held, planned, under.is_some())?,
+                }
+            }
             Decision::Removal(_) | Decision::WaitingRemoval(_) | Decision::Forget { .. } | Decision::Nothing => {
                 return Err(RunError::Accounting("a present key was decided as absent".to_owned()));
             }
@@ -214,7 +253,13 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn upsert(&mut self, row: &PendingRow, held: Option<&Held>, planned: Planned) -> Result<(), RunError> {
+    fn upsert(
+        &mut self,
+        row: &PendingRow,
+        held: Option<&Held>,
+        planned: Planned,
+        remapped: bool,
+    ) -> Result<(), RunError> {
         let key = Key::from_encoded(&row.key);
         let record = RecordRef::new(&row.record);
         if let Err(refused) = self.planner.destination.accepts(&self.planner.sync.object, record) {
@@ -234,6 +279,7 @@ impl<'a> Pass<'a> {
             record: row.record.clone(),
             entry: held.and_then(|held| held.entry.clone()),
             rejected_before: held.map_or(0, |held| rejected_before(held, row.fingerprint)),
+            remapped,
             ambiguous_at: held.and_then(latest_ambiguous),
         };
         Ok(self.writer.push(&plan_row)?)
@@ -299,6 +345,7 @@ impl<'a> Pass<'a> {
             record,
             entry,
             rejected_before,
+            remapped: false,
             ambiguous_at,
         };
         self.writer.push(&row)
@@ -314,6 +361,9 @@ impl<'a> Pass<'a> {
             ownership: self.ownership.map(OwnershipBuilder::finish).transpose()?,
             invalid: self.invalid,
             unusable_keys: self.unusable_keys,
+            nulls: self.nulls,
+            newest: self.newest,
+            standing: self.standing,
             local: self.local,
         })
     }
@@ -342,9 +392,7 @@ fn cleared_record(planner: &Planner<'_>) -> Vec<u8> {
     if planner.sync.on_removed == OnRemoved::Clear {
         for name in planner.mapping.field_names().filter(|name| !planner.sync.match_fields.iter().any(|f| f == name)) {
             // A null is always a valid value.
-            if crate::model::encode_field(name, crate::model::Value::Null, &mut record).is_err() {
-                record.clear();
-            }
+            crate::model::encode_field(name, crate::model::Value::Null, &mut record).unwrap_or(());
         }
     }
     record

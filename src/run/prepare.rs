@@ -2,18 +2,27 @@
 
 use std::{sync::Arc, time::Duration};
 
+use secrecy::ExposeSecret as _;
+
 use crate::{
     destination::Destination,
-    mapping::Mapping,
+    mapping::{FreshColumn, HashKey, HashKeys, Mapping},
     model::{
-        KeyKind, Schema,
-        spec::{DestinationSpec, KeyShape, ModelBodySpec, ModelSpec, OnRemoved, SyncSpec},
+        Fingerprinter, KeyKind, Schema,
+        spec::{
+            DestinationSpec, FieldSource, HashFunction, HashSpec, KeyShape, ModelBodySpec, ModelSpec, OnRemoved,
+            SyncSpec,
+        },
     },
     source::{ModelBody, ModelQuery, Source, SourceError},
     state::{MappingRecord, SyncRecord, Target},
 };
 
-use super::{Engine, RunError, keyed::KeyRecord};
+use super::{
+    Engine, RunError,
+    earlier::{self, Earlier},
+    keyed::KeyRecord,
+};
 
 /// Beyond the request timeout: a request that was given up may still be applied within this time.
 const LATE_MARGIN: Duration = Duration::from_secs(60);
@@ -25,6 +34,12 @@ pub(super) struct Prepared<'a> {
     pub(super) query: ModelQuery,
     pub(super) schema: Arc<Schema>,
     pub(super) mapping: Mapping,
+    /// The mapping as the state keeps it.
+    pub(super) mapping_record: MappingRecord,
+    /// Earlier mappings that entries may have been settled under, where they are not the present one.
+    pub(super) earlier: Vec<Earlier>,
+    /// The column that `fresh` looks at.
+    pub(super) fresh: Option<FreshColumn>,
     pub(super) key: KeyShape,
     pub(super) destination: Arc<dyn Destination>,
     pub(super) late_window: Duration,
@@ -62,15 +77,50 @@ impl Engine {
         }
         let query = query(sync, model, fixed.map(|key| key.kinds), timeout);
         let schema = source.describe(&query).await?;
-        let mapping = Mapping::compile(sync, &schema, &model.primary_key)
-            .map_err(|errors| RunError::mapping(errors, &sync.name))?;
+        let refused = |errors| RunError::mapping(errors, &sync.name);
+        let keys = self.hash_keys(sync).await?;
+        let mapping = Mapping::compile_with(sync, &schema, &model.primary_key, &keys).map_err(refused)?;
+        let mapping_record = record_of(&mapping, &self.state().installation_hasher());
+        let settled = known.and_then(|record| record.mapping.as_ref());
+        let earlier = earlier::load(settled, &mapping_record, &schema, &keys);
+        let fresh = sync.guard.fresh.as_ref().map(|spec| FreshColumn::bind(spec, &schema)).transpose();
+        let fresh = fresh.map_err(|error| refused(vec![error]))?;
         let key = key_shape(&query, &schema)?;
         let traits = traits(sync, &mapping, destination.as_ref());
-        let by_key = !destination.capabilities().record_ids;
+        let by_key = !destination.capabilities(&sync.object).record_ids;
         let key_record = KeyRecord::new(&mapping, &sync.match_fields, by_key);
         check_removals(sync, spec, traits, &key_record)?;
         let late_window = sync.late_window.unwrap_or(spec.request_timeout + LATE_MARGIN);
-        Ok(Prepared { sync, source, query, schema, mapping, key, destination, late_window, traits, key_record })
+        Ok(Prepared {
+            sync,
+            source,
+            query,
+            schema,
+            mapping,
+            mapping_record,
+            earlier,
+            fresh,
+            key,
+            destination,
+            late_window,
+            traits,
+            key_record,
+        })
+    }
+
+    /// The keys of the sync's keyed hashes.
+    async fn hash_keys(&self, sync: &SyncSpec) -> Result<HashKeys, RunError> {
+        let mut keys = HashKeys::default();
+        for field in &sync.fields {
+            if let FieldSource::Identifier { hash: Some(HashSpec { function, .. }), .. } = &field.source
+                && let HashFunction::HmacSha256(reference) = function
+            {
+                let secret = self.parts.secrets.read(reference).await?;
+                let id = self.state().installation_hasher().of(secret.expose_secret().as_bytes());
+                keys.insert(&field.name, HashKey::new(&secret, format!("{id:?}")));
+            }
+        }
+        Ok(keys)
     }
 }
 
@@ -85,12 +135,11 @@ impl Prepared<'_> {
             key: self.key.clone(),
         }
     }
+}
 
-    /// The mapping as the state keeps it.
-    pub(super) fn mapping_record(&self, hasher: &crate::model::Fingerprinter) -> MappingRecord {
-        let text = self.mapping.fingerprint_text();
-        MappingRecord { hash: format!("{:?}", hasher.of(text.as_bytes())), text }
-    }
+fn record_of(mapping: &Mapping, hasher: &Fingerprinter) -> MappingRecord {
+    let text = mapping.fingerprint_text();
+    MappingRecord { hash: format!("{:?}", hasher.of(text.as_bytes())), text }
 }
 
 fn query(sync: &SyncSpec, model: &ModelSpec, key_kinds: Option<Vec<KeyKind>>, timeout: Duration) -> ModelQuery {
@@ -136,8 +185,9 @@ fn traits(sync: &SyncSpec, mapping: &Mapping, destination: &dyn Destination) -> 
     let exact = sync.match_fields.iter().all(|field| destination.match_is_exact(&sync.object, field));
     let made_of_key = mapping.match_is_key() && exact;
     let removes = sync.on_removed != OnRemoved::Keep;
-    let ids = destination.capabilities().record_ids;
-    Traits { keeps_ids: ids && (removes || !made_of_key), keeps_owners: !made_of_key }
+    let capabilities = destination.capabilities(&sync.object);
+    let needed = removes || !made_of_key || capabilities.updates_by_id;
+    Traits { keeps_ids: capabilities.record_ids && needed, keeps_owners: !made_of_key }
 }
 
 /// A removed row is known only by its key, so its record must be found by an id or by the key.

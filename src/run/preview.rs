@@ -1,5 +1,7 @@
 //! What a run would do, without doing it: the same plan and verdict, nothing sent and nothing written.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::{
@@ -82,7 +84,14 @@ impl Engine {
             spool_dir: &self.parts.spool_dir,
         };
         let judged = basis.judge(passed).await?;
-        summarise(sync, first_run, &judged, &prepared.destination.capabilities().max_rows, limit, show_values)
+        summarise(
+            sync,
+            first_run,
+            &judged,
+            &prepared.destination.capabilities(&sync.object).max_rows,
+            limit,
+            show_values,
+        )
     }
 }
 
@@ -117,7 +126,7 @@ fn summarise(
     show_values: bool,
 ) -> Result<Preview, RunError> {
     let mut counts = judged.counts;
-    let (mut sample, mut writes, mut deletes) = (Vec::new(), 0_u64, 0_u64);
+    let (mut sample, mut planned) = (Vec::new(), BTreeMap::new());
     for mut reader in [judged.plan.upserts(), judged.plan.removals()] {
         while let Some(item) = reader.next()? {
             if place(&item, judged.withheld) != Place::Planned {
@@ -126,14 +135,14 @@ fn summarise(
             let is_held = held(&judged.verdict, &item);
             counts.guarded += u64::from(is_held);
             if let Some(operation) = item.row.planned.operation.filter(|_| !is_held) {
-                *(if operation.is_removal() { &mut deletes } else { &mut writes }) += 1;
+                *planned.entry(operation).or_insert(0_u64) += 1;
             }
             if sample.len() < limit {
                 sample.push(sample_row(&item, is_held, show_values));
             }
         }
     }
-    let requests = writes.div_ceil(caps.write.max(1) as u64) + deletes.div_ceil(caps.delete.max(1) as u64);
+    let requests = planned.into_iter().map(|(operation, rows)| rows.div_ceil(caps.of(operation).max(1) as u64)).sum();
     let trips = judged.verdict.tripped.iter();
     Ok(Preview {
         sync: sync.name.clone(),

@@ -42,7 +42,7 @@ pub(super) async fn resolve(
             resolved.insert(find.key.clone(), Some(id.clone()));
         }
     }
-    if to_find.is_empty() || context.destination.capabilities().lookup == LookupKind::None {
+    if to_find.is_empty() || context.destination.capabilities(&context.object).lookup == LookupKind::None {
         return Ok(resolved);
     }
     let mut asked = Vec::new();

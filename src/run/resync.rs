@@ -148,7 +148,7 @@ impl Engine {
                 sync.name
             )));
         }
-        let ids = self.connector(spec, sync)?.capabilities().record_ids;
+        let ids = self.connector(spec, sync)?.capabilities(&sync.object).record_ids;
         if sync.on_removed != OnRemoved::Keep && !ids {
             return Err(refused(format!(
                 "sync `{}` removes records, and this destination gives no record ids: by another match a removal could \

@@ -38,7 +38,7 @@ impl Engine {
         let answer = self.state().installation_hasher().of(asked(sync, model, answer.as_deref()).as_bytes());
         let Some(record) = self.state().sync(&sync.name).await? else { return Ok(Looked::Read(Some(answer))) };
         let recent = record.full_read.as_ref().is_some_and(|read| self.is_recent(sync, read, answer));
-        if trigger.due().is_some() && recent && !self.is_open(&record).await? {
+        if matches!(trigger, Trigger::Schedule { .. }) && recent && !self.is_open(&record).await? {
             return Ok(Looked::Same(record));
         }
         Ok(Looked::Read(Some(answer)))

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
-    model::spec::{PostgresSpec, SourceKind, SourceSpec, TextSpec},
-    source::{
-        PostgresConnection, PostgresParts, PostgresSettings, PostgresTls, PostgresTlsMode, SourceConfig, SqliteSettings,
-    },
+    model::spec::{ServerSpec, SourceKind, SourceSpec, TextSpec},
+    source::{ServerConnection, ServerParts, ServerSettings, ServerTls, ServerTlsMode, SourceConfig, SqliteSettings},
 };
 
 use super::{RunError, Secrets};
@@ -21,40 +19,41 @@ pub(super) async fn resolve(spec: &SourceSpec, secrets: &dyn Secrets) -> Result<
             let path = plain.strip_prefix("sqlite://").or_else(|| plain.strip_prefix("sqlite:")).unwrap_or(plain);
             SourceConfig::Sqlite(SqliteSettings { path: PathBuf::from(path) })
         }
-        SourceKind::Postgres(spec) => SourceConfig::Postgres(postgres(spec, secrets).await?),
+        SourceKind::Postgres(spec) => SourceConfig::Postgres(server(spec, secrets).await?),
+        SourceKind::Mysql(spec) => SourceConfig::Mysql(server(spec, secrets).await?),
     })
 }
 
-async fn postgres(spec: &PostgresSpec, secrets: &dyn Secrets) -> Result<PostgresSettings, RunError> {
+async fn server(spec: &ServerSpec, secrets: &dyn Secrets) -> Result<ServerSettings, RunError> {
     let (connection, tls) = match spec {
-        PostgresSpec::Url(url) => (PostgresConnection::Url(read(url, secrets).await?), None),
-        PostgresSpec::Parts { host, port, database, user, password, tls } => {
+        ServerSpec::Url(url) => (ServerConnection::Url(read(url, secrets).await?), None),
+        ServerSpec::Parts { host, port, database, user, password, tls } => {
             let password = match password {
                 Some(secret) => Some(secrets.read(secret).await?),
                 None => None,
             };
-            let parts = PostgresParts {
+            let parts = ServerParts {
                 host: plain(host, secrets).await?,
                 port: *port,
                 database: plain(database, secrets).await?,
                 user: plain(user, secrets).await?,
                 password,
             };
-            let tls = PostgresTls { mode: tls_mode(tls), root_certificate: None };
-            (PostgresConnection::Parts(parts), Some(tls))
+            let tls = ServerTls { mode: tls_mode(tls), root_certificate: None };
+            (ServerConnection::Parts(parts), Some(tls))
         }
     };
-    Ok(PostgresSettings { connection, tls, connect_timeout: PostgresSettings::CONNECT_TIMEOUT })
+    Ok(ServerSettings { connection, tls, connect_timeout: ServerSettings::CONNECT_TIMEOUT })
 }
 
 /// The configuration has checked the name; anything else gets the strictest mode.
-fn tls_mode(name: &str) -> PostgresTlsMode {
+fn tls_mode(name: &str) -> ServerTlsMode {
     match name {
-        "disable" => PostgresTlsMode::Disable,
-        "prefer" => PostgresTlsMode::Prefer,
-        "require" => PostgresTlsMode::Require,
-        "verify-ca" => PostgresTlsMode::VerifyCa,
-        _ => PostgresTlsMode::VerifyFull,
+        "disable" => ServerTlsMode::Disable,
+        "prefer" => ServerTlsMode::Prefer,
+        "require" => ServerTlsMode::Require,
+        "verify-ca" => ServerTlsMode::VerifyCa,
+        _ => ServerTlsMode::VerifyFull,
     }
 }
 

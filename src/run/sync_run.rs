@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use crate::{
     delivery::{Claims, Context, Stop, Tally},
     diff,
-    model::{Counts, Fingerprint, spec::SyncSpec},
-    state::{BegunRun, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
+    model::{Fingerprint, spec::SyncSpec},
+    state::{BegunRun, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
     wire::{Fault, FaultKind, Sent},
 };
@@ -17,18 +17,19 @@ use super::{
     Connected, Engine, RunError, RunReport,
     claims::MatchHasher,
     close::Ended,
-    deliver::{Outgoing, settle_outside_plan},
+    deliver::{Outgoing, finish, settle_outside_plan},
     guarded,
     judge::{Basis, Judged},
     outcome::Outcome,
     planner::{Passed, Planner},
     prepare::Prepared,
-    resync,
     report::{Durations, millis},
     resolve::resolve,
+    resync,
     sharing::{self, Ticket},
     skip::Looked,
-    turn::{self, Trigger},
+    trigger::Trigger,
+    turn,
 };
 
 /// A run under way.
@@ -40,16 +41,13 @@ pub(super) struct Run<'a> {
     pub(super) started: Instant,
     /// The sync's run before this one was guarded.
     pub(super) guarded_before: bool,
-    /// The mapping of this run.
-    pub(super) mapping: MappingRecord,
     /// What `changed_when` answered before the run read.
     pub(super) answer: Option<Fingerprint>,
 }
 
 /// A run that has begun, or that ended with a look.
-#[allow(clippy::large_enum_variant, reason = "there is one of it a run")]
 pub(super) enum Begun<'a> {
-    Run(Run<'a>, Prepared<'a>),
+    Run(Box<(Run<'a>, Prepared<'a>)>),
     Skipped(RunReport),
 }
 
@@ -69,7 +67,8 @@ impl Engine {
     ) -> RunReport {
         let started = Instant::now();
         let error = match self.begin_patiently(name, trigger, started).await {
-            Ok(Begun::Run(run, prepared)) => {
+            Ok(Begun::Run(ready)) => {
+                let (run, prepared) = *ready;
                 let ended = run.carry_out(&prepared, ticket, progress).await;
                 return run.close(ended).await;
             }
@@ -117,7 +116,6 @@ impl Engine {
         };
         let before = self.state().runs(Some(record.id), 1).await?;
         let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
-        let mapping = prepared.mapping_record(&self.state().installation_hasher());
         let begun = self.state().begin_run_unless(record.id, trigger.name(), unless_after).await?;
         if let Some(newer) = self.state().sync(name).await? {
             // Another process may have run it since it was looked at first, and a resync may have been asked for.
@@ -139,7 +137,8 @@ impl Engine {
             let update = SyncUpdate { full_read: Some(None), ..SyncUpdate::default() };
             self.state().update_sync(record.id, update).await?;
         }
-        Ok(Begun::Run(Run { engine: self, sync, record, begun, started, guarded_before, mapping, answer }, prepared))
+        let run = Run { engine: self, sync, record, begun, started, guarded_before, answer };
+        Ok(Begun::Run(Box::new((run, prepared))))
     }
 
     async fn register(&self, prepared: &Prepared<'_>) -> Result<SyncRecord, RunError> {
@@ -172,26 +171,14 @@ impl Run<'_> {
         let guarded = guarded::save(self.state(), self.record.id, self.begun.run, &judged).await?;
         durations.judge_ms = millis(judging.elapsed());
         self.log_plan(&judged, durations);
-        let counts = Counts { guarded, ..judged.counts };
-        let mut outcome = Outcome {
-            counts,
-            withheld: judged.withheld.removals() && judged.plan.has_removals(),
-            suspect: judged.withheld.suspect,
-            used_approval: judged.approved,
-            verdict: judged.verdict.clone(),
-            invalid: Vec::new(),
-            stop: None,
-            durations,
-            requests: super::Requests::default(),
-            unapproved_removals: 0,
-            released: 0,
-        };
+        let mut outcome = Outcome::planned(&judged, guarded, durations, prepared);
+        let counts = outcome.counts;
         let delivering = Instant::now();
         let planned = counts.added + counts.changed + counts.removed;
         settle_outside_plan(self.state(), self.record.id, self.begun.epoch, local).await?;
-        if planned > guarded {
-            self.deliver(prepared, &judged, &mut outcome).await?;
-        }
+        let delivered = if planned > guarded { self.deliver(prepared, &judged, &mut outcome).await } else { Ok(()) };
+        // Also after a failure: what has been delivered stays so.
+        delivered.and(finish(prepared, self.begun.run).await)?;
         outcome.durations.deliver_ms = millis(delivering.elapsed());
         outcome.invalid = judged.invalid;
         Ok(outcome)
@@ -232,6 +219,7 @@ impl Run<'_> {
             run = %self.begun.run,
             added = counts.added,
             changed = counts.changed,
+            remapped = counts.remapped,
             removed = counts.removed,
             invalid = counts.invalid,
             waiting = counts.waiting,
@@ -313,6 +301,7 @@ impl Run<'_> {
             run: self.begun.run,
             epoch: self.begun.epoch,
             object: self.sync.object.clone(),
+            fields: prepared.mapping.field_names().map(str::to_owned).collect(),
             match_fields: self.sync.match_fields.clone(),
             owner_hasher: self.state().owner_hasher(&self.record),
             keeps_ids: prepared.traits.keeps_ids,
@@ -361,6 +350,8 @@ impl Engine {
         Planner {
             sync: prepared.sync,
             mapping: &prepared.mapping,
+            earlier: &prepared.earlier,
+            fresh: prepared.fresh,
             key_kinds: &prepared.key.kinds,
             destination: prepared.destination.as_ref(),
             fingerprinter: self.state().fingerprinter(record),

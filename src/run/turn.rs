@@ -1,4 +1,4 @@
-//! What starts a run, and whose turn it is when several processes run syncs on one state.
+//! Whose turn it is when several processes run syncs on one state.
 
 use std::time::Duration;
 
@@ -12,52 +12,21 @@ use crate::{
     state::StateError,
 };
 
-use super::{Engine, RunError, sync_run::Begun};
+use super::{Engine, RunError, Trigger, sync_run::Begun};
 
 /// Processes that share a state agree on the time to this much.
 const SLACK: Duration = Duration::from_secs(1);
 /// How often a command asks whether a lease that stands in its way is renewed.
 const ASK: Duration = Duration::from_secs(1);
 
-/// What started a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
-    /// Its time had come.
-    Schedule {
-        /// When: a run of the sync that began later than this has done what was due.
-        due: Timestamp,
-    },
-    /// A command.
-    Command,
-    /// A command beside a running daemon.
-    Request,
-}
-
-impl Trigger {
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Schedule { .. } => "schedule",
-            Self::Command => "command",
-            Self::Request => "request",
-        }
-    }
-
-    /// When it was due, if its time had come.
-    pub const fn due(self) -> Option<Timestamp> {
-        match self {
-            Self::Schedule { due } => Some(due),
-            Self::Command | Self::Request => None,
-        }
-    }
-}
-
 /// A run of a sync that was due at `due` is not needed when another process has begun one after this. Each process counts
 /// intervals from its own start, so one that is due in the middle of another's interval waits for the rest of its own.
+/// What runs after others is due when the last of them closed, whose time is by the clock of the process that ran it.
 pub(super) fn began_by(sync: &SyncSpec, due: Timestamp) -> Timestamp {
-    match sync.schedule {
-        Schedule::Every(every) => due - every + (every / 10).min(SLACK),
-        Schedule::Manual => due - SLACK,
+    match &sync.schedule {
+        Schedule::Every(every) => due - *every + (*every / 10).min(SLACK),
+        Schedule::Manual | Schedule::Cron(_) => due - SLACK,
+        Schedule::After(_) => due,
     }
 }
 

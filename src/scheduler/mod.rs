@@ -1,36 +1,42 @@
-//! When and where syncs run: intervals, operator requests, no overlap, fairness, graceful stop.
+//! When and where syncs run: intervals, cron, after others, operator requests, no overlap, fairness, reload, graceful stop.
 
+mod after;
+mod beside;
 mod due;
+mod overdue;
+mod plan;
 mod requests;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{
+    sync::watch,
     task::{Id, JoinError, JoinSet},
-    time::Instant,
+    time::{Instant, Interval, MissedTickBehavior},
 };
 
 use crate::{
-    model::spec::{Schedule, SyncSpec},
+    model::Timestamp,
     run::{Engine, RunReport, Trigger},
     shutdown::Shutdown,
     state::{RunStatus, StateError},
     telemetry::{event, events},
 };
 
-pub use due::Due;
+pub use due::{Due, Now};
+use plan::{Plans, Waiting};
 pub use requests::{RequestError, RequestKind, post, wait_for};
 
 /// How often the state is asked for operator requests.
 const REQUEST_POLL: Duration = Duration::from_millis(500);
 /// The watchdog of the health server expects a beat at least this often.
 const BEAT: Duration = Duration::from_secs(1);
+/// How often the state is asked what other processes have run, and what is overdue.
+const WATCH: Duration = Duration::from_secs(5);
+/// The longest sleep without a look at the clock.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// Tells that the scheduler is alive.
 pub trait Heartbeat: Send + Sync {
@@ -41,51 +47,50 @@ pub trait Heartbeat: Send + Sync {
 /// Runs syncs until it is told to stop.
 pub struct Scheduler {
     engine: Arc<Engine>,
+    /// Later configurations; the newest counts.
+    engines: Option<watch::Receiver<Arc<Engine>>>,
     shutdown: Shutdown,
     heartbeat: Arc<dyn Heartbeat>,
-    plans: BTreeMap<String, SyncPlan>,
+    plans: Plans,
     running: JoinSet<RunReport>,
     /// Whose run each task is.
     names: HashMap<Id, String>,
-    max_runs: usize,
-    /// Names of syncs that are due, longest first: first come, first served keeps syncs of one account fair.
-    ready: Vec<String>,
+    /// Syncs that are due, longest first: first come, first served keeps syncs of one account fair.
+    ready: Vec<Ready>,
 }
 
-/// What the scheduler knows of one sync.
-struct SyncPlan {
-    due: Due,
-    running: bool,
-    /// Requests that the next run, or the one under way, answers.
-    waiting: Vec<Waiting>,
-    asked: bool,
-    /// An operator paused it: it is not started when it is due.
-    paused: bool,
+/// A sync that waits for its turn.
+struct Ready {
+    name: String,
+    /// Since when.
+    due: Timestamp,
 }
 
-/// A request for a run of a sync.
-struct Waiting {
-    request: i64,
-    /// The run under way began before the request and does not answer it.
-    next_run: bool,
+/// A run to start now.
+struct Start {
+    name: String,
+    trigger: Trigger,
 }
 
 impl Scheduler {
     /// A scheduler for all enabled syncs of the engine.
     pub fn new(engine: Arc<Engine>, shutdown: Shutdown, heartbeat: Arc<dyn Heartbeat>) -> Self {
-        let now = Instant::now();
-        let plans = engine.syncs().map(|sync| (sync.name.clone(), SyncPlan::new(sync, now))).collect();
-        let max_runs = engine.max_runs();
         Self {
             engine,
+            engines: None,
             shutdown,
             heartbeat,
-            plans,
+            plans: Plans::new(),
             running: JoinSet::new(),
             names: HashMap::new(),
-            max_runs,
             ready: Vec::new(),
         }
+    }
+
+    /// Takes every later engine over: the next runs are its own, runs under way keep theirs.
+    #[must_use]
+    pub fn following(self, engines: watch::Receiver<Arc<Engine>>) -> Self {
+        Self { engines: Some(engines), ..self }
     }
 
     /// Runs until a stop is asked for and every run under way has ended.
@@ -93,33 +98,8 @@ impl Scheduler {
     /// # Errors
     /// When the state cannot be read: nothing can be trusted then (promise P7).
     pub async fn run(mut self) -> Result<(), StateError> {
-        event!(events::SCHEDULER_STARTED, syncs = self.plans.len(), max_runs = self.max_runs);
-        self.look_for_pauses().await?;
-        let mut poll = tokio::time::interval(REQUEST_POLL);
-        let mut beat = tokio::time::interval(BEAT);
-        let failure = loop {
-            self.start_due();
-            let next = self.next_due();
-            tokio::select! {
-                biased;
-                () = self.shutdown.cancelled() => break None,
-                Some(ended) = self.running.join_next_with_id() => {
-                    if let Err(error) = self.ended(ended).await {
-                        break Some(error);
-                    }
-                }
-                _ = poll.tick() => {
-                    if let Err(error) = self.take_requests().await {
-                        break Some(error);
-                    }
-                    if let Err(error) = self.take_over().await {
-                        break Some(error);
-                    }
-                }
-                _ = beat.tick() => self.heartbeat.beat(),
-                () = tokio::time::sleep_until(next) => self.mark_due(),
-            }
-        };
+        self.begin().await?;
+        let failure = self.serve().await.err();
         event!(events::SCHEDULER_STOPPING, running = self.running.len());
         self.shutdown.cancel();
         let mut failure = failure;
@@ -133,61 +113,150 @@ impl Scheduler {
         failure.map_or(Ok(()), Err)
     }
 
-    fn next_due(&self) -> Instant {
-        let far = Instant::now() + Duration::from_secs(3600);
-        self.plans.values().filter_map(|plan| plan.due.next()).min().unwrap_or(far).min(far)
-    }
-
-    /// Moves syncs whose time has come to the ready list. A sync that still runs keeps one pending run, never more.
-    fn mark_due(&mut self) {
-        let now = Instant::now();
-        let mut due: Vec<_> = self
-            .plans
-            .iter_mut()
-            .filter_map(|(name, plan)| {
-                let since = plan.due.take(now).filter(|_| !plan.paused)?;
-                Some((since, name.clone()))
-            })
-            .collect();
-        due.sort();
-        for (_, name) in due {
-            self.ask(name);
+    /// Works out when each sync is due first.
+    async fn begin(&mut self) -> Result<(), StateError> {
+        let state = self.engine.state();
+        let records = state.syncs().await?;
+        let now = self.now();
+        for sync in self.engine.syncs() {
+            let last_start = after::last_start(state, &records, &sync.name).await?;
+            plan::add(&mut self.plans, sync, now, last_start);
         }
+        self.look_for_pauses().await?;
+        event!(events::SCHEDULER_STARTED, syncs = self.plans.len(), max_runs = self.engine.max_runs());
+        Ok(())
     }
 
-    fn ask(&mut self, name: String) {
-        if let Some(plan) = self.plans.get_mut(&name)
-            && !plan.asked
-        {
-            plan.asked = true;
-            self.ready.push(name);
-        }
-    }
-
-    fn start_due(&mut self) {
-        let mut at = 0;
-        while at < self.ready.len() && self.running.len() < self.max_runs {
-            let startable = self.plans.get(&self.ready[at]).is_some_and(|plan| !plan.running);
-            if startable {
-                let name = self.ready.remove(at);
-                self.start(name);
-            } else {
-                at += 1;
+    async fn serve(&mut self) -> Result<(), StateError> {
+        let (mut poll, mut beat, mut watch) = (ticks(REQUEST_POLL), ticks(BEAT), ticks(WATCH));
+        loop {
+            self.mark_due();
+            self.start_due();
+            let next = self.next_due();
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return Ok(()),
+                Some(ended) = self.running.join_next_with_id() => {
+                    self.ended(ended).await?;
+                    self.look_around().await?;
+                }
+                engine = newer(&mut self.engines) => {
+                    self.replace(engine);
+                    self.look_for_pauses().await?;
+                }
+                _ = poll.tick() => {
+                    self.take_requests().await?;
+                    self.take_over().await?;
+                }
+                _ = beat.tick() => self.heartbeat.beat(),
+                _ = watch.tick() => self.look_around().await?,
+                () = tokio::time::sleep_until(next) => {}
             }
         }
     }
 
-    fn start(&mut self, name: String) {
-        let Some(plan) = self.plans.get_mut(&name) else { return };
-        plan.running = true;
-        plan.asked = false;
-        plan.waiting.iter_mut().for_each(|waiting| waiting.next_run = false);
-        let due = self.engine.clock().now();
-        let trigger = if plan.waiting.is_empty() { Trigger::Schedule { due } } else { Trigger::Request };
-        let engine = self.engine.clone();
-        let sync = name.clone();
-        let task = self.running.spawn(async move { engine.run_sync(&sync, trigger).await });
-        self.names.insert(task.id(), name);
+    fn now(&self) -> Now {
+        Now { instant: Instant::now(), wall: self.engine.clock().now() }
+    }
+
+    fn next_due(&self) -> Instant {
+        let now = self.now();
+        let waits = self.plans.values().filter(|plan| !plan.gone).filter_map(|plan| plan.due.wait(now));
+        now.instant + waits.min().unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
+    }
+
+    /// Moves syncs whose time has come to the ready list. A sync that still runs keeps one pending run, never more.
+    fn mark_due(&mut self) {
+        let now = self.now();
+        let plans = self.plans.iter_mut().filter(|(_, plan)| !plan.gone);
+        let mut due: Vec<_> =
+            plans.filter_map(|(name, plan)| plan.due.take(now).map(|since| (since, name.clone()))).collect();
+        due.sort();
+        for (since, name) in due {
+            self.ask(name, since);
+        }
+    }
+
+    /// What its schedule asks for, unless an operator paused it.
+    fn ask(&mut self, name: String, due: Timestamp) {
+        if self.plans.get(&name).is_some_and(|plan| !plan.paused) {
+            self.line_up(name, due);
+        }
+    }
+
+    fn line_up(&mut self, name: String, due: Timestamp) {
+        if let Some(plan) = self.plans.get_mut(&name).filter(|plan| plan.may_be_asked()) {
+            plan.asked = true;
+            self.ready.push(Ready { name, due });
+        }
+    }
+
+    /// Syncs that run after others, and those that are overdue.
+    async fn look_around(&mut self) -> Result<(), StateError> {
+        if !self.plans.values().any(|plan| plan.max_age.is_some() || !plan.parents().is_empty()) {
+            return Ok(());
+        }
+        let state = self.engine.state();
+        let records = state.syncs().await?;
+        let wall = self.engine.clock().now();
+        for (name, plan) in self.plans.iter_mut().filter(|(_, plan)| !plan.gone) {
+            if let Some(max_age) = plan.max_age {
+                let record = records.iter().find(|record| record.name == *name);
+                let since = record.map(|record| record.last_ok_at.unwrap_or(record.created_at));
+                plan.alarm.look(name, max_age, since, wall);
+            }
+        }
+        let mut due = Vec::new();
+        for (name, plan) in &self.plans {
+            // While it runs it is not asked: its own start is not yet in the state, perhaps.
+            if !plan.parents().is_empty()
+                && !plan.running
+                && !plan.paused
+                && let Some(since) = after::all_closed(state, &records, name, plan).await?
+            {
+                due.push((since, name.clone()));
+            }
+        }
+        due.sort();
+        due.into_iter().for_each(|(since, name)| self.ask(name, since));
+        Ok(())
+    }
+
+    /// Starts what is ready, as far as there is room.
+    fn start_due(&mut self) {
+        let room = self.engine.max_runs().saturating_sub(self.running.len());
+        let mut starts = Vec::new();
+        let plans = &self.plans;
+        self.ready.retain(|ready| {
+            let Some(plan) = plans.get(&ready.name).filter(|_| starts.len() < room) else { return true };
+            if plan.running {
+                return true;
+            }
+            let scheduled = Trigger::Schedule { due: ready.due };
+            let trigger = if plan.waiting.is_empty() { scheduled } else { Trigger::Request };
+            starts.push(Start { name: ready.name.clone(), trigger });
+            false
+        });
+        self.start(starts);
+    }
+
+    /// Starts runs that are due together, in this order; those of one model share its read.
+    fn start(&mut self, starts: Vec<Start>) {
+        let wall = self.engine.clock().now();
+        let names: Vec<_> = starts.iter().map(|start| start.name.clone()).collect();
+        let tickets = self.engine.tickets(&names);
+        for (Start { name, trigger }, ticket) in starts.into_iter().zip(tickets) {
+            let Some(plan) = self.plans.get_mut(&name) else { continue };
+            plan.running = true;
+            plan.asked = false;
+            plan.last_start = Some(wall);
+            plan.waiting.iter_mut().for_each(|waiting| waiting.next_run = false);
+            let engine = self.engine.clone();
+            let sync = name.clone();
+            let run = async move { engine.run_sync_watched(&sync, trigger, ticket, &|_| {}).await };
+            let task = self.running.spawn(run);
+            self.names.insert(task.id(), name);
+        }
     }
 
     async fn ended(&mut self, ended: Result<(Id, RunReport), JoinError>) -> Result<(), StateError> {
@@ -198,8 +267,10 @@ impl Scheduler {
         plan.running = false;
         let (answered, later): (Vec<_>, Vec<_>) = plan.waiting.drain(..).partition(|waiting| !waiting.next_run);
         plan.waiting = later;
-        if report.plan_too_old {
-            self.ask(name);
+        if plan.gone {
+            self.plans.remove(&name);
+        } else if report.plan_too_old {
+            self.ask(name, self.engine.clock().now());
         }
         for waiting in answered {
             if report.elsewhere.is_some() {
@@ -211,6 +282,14 @@ impl Scheduler {
         }
         // A writer that has failed writes nothing any more: better to stop than to fail every run (promise P7).
         self.engine.state().writer().flush().await
+    }
+
+    /// Goes on with another configuration.
+    fn replace(&mut self, engine: Arc<Engine>) {
+        self.engine = engine;
+        let now = self.now();
+        let unasked = plan::replace(&mut self.plans, self.engine.syncs(), now);
+        self.ready.retain(|ready| !unasked.contains(&ready.name));
     }
 
     async fn take_requests(&mut self) -> Result<(), StateError> {
@@ -231,48 +310,33 @@ impl Scheduler {
         if changed { self.look_for_pauses().await } else { Ok(()) }
     }
 
-    /// Takes over which syncs are paused.
-    async fn look_for_pauses(&mut self) -> Result<(), StateError> {
-        for record in self.engine.state().syncs().await? {
-            if let Some(plan) = self.plans.get_mut(&record.name) {
-                plan.paused = record.paused;
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks for syncs whose process died in a run, elsewhere: whoever comes first goes on. What no schedule starts is left
-    /// to operators.
-    async fn take_over(&mut self) -> Result<(), StateError> {
-        let abandoned = self.engine.state().abandoned_syncs().await?;
-        if abandoned.is_empty() {
-            return Ok(());
-        }
-        let records = self.engine.state().syncs().await?;
-        let names = records.into_iter().filter(|record| abandoned.contains(&record.id)).map(|record| record.name);
-        for name in names {
-            if self.engine.sync(&name).is_some_and(|sync| sync.schedule != Schedule::Manual) {
-                self.ask(name);
-            }
-        }
-        Ok(())
-    }
-
     fn enqueue(&mut self, name: &str, request: i64) {
         if let Some(plan) = self.plans.get_mut(name) {
             plan.waiting.push(Waiting { request, next_run: plan.running });
-            self.ask(name.to_owned());
+            self.line_up(name.to_owned(), self.engine.clock().now());
         }
     }
+}
+
+/// Ticks that a suspended process does not make up for.
+fn ticks(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// The next configuration; never, when none can come any more.
+async fn newer(engines: &mut Option<watch::Receiver<Arc<Engine>>>) -> Arc<Engine> {
+    if let Some(receiver) = engines {
+        if receiver.changed().await.is_ok() {
+            return receiver.borrow_and_update().clone();
+        }
+        *engines = None;
+    }
+    std::future::pending().await
 }
 
 /// The panic hook has logged it; the next run recovers what this one left in flight.
 fn panicked(name: &str) -> RunReport {
     RunReport::new(name, None, RunStatus::Failed).because("the run ended in a defect of Syncline; see the log", None)
-}
-
-impl SyncPlan {
-    fn new(sync: &SyncSpec, now: Instant) -> Self {
-        Self { due: Due::new(&sync.schedule, now), running: false, waiting: Vec::new(), asked: false, paused: false }
-    }
 }

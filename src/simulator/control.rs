@@ -68,6 +68,11 @@ fn dispatch(shared: &Shared, call: &Call, path: &[&str]) -> Result<Bytes, Refusa
             text(&json!({}))
         }
         ("POST", ["release"]) => text(&json!({ "applied": state.release() })),
+        ("POST", ["revoke"]) => {
+            let Revoke { grant } = parse(&call.body)?;
+            state.tokens.as_mut().ok_or("the simulator demands no access tokens")?.revoke(grant);
+            text(&json!({}))
+        }
         ("POST", ["reset"]) => {
             state.reset();
             shared.arrivals.send_replace(0);
@@ -102,6 +107,13 @@ fn unknown(method: &str, path: &[&str]) -> Refusal {
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revoke {
+    #[serde(default)]
+    grant: bool,
 }
 
 #[derive(Deserialize)]

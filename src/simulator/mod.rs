@@ -17,6 +17,7 @@
 //! | `POST /_sim/archive {type, id}` | a human deletes a record |
 //! | `POST /_sim/merge {type, into, from}` | HubSpot: merges two records |
 //! | `POST /_sim/secondary-email {id, email}` | HubSpot: gives a contact one more address |
+//! | `POST /_sim/revoke {grant}` | revokes every access token, with `grant` the refresh tokens too |
 //! | `POST /_sim/reset`, `POST /_sim/reset-requests` | forgets everything; forgets requests, counts and quotas |
 //!
 //! Nothing here knows a vendor except its own folder: a vendor implements `Vendor` and gets connections, quotas, faults
@@ -35,6 +36,7 @@ mod quota;
 mod script;
 mod server;
 mod state;
+mod tokens;
 mod vendor;
 mod warehouse;
 
@@ -49,4 +51,5 @@ pub use hubspot::{HubSpotOptions, PropertySpec};
 pub use options::{CommonOptions, OptionError, VendorConfig, VendorOptions, Window, parse_duration};
 pub use script::{Fault, ScriptError, parse_faults};
 pub use server::{Simulator, serve};
+pub use tokens::{Rotation, TokenOptions};
 pub use warehouse::{SampleCustomer, SampleWarehouse, WarehouseError};

@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use jiff::tz::TimeZone;
 
-use super::{Chaos, Fault, HttpOptions, HubSpotOptions};
+use super::{Chaos, Fault, HttpOptions, HubSpotOptions, TokenOptions};
 use crate::clock::Clock;
 
 /// A text of the command line that cannot be understood.
@@ -57,6 +57,8 @@ impl VendorConfig {
 pub struct CommonOptions {
     /// The bearer token to demand; `None` accepts every request.
     pub token: Option<String>,
+    /// A token endpoint whose access tokens are demanded instead.
+    pub tokens: Option<TokenOptions>,
     /// Rate windows; all of them must have room.
     pub limits: Vec<Window>,
     /// Requests per day, counted from midnight in `time_zone`.
@@ -83,6 +85,7 @@ impl Default for CommonOptions {
     fn default() -> Self {
         Self {
             token: None,
+            tokens: None,
             limits: Vec::new(),
             daily: None,
             time_zone: TimeZone::UTC,

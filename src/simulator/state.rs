@@ -23,7 +23,8 @@ use super::{
     options::CommonOptions,
     quota::{Denial, Quota},
     script::Rejection,
-    vendor::{Applied, Moment, Touch, Vendor},
+    tokens::TokenService,
+    vendor::{Applied, Moment, Row, Touch, Vendor},
 };
 use crate::shutdown::Shutdown;
 
@@ -55,6 +56,8 @@ pub(super) struct State {
     pub(super) vendor: Box<dyn Vendor>,
     pub(super) faults: FaultBook,
     pub(super) judge: Judge,
+    /// In front of the vendor, where access tokens are demanded.
+    pub(super) tokens: Option<TokenService>,
     options: CommonOptions,
     quota: Quota,
     late: HashMap<u64, Late>,
@@ -83,6 +86,7 @@ impl State {
             faults,
             judge: Judge::new(Instant::now(), common.log_requests, common.keep_bodies),
             quota: quota(&common),
+            tokens: common.tokens.clone().map(TokenService::new),
             options: common,
             late: HashMap::new(),
             late_applied: 0,
@@ -96,8 +100,31 @@ impl State {
         let now = now.max(self.latest_arrival);
         self.latest_arrival = now;
         let (no, endpoint) = self.judge.arrive(call, now);
-        let refusal = self.vendor.refuse_credential(call).or_else(|| self.admit(now));
-        (no, endpoint, refusal)
+        if self.is_for_tokens(call) {
+            return (no, endpoint, None);
+        }
+        let expired = self.tokens.as_mut().is_some_and(|tokens| !tokens.accepts(call));
+        let unauthorized = if expired { Some(self.vendor.unauthorized()) } else { self.vendor.refuse_credential(call) };
+        (no, endpoint, unauthorized.or_else(|| self.admit(now)))
+    }
+
+    fn is_for_tokens(&self, call: &Call) -> bool {
+        self.tokens.is_some() && TokenService::serves(call)
+    }
+
+    /// Runs a call: at the token endpoint or at the vendor.
+    fn execute(&mut self, call: &Call, rejections: &HashMap<usize, Rejection>) -> Applied {
+        match self.tokens.as_mut().filter(|_| TokenService::serves(call)) {
+            Some(tokens) => Applied::nothing(tokens.answer(call)),
+            None => {
+                let at = self.moment();
+                self.vendor.apply(call, rejections, at)
+            }
+        }
+    }
+
+    fn rows(&self, call: &Call) -> Vec<Row> {
+        if self.is_for_tokens(call) { Vec::new() } else { self.vendor.rows(call) }
     }
 
     fn admit(&mut self, now: Instant) -> Option<Answer> {
@@ -134,7 +161,7 @@ impl State {
 
     /// Applies a call; its rows are in flight until they land.
     pub(super) fn apply(&mut self, no: u64, call: &Call, rejections: &HashMap<usize, Rejection>) -> Applied {
-        let mut applied = self.vendor.apply(call, rejections, self.moment());
+        let mut applied = self.execute(call, rejections);
         self.judge.applied(no, applied.inputs, applied.writes);
         self.judge.take_off(no, &applied.touches, false);
         self.vendor.stamp(&self.quota.view(), &mut applied.answer);
@@ -143,7 +170,7 @@ impl State {
 
     /// Notes the rows of a call that is answered without being applied.
     pub(super) fn skip(&mut self, no: u64, call: &Call) {
-        let inputs = self.vendor.rows(call).len();
+        let inputs = self.rows(call).len();
         self.judge.inputs(no, inputs);
     }
 
@@ -155,7 +182,7 @@ impl State {
         rejections: HashMap<usize, Rejection>,
         reply: Option<oneshot::Sender<Answer>>,
     ) {
-        let touches: Vec<Touch> = self.vendor.rows(&call).iter().map(|row| row.touch).collect();
+        let touches: Vec<Touch> = self.rows(&call).iter().map(|row| row.touch).collect();
         self.judge.inputs(no, touches.len());
         self.judge.take_off(no, &touches, true);
         self.late.insert(no, Late { call, touches, rejections, reply });
@@ -164,7 +191,7 @@ impl State {
     /// Applies a late call, unless that happened already.
     pub(super) fn apply_late(&mut self, no: u64) {
         let Some(late) = self.late.remove(&no) else { return };
-        let mut applied = self.vendor.apply(&late.call, &late.rejections, self.moment());
+        let mut applied = self.execute(&late.call, &late.rejections);
         self.judge.wrote(applied.writes);
         self.judge.land(no, &late.touches);
         self.late_applied += 1;
@@ -202,6 +229,7 @@ impl State {
             self.judge.land(no, &late.touches);
         }
         self.vendor.reset();
+        self.tokens = self.options.tokens.clone().map(TokenService::new);
         self.faults.clear();
         self.reset_requests();
     }
@@ -216,6 +244,9 @@ impl State {
             fields.insert("daily".to_owned(), daily);
             let late = json!({ "pending": self.late.len(), "applied": self.late_applied });
             fields.insert("late".to_owned(), late);
+            if let Some(tokens) = &self.tokens {
+                fields.insert("tokens".to_owned(), tokens.report());
+            }
             fields.insert("faults".to_owned(), json!(self.faults.fired()));
         }
         report

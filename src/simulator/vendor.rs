@@ -20,6 +20,9 @@ pub(super) trait Vendor: Send {
     /// The answer to a call with a missing or wrong credential; `None` when it is right.
     fn refuse_credential(&self, call: &Call) -> Option<Answer>;
 
+    /// The answer to an access token that is not accepted.
+    fn unauthorized(&self) -> Answer;
+
     /// Runs a call and answers it. `rejections` are rows (by position) that a fault refuses.
     fn apply(&mut self, call: &Call, rejections: &HashMap<usize, Rejection>, at: Moment) -> Applied;
 

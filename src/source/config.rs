@@ -4,45 +4,47 @@ use std::{path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use super::{Source, SourceError, postgres::PostgresSource, sqlite::SqliteSource};
+use super::{Source, SourceError, mysql::MysqlSource, postgres::PostgresSource, sqlite::SqliteSource};
 
 /// The settings of one source; closed, so that the compiler finds every place that must know a new kind.
 #[derive(Debug, Clone)]
 pub enum SourceConfig {
     /// A PostgreSQL server.
-    Postgres(PostgresSettings),
+    Postgres(ServerSettings),
+    /// A MySQL or MariaDB server.
+    Mysql(ServerSettings),
     /// A SQLite file.
     Sqlite(SqliteSettings),
 }
 
-/// Settings of a PostgreSQL source.
+/// Settings of a source that is a database server.
 #[derive(Debug, Clone)]
-pub struct PostgresSettings {
+pub struct ServerSettings {
     /// Where the server is and who connects.
-    pub connection: PostgresConnection,
+    pub connection: ServerConnection,
     /// TLS; `None` leaves it to the URL, and without a word there TLS is used when the server offers it.
-    pub tls: Option<PostgresTls>,
+    pub tls: Option<ServerTls>,
     /// How long connecting may take, authentication included.
     pub connect_timeout: Duration,
 }
 
-impl PostgresSettings {
-    /// The default of [`PostgresSettings::connect_timeout`].
+impl ServerSettings {
+    /// The default of [`ServerSettings::connect_timeout`].
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 }
 
-/// Where a PostgreSQL server is and who connects.
+/// Where a database server is and who connects.
 #[derive(Debug, Clone)]
-pub enum PostgresConnection {
-    /// `postgres://user:password@host:port/database?sslmode=…`, a secret as a whole.
+pub enum ServerConnection {
+    /// `postgres://user:password@host:port/database?sslmode=…`, or `mysql://` and `mariadb://` likewise; a secret as a whole.
     Url(SecretString),
     /// The parts one by one.
-    Parts(PostgresParts),
+    Parts(ServerParts),
 }
 
-/// A PostgreSQL server's address and account.
+/// A database server's address and account.
 #[derive(Debug, Clone)]
-pub struct PostgresParts {
+pub struct ServerParts {
     /// Host name or address; a path that starts with `/` is the directory of a Unix socket.
     pub host: String,
     /// TCP port.
@@ -55,18 +57,19 @@ pub struct PostgresParts {
     pub password: Option<SecretString>,
 }
 
-/// How a PostgreSQL connection is encrypted.
+/// How a connection to a database server is encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PostgresTls {
+pub struct ServerTls {
     /// How much is demanded.
-    pub mode: PostgresTlsMode,
+    pub mode: ServerTlsMode,
     /// A PEM file with the certificate authority; `None` trusts the built-in roots.
     pub root_certificate: Option<PathBuf>,
 }
 
-/// libpq's `sslmode` (<https://www.postgresql.org/docs/current/libpq-ssl.html>), without its legacy `allow`.
+/// libpq's `sslmode` (<https://www.postgresql.org/docs/current/libpq-ssl.html>), without its legacy `allow`; MySQL's modes
+/// are the same under other names (<https://dev.mysql.com/doc/refman/8.4/en/connection-options.html#option_general_ssl-mode>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PostgresTlsMode {
+pub enum ServerTlsMode {
     /// No TLS.
     Disable,
     /// TLS when the server offers it.
@@ -93,6 +96,7 @@ pub struct SqliteSettings {
 pub fn open(config: &SourceConfig) -> Result<Box<dyn Source>, SourceError> {
     Ok(match config {
         SourceConfig::Postgres(settings) => Box::new(PostgresSource::new(settings)?),
+        SourceConfig::Mysql(settings) => Box::new(MysqlSource::new(settings)?),
         SourceConfig::Sqlite(settings) => Box::new(SqliteSource::new(settings)),
     })
 }

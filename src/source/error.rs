@@ -48,6 +48,16 @@ pub enum SourceError {
         /// The source's type.
         source_type: String,
     },
+    /// The cursor's column is missing, or of a kind that the cursor's place cannot be compared with.
+    #[error("model `{model}`: column `{column}` cannot be the cursor: {reason}")]
+    UnusableCursor {
+        /// The model.
+        model: String,
+        /// The column.
+        column: String,
+        /// Why not.
+        reason: String,
+    },
     /// A key column's kind is not the one that the sync's first run fixed. Refused: repaired by the model or by a new sync.
     #[error("model `{model}`: key column `{column}` is now {found}, but was {expected} at the first run")]
     KeyKindChanged {
@@ -88,6 +98,9 @@ impl SourceError {
             Self::UnusableKey { .. } => Some(
                 "a key is an integer, text, uuid, bytes, date, timestamp or bool; cast the column in the model, \
                  for example `cast(id as text) as id`",
+            ),
+            Self::UnusableCursor { .. } => Some(
+                "a cursor is a column of integers, dates or timestamps of one kind; cast the column in the model, or name another one",
             ),
             Self::DuplicateColumn { .. } => Some("give each column a name of its own with `as`"),
             Self::Timeout { .. } => Some("raise the model's timeout, or make the statement faster"),

@@ -9,14 +9,16 @@ use crate::model::{KeyKind, RowBatch, Schema};
 
 mod batches;
 mod config;
+mod cursor;
 mod error;
+mod mysql;
+mod number;
 mod postgres;
 mod sql;
 mod sqlite;
 
 pub use config::{
-    PostgresConnection, PostgresParts, PostgresSettings, PostgresTls, PostgresTlsMode, SourceConfig, SqliteSettings,
-    open,
+    ServerConnection, ServerParts, ServerSettings, ServerTls, ServerTlsMode, SourceConfig, SqliteSettings, open,
 };
 pub use error::SourceError;
 

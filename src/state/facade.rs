@@ -10,8 +10,8 @@ use std::{
 };
 
 use super::{
-    Access, Approval, ApprovedScan, BegunRun, NewSync, OpenOptions, Overlay, OwnerScan, OwnerSpace, RunClose, RunRow,
-    Standing, StateError, SyncRecord, SyncUpdate, Writer, begin,
+    Access, Approval, ApprovedScan, BegunRun, NewSync, NullShare, OpenOptions, Overlay, OwnerScan, OwnerSpace,
+    RunClose, RunRow, Standing, StateError, SyncRecord, SyncUpdate, Writer, begin,
     codec::{split_owner_key, unpack_invalid, unpack_rejected},
     count,
     holding::Holding,
@@ -154,6 +154,16 @@ impl State {
     /// Changes a sync; under its lease when this process has begun a run of it.
     pub async fn update_sync(&self, id: SyncId, update: SyncUpdate) -> Result<(), StateError> {
         self.inner.writer.write_under(id, vec![Write::UpdateSync { id, update }]).await
+    }
+
+    /// How often each field was null in the sync's last complete run, by field.
+    pub async fn null_shares(&self, sync: SyncId) -> Result<Vec<NullShare>, StateError> {
+        self.inner.store.null_shares(sync).await
+    }
+
+    /// Replaces the null shares of a sync; under its lease when this process has begun a run of it.
+    pub async fn set_null_shares(&self, sync: SyncId, shares: Vec<NullShare>) -> Result<(), StateError> {
+        self.inner.writer.write_under(sync, vec![Write::SetNullShares { sync, shares }]).await
     }
 
     /// Takes the fingerprints of a sync's records.

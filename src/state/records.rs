@@ -29,7 +29,8 @@ pub struct SyncRecord {
     pub uuid: [u8; 16],
     /// What it writes to.
     pub target: Target,
-    /// Hash and text (opaque) of the mapping that the last plan used.
+    /// Hash of the mapping of the last run that settled anything, and as its text (opaque) every mapping that entries
+    /// may stand under.
     pub mapping: Option<MappingRecord>,
     /// The mapping before that one.
     pub previous_mapping: Option<MappingRecord>,
@@ -71,6 +72,17 @@ pub struct MappingRecord {
     pub hash: String,
     /// The mapping in the run's own form.
     pub text: String,
+}
+
+/// How often a field was null in the last complete run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NullShare {
+    /// The destination field.
+    pub field: String,
+    /// Valid rows of the run.
+    pub read: u64,
+    /// Rows in which the field was null.
+    pub nulls: u64,
 }
 
 /// A sync to register at its first run.

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use super::{
-    GuardedSet, NewSync, OwnerSpace, Request, RunClose, RunRow, RunStatus, StateError, SyncRecord, SyncUpdate,
+    GuardedSet, NewSync, NullShare, OwnerSpace, Request, RunClose, RunRow, RunStatus, StateError, SyncRecord,
+    SyncUpdate,
     codec::PackedPage,
     lease::{Beat, Taken},
 };
@@ -155,6 +156,11 @@ pub(crate) enum Write {
         rows: Vec<Vec<u8>>,
         total: u64,
     },
+    /// Replaces the null shares of a sync.
+    SetNullShares {
+        sync: SyncId,
+        shares: Vec<NullShare>,
+    },
     InsertRun {
         sync: SyncId,
         trigger: String,
@@ -277,6 +283,12 @@ pub(crate) enum Write {
         account: String,
         data: Vec<u8>,
     },
+    /// Saves the successor of generation `after` of a token. Answers 1, or 0 when another one has been saved.
+    PutToken {
+        account: String,
+        after: i64,
+        data: Vec<u8>,
+    },
     PutIdentity {
         credential: [u8; 8],
         account: String,
@@ -372,6 +384,8 @@ pub(crate) trait StateStore: Send + Sync + std::fmt::Debug {
     /// Keys with more than `marks` dirty marks.
     async fn crowded(&self, sync: SyncId, marks: u32) -> Result<Vec<Key>, StateError>;
     async fn totals(&self, sync: SyncId) -> Result<DirtyTotals, StateError>;
+    /// By field.
+    async fn null_shares(&self, sync: SyncId) -> Result<Vec<NullShare>, StateError>;
     async fn invalid(&self, sync: SyncId, limit: u32) -> Result<Vec<Vec<u8>>, StateError>;
 
     /// The sync of a run's guarded set.
@@ -380,6 +394,8 @@ pub(crate) trait StateStore: Send + Sync + std::fmt::Debug {
     async fn approval(&self, sync: SyncId) -> Result<Option<ApprovalRow>, StateError>;
     async fn removals_since(&self, sync: SyncId, since: Timestamp) -> Result<u64, StateError>;
     async fn grants(&self, account: &str) -> Result<Option<Vec<u8>>, StateError>;
+    /// Generation and sealed token.
+    async fn token(&self, account: &str) -> Result<Option<(i64, Vec<u8>)>, StateError>;
     async fn identity(&self, credential: [u8; 8]) -> Result<Option<String>, StateError>;
     async fn requests(&self, id: Option<i64>) -> Result<Vec<Request>, StateError>;
 }

@@ -41,6 +41,12 @@ events! {
     // Process.
     /// The configuration was read and is valid.
     CONFIG_LOADED = INFO "config.loaded";
+    /// A changed configuration is in force for the next runs.
+    CONFIG_RELOADED = INFO "config.reloaded";
+    /// A changed configuration has mistakes; the one in force stays.
+    CONFIG_REJECTED = ERROR "config.rejected";
+    /// Changed settings that a running daemon cannot take over.
+    CONFIG_KEPT = WARN "config.kept";
     /// The daemon begins to schedule runs.
     SCHEDULER_STARTED = INFO "scheduler.started";
     /// The daemon was asked to stop and finishes the batches in flight.
@@ -61,6 +67,11 @@ events! {
     SIGNALS_FAILED = ERROR "signals.failed";
     /// A defect: a task of the daemon panicked.
     PROCESS_PANICKED = ERROR "process.panicked";
+
+    /// A sync has not closed well for longer than its `max_age`.
+    SYNC_OVERDUE = ERROR "sync.overdue";
+    /// An overdue sync has closed well.
+    SYNC_RECOVERED = INFO "sync.recovered";
 
     // Runs.
     /// A run begins.
@@ -105,6 +116,10 @@ events! {
     HOLD_CLOSED = INFO "hold.closed";
     /// The account's quota of the day is spent; runs end as `deferred`.
     QUOTA_SPENT = WARN "quota.spent";
+    /// An access token was obtained.
+    TOKEN_REFRESHED = INFO "token.refreshed";
+    /// No access token was obtained.
+    TOKEN_FAILED = WARN "token.failed";
     /// The destination does not accept the account's credentials; an operator must act.
     CREDENTIALS_REFUSED = ERROR "credentials.refused";
 

@@ -46,3 +46,9 @@ pub use crate::__telemetry_event as event;
 
 #[cfg(test)]
 mod tests;
+
+/// Looking at what is logged, for tests of other modules.
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) use super::tests::collect;
+}

@@ -13,9 +13,21 @@ use crate::model::{Counts, spec::LogSettings};
 
 /// Collects the log's lines.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+/// Collects what this thread logs until the guard is dropped.
+pub(crate) fn collect() -> (Lines, tracing::subscriber::DefaultGuard) {
+    let lines = Lines::default();
+    let subscriber = subscriber(&settings("info", "json"), false, lines.clone()).unwrap();
+    (lines, tracing::subscriber::set_default(subscriber))
+}
 
 impl Lines {
+    /// How many lines of this event there are.
+    pub(crate) fn count(&self, event: Event) -> usize {
+        self.text().matches(&format!("\"event\":\"{}\"", event.name())).count()
+    }
+
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }

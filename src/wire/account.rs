@@ -1,6 +1,8 @@
 //! One account of one external system: the only way to send anything to it.
 
 use std::{
+    borrow::Cow,
+    num::NonZeroU32,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -14,7 +16,9 @@ use super::{
     credential::Credential,
     fault::{Fault, FaultKind, Sent},
     hold::{HoldReason, HoldState},
-    limiter::{Ahead, Limiter, OutageNews},
+    limiter::{Ahead, Limiter, OutageNews, Ticket},
+    limits::Limits,
+    oauth::Trouble,
     request::{Request, Response},
     stats::{AccountStats, Counts},
     store::SavedGrants,
@@ -75,7 +79,8 @@ impl Account {
     }
 
     /// One logical attempt. Waits in order of arrival for hold, limits and concurrency; sends once, and once more after a
-    /// 401 if the secret has changed since. Any HTTP status is an `Ok`: what it means is for the connector to say.
+    /// 401 if there is a newer secret or token by then. Any HTTP status is an `Ok`: what it means is for the connector to
+    /// say. A grant that the token endpoint refuses for good shuts the account's hold.
     ///
     /// Cancel-safe: dropped before the request leaves, it uses nothing up.
     ///
@@ -83,37 +88,54 @@ impl Account {
     /// A fault, which says whether the vendor can have seen the request.
     pub async fn send(&self, request: Request) -> Result<Response, Fault> {
         self.client.admit(&request.url)?;
-        let credential = self.client.credentials.get().await?;
-        let answer = self.attempt(&request, credential.as_ref(), 1).await?;
+        let (answer, credential) = self.attempt(&request, None, 1).await?;
         let Some(refused) = credential.filter(|_| answer.status == StatusCode::UNAUTHORIZED) else {
             return Ok(answer);
         };
         match self.client.credentials.newer_than(&refused).await {
-            Ok(Some(newer)) => self.attempt(&request, Some(&newer), 2).await,
-            Ok(None) | Err(_) => Ok(answer),
+            Ok(Some(newer)) => self.attempt(&request, Some(newer), 2).await.map(|(answer, _)| answer),
+            Ok(None) => Ok(answer),
+            Err(trouble) => Err(self.without_credential(trouble)),
         }
     }
 
-    /// Waits for its turn and sends once.
+    fn without_credential(&self, trouble: Trouble) -> Fault {
+        if trouble.dead {
+            self.shut(HoldReason::Credentials);
+        }
+        trouble.fault
+    }
+
+    /// Waits for its turn and sends once, with `newer` or else the credential as it is then: a token could end while the
+    /// request waits.
     async fn attempt(
         &self,
         request: &Request,
-        credential: Option<&Credential>,
+        newer: Option<Credential>,
         attempt: u8,
-    ) -> Result<Response, Fault> {
+    ) -> Result<(Response, Option<Credential>), Fault> {
         let asked = Instant::now();
-        let turn = self.shared.limiter.acquire(request.class, request.weight);
-        let acquired = match self.deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, turn)
-                .await
-                .unwrap_or_else(|_| Err(Fault::new(FaultKind::Expired, Sent::No))),
-            None => turn.await,
+        let ready = self.ready(request, newer);
+        let (mut ticket, credential) = match self.deadline {
+            Some(deadline) => match tokio::time::timeout_at(deadline, ready).await {
+                Ok(ready) if Instant::now() <= deadline => ready?,
+                Ok(_) => return Err(Fault::new(FaultKind::Expired, Sent::No)),
+                Err(_) => {
+                    self.shared.counts.waited(asked.elapsed());
+                    return Err(Fault::new(FaultKind::Expired, Sent::No));
+                }
+            },
+            None => ready.await?,
         };
-        self.shared.counts.waited(asked.elapsed());
-        let mut ticket = acquired?;
         self.shared.budget.deposit();
         let (started, grant) = (Instant::now(), ticket.handed());
-        let result = self.client.transmit(request, credential, grant).await;
+        let result = match self.signed(request).await {
+            Ok(request) => self.client.transmit(&request, credential.as_ref(), grant).await,
+            Err(fault) => Err(fault),
+        };
+        if matches!(&result, Ok(answer) if answer.status == StatusCode::UNAUTHORIZED) {
+            self.client.signer.forget().await;
+        }
         if matches!(&result, Err(fault) if fault.sent == Sent::No) {
             ticket.unsent();
         }
@@ -122,7 +144,32 @@ impl Account {
         if let Some(failed) = vendor_failed(&result) {
             self.report(ticket.ended(failed));
         }
-        result
+        result.map(|answer| (answer, credential))
+    }
+
+    /// The leave to send, and what to send it with.
+    async fn ready(&self, request: &Request, newer: Option<Credential>) -> Result<(Ticket, Option<Credential>), Fault> {
+        let asked = Instant::now();
+        let turn = self.shared.limiter.acquire(request.class, request.weight).await;
+        self.shared.counts.waited(asked.elapsed());
+        let ticket = turn?;
+        let credential = match newer {
+            Some(newer) => Some(newer),
+            None => {
+                let current = self.client.credentials.get().await;
+                current.map_err(|trouble| self.without_credential(trouble))?
+            }
+        };
+        Ok((ticket, credential))
+    }
+
+    /// The request with the headers of a signature made now, if it asks for one.
+    async fn signed<'a>(&self, request: &'a Request) -> Result<Cow<'a, Request>, Fault> {
+        let Some(id) = &request.sign_as else { return Ok(Cow::Borrowed(request)) };
+        let mut signed = request.clone();
+        let now = self.shared.limiter.now();
+        self.client.signer.sign(&mut signed.headers, id, &request.body, now).await?;
+        Ok(Cow::Owned(signed))
     }
 
     /// Never headers, bodies or whole URLs: they hold secrets and row values.
@@ -183,6 +230,13 @@ impl Account {
         self.shared.limiter.wake();
     }
 
+    /// Ends a hold that refused credentials have shut, because new ones were accepted.
+    pub fn credentials_accepted(&self) {
+        if self.hold_state() == HoldState::Shut(HoldReason::Credentials) {
+            self.release();
+        }
+    }
+
     /// Whether the account may send.
     pub fn hold_state(&self) -> HoldState {
         self.shared.limiter.hold_state()
@@ -191,6 +245,12 @@ impl Account {
     /// Takes over what an answer's headers say: limits are narrowed, and requests of others are counted.
     pub fn observe(&self, observed: &Observed) {
         self.shared.limiter.observe(observed);
+    }
+
+    /// Replaces the limits of everything that uses the account; the day stays that of the account's time zone. What was
+    /// sent still counts.
+    pub fn relimit(&self, limits: &Limits) {
+        self.shared.limiter.relimit(limits, NonZeroU32::MIN);
     }
 
     /// What it has done so far.

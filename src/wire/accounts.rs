@@ -13,12 +13,14 @@ use super::{
     backoff::RetryBudget,
     budget::BudgetStore,
     client::Client,
+    credential::Credentials,
     limiter::Limiter,
     limits::Limits,
     locked,
+    oauth::TokenRegistry,
     settings::{ClientSettings, SettingsError},
     stats::Counts,
-    store::{QuotaStore, StoreError},
+    store::{NoStore, QuotaStore, StoreError, TokenStore},
 };
 
 /// All accounts of this process. Two destinations of one account get the same limiter and hold.
@@ -28,6 +30,7 @@ pub struct Accounts {
     budget: Option<Arc<dyn BudgetStore>>,
     shutdown: Shutdown,
     known: Mutex<BTreeMap<String, Arc<Shared>>>,
+    tokens: TokenRegistry,
 }
 
 /// An account whose identity is still to be asked of the vendor. It has its own limiter until it is adopted.
@@ -47,13 +50,21 @@ impl ProvisionalAccount {
 impl Accounts {
     /// An empty registry. `shutdown` ends the waiting of requests that are not sent yet.
     pub fn new(clock: Clock, store: Arc<dyn QuotaStore>, shutdown: Shutdown) -> Self {
-        Self { clock, store, budget: None, shutdown, known: Mutex::default() }
+        let tokens = TokenRegistry::new(Arc::new(NoStore));
+        Self { clock, store, budget: None, shutdown, known: Mutex::default(), tokens }
     }
 
     /// The same, where other daemons use the accounts too: limits are shared with them.
     #[must_use]
     pub fn shared(self, budget: Option<Arc<dyn BudgetStore>>) -> Self {
         Self { budget, ..self }
+    }
+
+    /// The same registry with refresh tokens kept in `tokens`.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Arc<dyn TokenStore>) -> Self {
+        self.tokens = TokenRegistry::new(tokens);
+        self
     }
 
     /// An account for a destination whose identity is not known yet. `heaviest` is the weight of the connector's heaviest
@@ -68,7 +79,8 @@ impl Accounts {
         heaviest: NonZeroU32,
     ) -> Result<ProvisionalAccount, SettingsError> {
         limits.validate(heaviest)?;
-        let client = Arc::new(Client::new(settings)?);
+        let credentials = Credentials::new(settings.auth.clone(), &self.tokens)?;
+        let client = Arc::new(Client::new(settings, credentials)?);
         let limiter = Limiter::new(&limits, heaviest, self.clock.clone(), self.shutdown.clone());
         let shared = Shared {
             identity: OnceLock::new(),

@@ -2,17 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::{HeaderValue, Method, header};
 use reqwest::{ClientBuilder, redirect, retry, tls};
+use secrecy::ExposeSecret as _;
 use url::Url;
 
 use super::{
     address::{Policy, Refused},
-    credential::{Credential, Credentials},
+    credential::{Credential, Credentials, Place},
     fault::{Fault, FaultKind, Sent},
     limiter::Grant,
     request::{Request, Response},
     resolver::{GuardedResolver, Lookup, SystemLookup},
     settings::{ClientSettings, SettingsError},
+    signing::Signer,
     stack::{Stack, StampedBody, call, stack},
 };
 
@@ -24,14 +27,20 @@ pub(super) struct Client {
     policy: Policy,
     base_url: Url,
     pub(super) credentials: Credentials,
+    pub(super) signer: Signer,
 }
 
 impl Client {
-    pub(super) fn new(settings: ClientSettings) -> Result<Self, SettingsError> {
-        Self::with_lookup(settings, Arc::new(SystemLookup))
+    /// `credentials` are those of `settings.auth`.
+    pub(super) fn new(settings: ClientSettings, credentials: Credentials) -> Result<Self, SettingsError> {
+        Self::with_lookup(settings, credentials, Arc::new(SystemLookup))
     }
 
-    pub(super) fn with_lookup(settings: ClientSettings, lookup: Arc<dyn Lookup>) -> Result<Self, SettingsError> {
+    pub(super) fn with_lookup(
+        settings: ClientSettings,
+        credentials: Credentials,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, SettingsError> {
         let policy = settings.policy()?;
         let resolver = GuardedResolver { policy: policy.clone(), lookup };
         let mut http = builder(&settings).dns_resolver(resolver);
@@ -43,7 +52,8 @@ impl Client {
             stack: stack(http, settings.request_timeout, settings.max_body),
             policy,
             base_url: settings.base_url,
-            credentials: Credentials::new(settings.auth),
+            credentials,
+            signer: Signer::new(settings.signing),
         })
     }
 
@@ -65,13 +75,29 @@ impl Client {
     ) -> Result<Response, Fault> {
         let mut outbound = reqwest::Request::new(request.method.clone(), request.url.clone());
         outbound.headers_mut().clone_from(&request.headers);
-        if let Some(Credential { name, value }) = credential {
-            outbound.headers_mut().insert(name, value.clone());
+        match credential.map(|Credential { place, .. }| place) {
+            Some(Place::Header { name, value }) => drop(outbound.headers_mut().insert(name, value.clone())),
+            Some(Place::Query { name, value }) => {
+                outbound.url_mut().query_pairs_mut().append_pair(name, value.expose_secret());
+            }
+            None => {}
         }
         if !request.body.is_empty() {
             let body = StampedBody::new(request.body.clone(), grant);
             *outbound.body_mut() = Some(reqwest::Body::wrap(body));
         }
+        call(&self.stack, outbound).await
+    }
+
+    /// Posts a form to `base_url` itself, outside any account's limits, as a token endpoint wants it.
+    pub(super) async fn post_form(&self, form: &str, authorization: Option<HeaderValue>) -> Result<Response, Fault> {
+        self.admit(&self.base_url)?;
+        let mut outbound = reqwest::Request::new(Method::POST, self.base_url.clone());
+        let headers = outbound.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.extend(authorization.map(|value| (header::AUTHORIZATION, value)));
+        *outbound.body_mut() = Some(form.to_owned().into());
         call(&self.stack, outbound).await
     }
 }

@@ -12,11 +12,13 @@ mod fault;
 mod hold;
 mod limiter;
 mod limits;
+mod oauth;
 mod request;
 mod resolver;
 mod retry_after;
 mod secret;
 mod settings;
+mod signing;
 mod stack;
 mod stats;
 mod store;
@@ -32,12 +34,16 @@ pub use fault::{Directive, Fault, FaultKind, Sent, VendorText};
 pub use hold::{HoldReason, HoldState};
 pub use limiter::Ahead;
 pub use limits::{Daily, Limits, LimitsError, Window};
+pub use oauth::{ClientStyle, OAuth, OAuthGrant};
 pub use request::{Class, Request, Response};
 pub use retry_after::{MAX_RETRY_AFTER, retry_after};
 pub use secret::{Auth, FixedSecret, SecretError, SecretProvider};
 pub use settings::{ClientSettings, SettingsError};
+pub use signing::SigningSecrets;
 pub use stats::{AccountStats, WindowUse};
-pub use store::{NoStore, QuotaStore, SavedDay, SavedGrants, SavedWindow, StoreError, TokenStore};
+pub use store::{
+    GrantKey, NoStore, QuotaStore, SavedDay, SavedGrants, SavedToken, SavedWindow, StoreError, TokenStore,
+};
 
 /// The value behind a lock that is never held across a panic-prone step; a poisoned one is still consistent.
 fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

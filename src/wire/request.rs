@@ -31,6 +31,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body, empty for none.
     pub body: Bytes,
+    /// Signs each attempt as the message of this id, with the secrets of the account's client.
+    pub sign_as: Option<String>,
     /// What it counts as.
     pub class: Class,
     /// How many requests it counts as.
@@ -40,7 +42,16 @@ pub struct Request {
 impl Request {
     /// A request of weight 1 without headers or body.
     pub fn new(method: Method, url: Url, class: Class, route: &'static str) -> Self {
-        Self { method, url, route, headers: HeaderMap::new(), body: Bytes::new(), class, weight: NonZeroU32::MIN }
+        Self {
+            method,
+            url,
+            route,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            sign_as: None,
+            class,
+            weight: NonZeroU32::MIN,
+        }
     }
 
     /// Sets a JSON body, already encoded, and its content type.

@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use secrecy::SecretString;
 
+use super::oauth::OAuth;
+
 /// A secret that could not be read. The message names the reference, never the secret.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the secret from {reference}")]
@@ -41,6 +43,13 @@ impl SecretProvider for FixedSecret {
 pub enum Auth {
     /// `Authorization: Bearer SECRET`.
     Bearer(Arc<dyn SecretProvider>),
+    /// `Authorization: Basic …` (RFC 7617).
+    Basic {
+        /// The user, without a colon.
+        user: Arc<dyn SecretProvider>,
+        /// The password.
+        password: Arc<dyn SecretProvider>,
+    },
     /// The secret as the value of this header.
     Header {
         /// The header.
@@ -48,6 +57,15 @@ pub enum Auth {
         /// Its value.
         secret: Arc<dyn SecretProvider>,
     },
+    /// The secret as the value of this query parameter.
+    Query {
+        /// The parameter.
+        name: String,
+        /// Its value.
+        secret: Arc<dyn SecretProvider>,
+    },
+    /// `Authorization: Bearer TOKEN` with access tokens of a token endpoint.
+    OAuth(Box<OAuth>),
     /// Not at all.
     None,
 }
@@ -56,7 +74,10 @@ impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Bearer(_) => "Auth::Bearer",
+            Self::Basic { .. } => "Auth::Basic",
             Self::Header { .. } => "Auth::Header",
+            Self::Query { .. } => "Auth::Query",
+            Self::OAuth(_) => "Auth::OAuth",
             Self::None => "Auth::None",
         })
     }

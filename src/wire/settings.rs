@@ -9,6 +9,7 @@ use super::{
     address::{Policy, Refused},
     limits::LimitsError,
     secret::Auth,
+    signing::SigningSecrets,
 };
 
 /// How a destination is reached.
@@ -28,6 +29,8 @@ pub struct ClientSettings {
     pub allow_plain_http: bool,
     /// How requests are authenticated.
     pub auth: Auth,
+    /// Secrets that requests are signed with, where they ask for it; the newest first.
+    pub signing: SigningSecrets,
 }
 
 impl ClientSettings {
@@ -41,6 +44,7 @@ impl ClientSettings {
             allow_private: Vec::new(),
             allow_plain_http: false,
             auth,
+            signing: SigningSecrets::default(),
         }
     }
 }
@@ -85,6 +89,9 @@ pub enum SettingsError {
         /// In all.
         request: Duration,
     },
+    /// The same of a token endpoint.
+    #[error("`token_url` cannot be used")]
+    TokenUrl(#[source] Box<Self>),
     /// The limits cannot work.
     #[error(transparent)]
     Limits(#[from] LimitsError),

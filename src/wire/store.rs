@@ -1,10 +1,12 @@
 //! What the accounts keep across restarts. The state store implements the traits.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use url::Url;
+use zeroize::Zeroizing;
 
 use super::request::Class;
 
@@ -56,20 +58,57 @@ pub trait QuotaStore: Send + Sync {
     async fn save_grants(&self, account: &str, grants: &SavedGrants) -> Result<(), StoreError>;
 }
 
+/// What a refresh token was granted for: token endpoint, client and first refresh token. It holds secrets; a store keeps
+/// only a keyed hash of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GrantKey(Zeroizing<Vec<u8>>);
+
+impl GrantKey {
+    pub(super) fn new(token_url: &Url, client_id: &SecretString, first: &SecretString) -> Self {
+        let mut bytes = Zeroizing::new(Vec::new());
+        for part in [token_url.as_str(), client_id.expose_secret(), first.expose_secret()] {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        Self(bytes)
+    }
+
+    /// The bytes, for the store's keyed hash and for nothing else.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for GrantKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GrantKey(..)")
+    }
+}
+
+/// A refresh token that was saved.
+#[derive(Debug, Clone)]
+pub struct SavedToken {
+    /// Grows by one with each token of the grant; the configured one is 0.
+    pub generation: i64,
+    /// The token.
+    pub token: SecretString,
+}
+
 /// Keeps refresh tokens, sealed.
 #[async_trait]
 pub trait TokenStore: Send + Sync {
-    /// The token last saved for this account, if any.
+    /// The token last saved for this grant, if any.
     ///
     /// # Errors
     /// When the store cannot be read.
-    async fn load_token(&self, account: &str) -> Result<Option<SecretString>, StoreError>;
+    async fn load_token(&self, grant: &GrantKey) -> Result<Option<SavedToken>, StoreError>;
 
-    /// Replaces the token; durable when it returns, because the old one may already be void.
+    /// Saves the successor of generation `after` as the next one; durable when it returns, because the old one may already
+    /// be void. `false`, and nothing changes, when another process has saved a successor before.
     ///
     /// # Errors
     /// When the store cannot be written.
-    async fn save_token(&self, account: &str, token: &SecretString) -> Result<(), StoreError>;
+    async fn save_token(&self, grant: &GrantKey, after: i64, token: &SecretString) -> Result<bool, StoreError>;
 }
 
 /// Keeps nothing: for `check` and tests.
@@ -89,11 +128,11 @@ impl QuotaStore for NoStore {
 
 #[async_trait]
 impl TokenStore for NoStore {
-    async fn load_token(&self, _account: &str) -> Result<Option<SecretString>, StoreError> {
+    async fn load_token(&self, _grant: &GrantKey) -> Result<Option<SavedToken>, StoreError> {
         Ok(None)
     }
 
-    async fn save_token(&self, _account: &str, _token: &SecretString) -> Result<(), StoreError> {
-        Ok(())
+    async fn save_token(&self, _grant: &GrantKey, _after: i64, _token: &SecretString) -> Result<bool, StoreError> {
+        Ok(true)
     }
 }

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::model::spec::Normalise;
+
 use super::types::{Table, any, boolean, choice, duration, integer, list, of, percent, text, texts};
 
 /// What `[defaults]` and a sync share.
@@ -90,6 +92,7 @@ pub(super) fn guard() -> Table {
 
 pub(super) fn field() -> Value {
     let casts = ["text", "integer", "decimal", "float", "boolean", "date", "timestamp", "json", "list"];
+    let rules = Normalise::ALL.map(Normalise::name);
     let hmac = Table::new("A keyed hash.").key("hmac-sha256", of("secret", "Its key.")).build();
     let column = Table::new("From a column.")
         .key("column", text("The column."))
@@ -97,7 +100,7 @@ pub(super) fn field() -> Value {
         .key("scale", integer("Places after the point, for decimals.", 0, 38))
         .key("separator", text("What stands between the elements of a text that becomes a list."))
         .key("join", text("Joins the elements of a list with this text."))
-        .key("normalise", text("How an identifier is written before it is hashed."))
+        .key("normalise", choice("How an identifier is written before it is hashed.", &rules))
         .key("hash", any("A hash of the value.", vec![json!({ "const": "sha256" }), hmac]))
         .key("encoding", choice("How the hash is written.", &["hex", "base64"]))
         .key("when_null", when_null())

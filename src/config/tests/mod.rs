@@ -1,5 +1,6 @@
 //! Tests of whole configurations.
 
+mod layers;
 mod mistakes;
 
 use std::{fs, time::Duration};
@@ -8,8 +9,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::spec::{
-    AuthSpec, Cast, FieldSource, Mode, ModelBodySpec, OnRemoved, PostgresSpec, Schedule, SecretSpec, SourceKind,
-    TextSpec, WhenNull,
+    AuthSpec, Cast, FieldSource, FirstRun, FreshSpec, HashEncoding, HashFunction, HashSpec, Mode, ModelBodySpec,
+    Normalise, OAuthSpec, OAuthStyle, OnRemoved, Remap, Schedule, SecretSpec, ServerSpec, SourceKind, TextSpec,
+    WhenNull,
 };
 
 /// A whole configuration in one file, to be changed by one mistake at a time.
@@ -101,6 +103,37 @@ fn defaults_are_those_of_the_reference() {
 }
 
 #[test]
+fn every_kind_of_authentication_arrives() {
+    let env = |name: &str| SecretSpec::Env(name.to_owned());
+    let plain = |text: &str| TextSpec::Plain(text.to_owned());
+    let http = |auth: &str| {
+        let loaded = changed("path = \"/x\"", &format!("path = \"/x\"\nauth = {auth}")).unwrap();
+        loaded.specs.destination("h").unwrap().auth.clone()
+    };
+    let basic = AuthSpec::Basic { user: plain("u"), password: env("P") };
+    assert_eq!(http(r#"{ basic = { user = "u", password = { env = "P" } } }"#), basic);
+    let header = AuthSpec::Header { name: "X-Api-Key".to_owned(), value: env("K") };
+    assert_eq!(http(r#"{ header = { name = "X-Api-Key", value = { env = "K" } } }"#), header);
+    let query = AuthSpec::Query { name: "key".to_owned(), value: env("K") };
+    assert_eq!(http(r#"{ query = { name = "key", value = { env = "K" } } }"#), query);
+    let oauth = OAuthSpec {
+        token_url: Some("https://a.b/t?x=1".to_owned()),
+        scope: Some("a b".to_owned()),
+        audience: Some("api".to_owned()),
+        style: OAuthStyle::Basic,
+        allow_private: vec!["10.0.0.0/8".to_owned()],
+        ..OAuthSpec::new(TextSpec::Secret(env("I")), env("S"))
+    };
+    let text = r#"{ oauth2 = { token_url = "https://a.b/t?x=1", client_id = { env = "I" }, client_secret = { env = "S" },
+        scope = "a b", audience = "api", style = "basic", allow_private = ["10.0.0.0/8"] } }"#;
+    assert_eq!(http(&text.replace('\n', "")), AuthSpec::OAuth(Box::new(oauth)));
+    let keys = r#"client_id = "i", client_secret = { env = "S" }, refresh_token = { env = "R" }"#;
+    let hubspot = changed("token = { env = \"T\" }", &format!("auth = {{ oauth = {{ {keys} }} }}")).unwrap();
+    let oauth = OAuthSpec { refresh_token: Some(env("R")), ..OAuthSpec::new(plain("i"), env("S")) };
+    assert_eq!(hubspot.specs.destination("d").unwrap().auth, AuthSpec::OAuth(Box::new(oauth)));
+}
+
+#[test]
 fn every_key_of_a_sync_arrives() {
     let text = format!(
         "{WHOLE}{}",
@@ -148,6 +181,65 @@ one = { value = 1 }
 }
 
 #[test]
+fn every_source_of_a_field_arrives() {
+    let fields = r#"
+greeting = { template = "Hello {{ name | title }}", when_null = "error" }
+interests = { column = "tags", join = ";" }
+tags = { column = "tags", as = "list", separator = ", " }
+em = { column = "email", normalise = "email_google", hash = "sha256", encoding = "base64" }
+key = { column = "email", hash = { hmac-sha256 = { env = "KEY" } } }
+zip = { column = "zip", normalise = "postal_code" }"#;
+    let loaded = changed("name = \"name\"", fields).unwrap();
+    let sources: Vec<_> = loaded.specs.sync("s").unwrap().fields.iter().map(|field| field.source.clone()).collect();
+    let text = str::to_owned;
+    let identifier = |column, normalise, hash| FieldSource::Identifier { column: text(column), normalise, hash };
+    let hash = |function, encoding| Some(HashSpec { function, encoding });
+    let keyed = HashFunction::HmacSha256(SecretSpec::Env(text("KEY")));
+    let expected = [
+        identifier("email", Some(Normalise::EmailGoogle), hash(HashFunction::Sha256, HashEncoding::Base64)),
+        FieldSource::Column { column: text("email"), cast: None },
+        FieldSource::Template(text("Hello {{ name | title }}")),
+        FieldSource::Joined { column: text("tags"), separator: text(";") },
+        identifier("email", None, hash(keyed, HashEncoding::Hex)),
+        FieldSource::List { column: text("tags"), separator: Some(text(", ")) },
+        identifier("zip", Some(Normalise::PostalCode), None),
+    ];
+    assert_eq!(sources, expected);
+}
+
+#[test]
+fn defaults_hold_for_every_sync_that_does_not_say_otherwise() {
+    let defaults = r#"[defaults]
+schedule = "manual"
+when_null = "error"
+first_run = "backfill"
+late_window = "5m"
+max_plan_age = "2h"
+full_every = "7d"
+remap = "later"
+guard = { max_emptied = "30%", max_remapped_rows = 9, fresh = { column = "at", within = "6h" } }
+[sources.w]"#;
+    let loaded = changed("[sources.w]", defaults).unwrap();
+    let sync = loaded.specs.sync("s").unwrap();
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    assert_eq!((&sync.schedule, sync.first_run, sync.remap), (&Schedule::Manual, FirstRun::Backfill, Remap::Later));
+    assert_eq!((sync.late_window, sync.max_plan_age), (Some(minutes(5)), minutes(120)));
+    assert_eq!((sync.full_every, sync.fields[0].when_null), (minutes(7 * 1440), WhenNull::Error));
+    assert_eq!((sync.guard.max_emptied, sync.guard.max_remapped_rows), (30.0, Some(9)));
+    let fresh = FreshSpec { column: "at".to_owned(), within: minutes(360) };
+    assert_eq!(sync.guard.fresh, Some(fresh));
+    // What a sync says stands above them.
+    let own = WHOLE.replace("[sources.w]", defaults).replace(
+        "match = \"email\"",
+        "match = \"email\"\nfirst_run = \"ask\"\nremap = \"now\"\nguard = { max_emptied = \"1%\" }",
+    );
+    let loaded = load_text(&own).unwrap();
+    let sync = loaded.specs.sync("s").unwrap();
+    assert_eq!((sync.first_run, sync.remap), (FirstRun::Ask, Remap::Now));
+    assert_eq!((sync.guard.max_emptied, sync.guard.max_remapped_rows), (1.0, Some(9)));
+}
+
+#[test]
 fn limits_are_one_table_or_a_list() {
     let with = |limits: &str| {
         let text = format!("token = {{ env = \"T\" }}\nlimits = {limits}");
@@ -183,9 +275,9 @@ fn postgres_is_a_url_or_parts_and_holds_no_password() {
         loaded.map(|loaded| loaded.specs.source("w").unwrap().kind.clone())
     };
     let url = with("url = \"postgres://u@h/d\"").unwrap();
-    assert_eq!(url, SourceKind::Postgres(PostgresSpec::Url(TextSpec::Plain("postgres://u@h/d".to_owned()))));
+    assert_eq!(url, SourceKind::Postgres(ServerSpec::Url(TextSpec::Plain("postgres://u@h/d".to_owned()))));
     let parts = with("host = \"h\"\ndatabase = \"d\"\nuser = \"u\"\npassword = { file = \"p\" }").unwrap();
-    let SourceKind::Postgres(PostgresSpec::Parts { port, tls, password, .. }) = parts else { panic!("{parts:?}") };
+    let SourceKind::Postgres(ServerSpec::Parts { port, tls, password, .. }) = parts else { panic!("{parts:?}") };
     assert_eq!((port, tls.as_str(), password), (5432, "verify-full", Some(SecretSpec::File("p".into()))));
     for (keys, expected) in [
         ("url = \"postgres://u:canary@h/d\"", "holds a password"),
@@ -197,6 +289,32 @@ fn postgres_is_a_url_or_parts_and_holds_no_password() {
         ("host = \"h\"\ndatabase = \"d\"\nuser = \"u\"\npassword = \"canary\"", "may not stand"),
     ] {
         let error = with(keys).unwrap_err();
+        assert!(error.contains(expected) && !error.contains("canary"), "{keys}: {error}");
+    }
+}
+
+#[test]
+fn mysql_is_a_url_or_parts_like_postgres() {
+    let with = |keys: &str| {
+        let loaded = changed("type = \"sqlite\"\npath = \"w.db\"", keys);
+        loaded.map(|loaded| loaded.specs.source("w").unwrap().kind.clone())
+    };
+    for url in ["mysql://u@h/d", "mariadb://u@h:3307/d"] {
+        for kind in ["mysql", "mariadb"] {
+            let found = with(&format!("type = \"{kind}\"\nurl = \"{url}\"")).unwrap();
+            assert_eq!(found, SourceKind::Mysql(ServerSpec::Url(TextSpec::Plain(url.to_owned()))));
+        }
+    }
+    let parts = with("type = \"mysql\"\nhost = \"h\"\ndatabase = \"d\"\nuser = \"u\"").unwrap();
+    let SourceKind::Mysql(ServerSpec::Parts { port, tls, .. }) = parts else { panic!("{parts:?}") };
+    assert_eq!((port, tls.as_str()), (3306, "verify-full"));
+    for (keys, expected) in [
+        ("url = \"mysql://u:canary@h/d\"", "holds a password"),
+        ("url = \"postgres://u@h/d\"", "expected a `mysql://` URL"),
+        ("url = \"mysql://h/d\"\nport = 1", "has both `url` and `port`"),
+        ("", "has no `url`"),
+    ] {
+        let error = with(&format!("type = \"mysql\"\n{keys}")).unwrap_err();
         assert!(error.contains(expected) && !error.contains("canary"), "{keys}: {error}");
     }
 }
@@ -258,7 +376,7 @@ fn broken_syntax_does_not_hide_other_mistakes_and_adds_none() {
       hint: see https://toml.io for the syntax; texts need quotes
     c/a.toml:7:1: error: unknown key `colour` in model `m`
       cause: keys that are not known are refused, not ignored
-      hint: known keys: `primary_key`, `source`, `sql`, `sql_file`, `table`
+      hint: known keys: `changed_when`, `primary_key`, `source`, `sql`, `sql_file`, `table`
     ");
     let unclosed = changed("[models.m]", "[models.m").unwrap_err();
     assert_eq!(unclosed.matches(": error: ").count(), 1, "{unclosed}");

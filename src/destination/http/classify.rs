@@ -2,10 +2,15 @@
 //!
 //! | answer | meaning |
 //! | --- | --- |
-//! | 2xx, no `results` configured | every row delivered, whatever the body |
-//! | 2xx with `results` | rows by key or position; those that no result names are unknown |
-//! | 404 or 410 to a delete | delivered |
+//! | `success` (2xx), no `results` configured | every row delivered, whatever the body; `record_id` from the body |
+//! | `success` to an upsert or insert, but no id at `record_id` | `Settings`: the run stops |
+//! | `success` with `results` | rows by key or position; those that no result names are unknown |
+//! | `retryable` | a fault, after which the request is sent again |
+//! | `permanent` | the refusal of the one row; of several: `BatchRefused` |
+//! | 404 or 410 to a path made of the record's id | gone |
+//! | 404 or 410 to any other delete | delivered |
 //! | 404 else | `NotFound` |
+//! | a 2xx that is not in `success` | as a 4xx |
 //! | 409 | a conflict of the one row; of several: `BatchRefused` |
 //! | other 4xx | the refusal of the one row; of several: `BatchRefused` |
 //! | 3xx, 401, 403, 405, 406, 408, 413, 415, 423, 425, 429, 5xx | see [`Answer::common_fault`] |
@@ -14,15 +19,19 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{config::Results, encode::SentRow};
+use super::{
+    config::Results,
+    encode::SentRow,
+    operation::{Body, Call},
+};
 use crate::{
     destination::{
         Outcome, Rejection,
         answer::{Answer, AnswerProblem, refuse, safe_code},
     },
     mapping::to_text,
-    model::{Operation, RecordRef},
-    wire::{Fault, FaultKind, VendorText},
+    model::{Operation, RecordRef, spec::HttpStatuses},
+    wire::{Fault, FaultKind, Sent, VendorText},
 };
 
 /// One outcome for each row sent, in their order.
@@ -30,13 +39,22 @@ use crate::{
 /// # Errors
 /// A fault, when the answer is about the request as a whole.
 pub(super) fn classify(
-    results: Option<&Results>,
+    call: &Call,
     operation: Operation,
     rows: &[SentRow<'_>],
     answer: &Answer<'_>,
 ) -> Result<Vec<Outcome>, Fault> {
-    let is_delete = operation == Operation::Delete;
     let status = answer.status.as_u16();
+    let among = |list: &[HttpStatuses]| list.iter().any(|statuses| statuses.contains(status));
+    if among(&call.success) {
+        return delivered(call, operation, rows, answer);
+    }
+    if among(&call.retryable) {
+        return Err(described(retry(answer), answer));
+    }
+    if among(&call.permanent) {
+        return refused(call, rows, answer);
+    }
     if let Some(fault) = answer.common_fault() {
         return match rows {
             [_] if fault.kind == FaultKind::TooLarge => {
@@ -46,16 +64,64 @@ pub(super) fn classify(
         };
     }
     match status {
-        200..=299 => match results {
-            Some(results) if !is_delete => by_result(results, rows, answer),
-            Some(_) | None => Ok(rows.iter().map(|_| Outcome::Delivered { record_id: None }).collect()),
-        },
-        404 | 410 if is_delete => Ok(rows.iter().map(|_| Outcome::Delivered { record_id: None }).collect()),
+        404 | 410 if call.by_id => Ok(rows.iter().map(|_| Outcome::Gone).collect()),
+        404 | 410 if operation == Operation::Delete => Ok(all_delivered(rows, None)),
         404 => Err(described(answer.fault(FaultKind::NotFound), answer)),
-        _ => match rows {
-            [row] => Ok(vec![Outcome::Rejected(whole(results, row, answer))]),
-            _ => Err(described(answer.fault(FaultKind::BatchRefused), answer)),
-        },
+        _ => refused(call, rows, answer),
+    }
+}
+
+fn delivered(
+    call: &Call,
+    operation: Operation,
+    rows: &[SentRow<'_>],
+    answer: &Answer<'_>,
+) -> Result<Vec<Outcome>, Fault> {
+    match &call.results {
+        // The simple form has results of writes only; an operation of its own says what it has.
+        Some(results) if operation != Operation::Delete || !matches!(call.body, Body::None) => {
+            by_result(results, rows, answer)
+        }
+        Some(_) | None => {
+            let id = record_id(call, rows, answer);
+            let makes = matches!(operation, Operation::Upsert | Operation::Insert);
+            if call.record_id.is_some() && id.is_none() && makes {
+                return Err(no_id(answer));
+            }
+            Ok(all_delivered(rows, id.as_deref()))
+        }
+    }
+}
+
+fn all_delivered(rows: &[SentRow<'_>], record_id: Option<&str>) -> Vec<Outcome> {
+    rows.iter().map(|_| Outcome::Delivered { record_id: record_id.map(Into::into) }).collect()
+}
+
+/// The id in the answer to a request of one row.
+fn record_id(call: &Call, rows: &[SentRow<'_>], answer: &Answer<'_>) -> Option<String> {
+    let pointer = call.record_id.as_ref().filter(|_| rows.len() == 1)?;
+    let body: Value = serde_json::from_slice(answer.body).ok()?;
+    text_of(body.pointer(pointer)?).filter(|id| !id.is_empty())
+}
+
+/// A record was made whose id nobody would know: its next change would make another one, so the run stops at once.
+fn no_id(answer: &Answer<'_>) -> Fault {
+    let problem = AnswerProblem::Contract("the answer names no record id at the pointer `record_id`");
+    let mut fault = answer.fault(FaultKind::Settings).because(problem);
+    (fault.sent, fault.code) = (Sent::Maybe, Some("no id at `record_id`".to_owned()));
+    fault
+}
+
+/// The answer's status is configured as one after which the request is sent again. What it has done is not known.
+fn retry(answer: &Answer<'_>) -> Fault {
+    let throttled = answer.common_fault().filter(|fault| fault.kind == FaultKind::Throttled);
+    throttled.unwrap_or_else(|| answer.fault(FaultKind::Server))
+}
+
+fn refused(call: &Call, rows: &[SentRow<'_>], answer: &Answer<'_>) -> Result<Vec<Outcome>, Fault> {
+    match rows {
+        [row] => Ok(vec![Outcome::Rejected(whole(call.results.as_ref(), row, answer))]),
+        _ => Err(described(answer.fault(FaultKind::BatchRefused), answer)),
     }
 }
 

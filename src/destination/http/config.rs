@@ -1,30 +1,40 @@
 //! The settings, checked and compiled.
 
-use std::fmt;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
-use http::{HeaderName, Method};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use http::HeaderName;
 use serde_json::Value;
 
+use super::{operation::Call, path::Path};
 use crate::{
-    destination::{Capabilities, Correlation, LookupKind, RowCaps, SyncProblem},
+    destination::{Capabilities, Correlation, LookupKind, RowCaps},
     model::{
         Operation,
-        spec::{HttpIdentitySpec, HttpResultsSpec, HttpSpec, Mode, OnRemoved, SyncSpec},
+        spec::{
+            HttpBodySpec, HttpIdentitySpec, HttpObjectSpec, HttpOperationSpec, HttpRecordsSpec, HttpResultsSpec,
+            HttpSpec, gives_ids, serving,
+        },
     },
 };
 
 /// Most bytes of a request body. Generic, so no vendor's figure: what common servers take without being told.
 pub(super) const MAX_BYTES: usize = 1 << 20;
 
+/// Every operation.
+const OPERATIONS: [Operation; 5] =
+    [Operation::Upsert, Operation::Insert, Operation::Update, Operation::Clear, Operation::Delete];
+
 /// Settings of an `http` destination that cannot work.
 #[derive(Debug, thiserror::Error)]
 #[error("`{key}`: {problem}, got `{got}`")]
 pub struct HttpSettingsError {
-    /// The setting.
-    pub key: &'static str,
-    /// What is expected.
-    pub problem: &'static str,
+    /// The setting, below the destination's table.
+    pub key: String,
+    /// What is wrong, or expected.
+    pub problem: String,
     /// What stands there.
     pub got: String,
 }
@@ -32,23 +42,25 @@ pub struct HttpSettingsError {
 /// The checked settings of an `http` destination.
 #[derive(Debug)]
 pub(crate) struct HttpSettings {
-    pub(super) method: Method,
-    pub(super) path: Template,
-    pub(super) delete_path: Option<Template>,
-    pub(super) batch_size: usize,
-    pub(super) envelope: Option<String>,
+    /// Objects with settings of their own.
+    objects: HashMap<String, Object>,
+    /// For all other objects.
+    others: Object,
     pub(super) idempotency_header: HeaderName,
-    pub(super) results: Option<Results>,
     pub(super) identity: Option<HttpIdentitySpec>,
+    /// Whether requests are signed.
+    pub(super) signs: bool,
+}
+
+/// The operations of an object.
+#[derive(Debug)]
+pub(super) struct Object {
+    calls: BTreeMap<Operation, Call>,
     pub(super) capabilities: Capabilities,
 }
 
-/// A path with `{object}` and `{match}` in it.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Template(String);
-
 /// Where per-row results stand.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Results {
     pub(super) pointers: HttpResultsSpec,
     /// Values of the status that mean success.
@@ -61,153 +73,162 @@ impl HttpSettings {
     /// # Errors
     /// The first setting that cannot work.
     pub(crate) fn new(spec: &HttpSpec) -> Result<Self, HttpSettingsError> {
-        let method = match spec.method.as_str() {
-            "POST" => Method::POST,
-            "PUT" => Method::PUT,
-            "PATCH" => Method::PATCH,
-            other => return Err(problem("method", "expected `POST`, `PUT` or `PATCH`", other)),
-        };
-        let batch_size = usize::try_from(spec.batch_size).unwrap_or(usize::MAX);
-        if batch_size == 0 {
-            return Err(problem("batch_size", "expected at least 1", "0"));
-        }
-        let delete_path = spec.delete_path.as_deref().map(|path| Template::new("delete_path", path)).transpose()?;
-        if let Some(path) = delete_path.as_ref().filter(|path| !path.0.contains("{match}")) {
-            return Err(problem("delete_path", "expected `{match}` in it", &path.0));
-        }
         let header = HeaderName::try_from(&spec.idempotency_header);
-        let results = spec.results.as_ref().map(Results::new).transpose()?;
         if let Some(identity) = &spec.identity {
-            Template::new("identity.path", &identity.path)?;
+            flat_path("identity.path", &identity.path)?;
             check_pointer("identity.pointer", &identity.pointer)?;
         }
+        let own = |(name, object): (&String, &HttpObjectSpec)| {
+            Ok((name.clone(), Object::new(&format!("objects.{name}."), object, gives_ids(object))?))
+        };
         Ok(Self {
-            path: path_of(spec, batch_size)?,
-            capabilities: capabilities(batch_size, delete_path.is_some(), results.as_ref()),
-            method,
-            delete_path,
-            batch_size,
-            envelope: spec.envelope.clone(),
-            idempotency_header: header
-                .map_err(|_| problem("idempotency_header", "expected a header name", &spec.idempotency_header))?,
-            results,
+            objects: spec.objects.iter().map(own).collect::<Result<_, _>>()?,
+            // An answer may name ids, but no request of the simple form can be addressed by one.
+            others: Object::new("", &flat(spec)?, false)?,
+            idempotency_header: header.map_err(|_| {
+                problem("idempotency_header".to_owned(), "expected a header name", &spec.idempotency_header)
+            })?,
             identity: spec.identity.clone(),
+            signs: !spec.signing.is_empty(),
         })
     }
-}
 
-fn path_of(spec: &HttpSpec, batch_size: usize) -> Result<Template, HttpSettingsError> {
-    let path = Template::new("path", &spec.path)?;
-    if batch_size > 1 && path.0.contains("{match}") {
-        return Err(problem("path", "expected `{match}` only where `batch_size` is 1", &path.0));
+    /// What is done with an object.
+    pub(super) fn object(&self, name: &str) -> &Object {
+        self.objects.get(name).unwrap_or(&self.others)
     }
-    Ok(path)
 }
 
-fn problem(key: &'static str, problem: &'static str, got: &str) -> HttpSettingsError {
-    HttpSettingsError { key, problem, got: got.to_owned() }
+impl Object {
+    /// `by_id`: once known, ids are the addresses of records.
+    fn new(table: &str, spec: &HttpObjectSpec, by_id: bool) -> Result<Self, HttpSettingsError> {
+        let mut calls = BTreeMap::new();
+        for operation in OPERATIONS {
+            let Some(own) = serving(spec, operation) else { continue };
+            // An update without settings of its own is sent as an upsert, whose templates know no record id.
+            let like = if spec.contains_key(&operation) { operation } else { Operation::Upsert };
+            let table = if table.is_empty() { String::new() } else { format!("{table}{}", like.name()) };
+            calls.insert(operation, Call::new(&table, like, own, by_id)?);
+        }
+        Ok(Self { capabilities: capabilities(&calls, by_id), calls })
+    }
+
+    /// How an operation is sent; `None` when it is not configured.
+    pub(super) fn call(&self, operation: Operation) -> Option<&Call> {
+        self.calls.get(&operation)
+    }
+
+    /// How records are written in full.
+    pub(super) fn writes(&self) -> impl Iterator<Item = &Call> {
+        [Operation::Upsert, Operation::Insert, Operation::Update].into_iter().filter_map(|one| self.call(one))
+    }
 }
 
-fn check_pointer(key: &'static str, pointer: &str) -> Result<(), HttpSettingsError> {
+/// The simple form as operations.
+fn flat(spec: &HttpSpec) -> Result<HttpObjectSpec, HttpSettingsError> {
+    let mut operations = HttpObjectSpec::new();
+    if let Some(path) = &spec.path {
+        let template = flat_path("path", path)?;
+        if spec.batch_size > 1 && path.contains("{match}") {
+            return Err(problem("path".to_owned(), "expected `{match}` only where `batch_size` is 1", path));
+        }
+        if !matches!(spec.method.as_str(), "POST" | "PUT" | "PATCH") {
+            return Err(problem("method".to_owned(), "expected `POST`, `PUT` or `PATCH`", &spec.method));
+        }
+        let write = HttpOperationSpec {
+            method: spec.method.clone(),
+            body: HttpBodySpec::Records(HttpRecordsSpec {
+                batch_size: spec.batch_size,
+                envelope: spec.envelope.clone(),
+                idempotency_field: spec.idempotency_field.clone(),
+                constants: spec.constants.clone(),
+            }),
+            results: spec.results.clone(),
+            ..HttpOperationSpec::new(Operation::Upsert, &template)
+        };
+        for operation in [Operation::Upsert, Operation::Insert, Operation::Clear] {
+            operations.insert(operation, write.clone());
+        }
+    }
+    if let Some(path) = &spec.delete_path {
+        let template = flat_path("delete_path", path)?;
+        if !path.contains("{match}") {
+            return Err(problem("delete_path".to_owned(), "expected `{match}` in it", path));
+        }
+        operations.insert(Operation::Delete, HttpOperationSpec::new(Operation::Delete, &template));
+    }
+    Ok(operations)
+}
+
+/// A path of the simple form as a template.
+fn flat_path(key: &str, text: &str) -> Result<String, HttpSettingsError> {
+    let rest = text.replace("{object}", "").replace("{match}", "");
+    if rest.contains(['{', '}']) {
+        return Err(problem(key.to_owned(), "knows `{object}` and `{match}` only", text));
+    }
+    let template = text.replace("{object}", "{{ object }}").replace("{match}", "{{ match }}");
+    Path::new(&template).map_err(|why| problem(key.to_owned(), &why, text))?;
+    Ok(template)
+}
+
+pub(super) fn problem(key: String, problem: &str, got: &str) -> HttpSettingsError {
+    HttpSettingsError { key, problem: problem.to_owned(), got: got.to_owned() }
+}
+
+pub(super) fn check_pointer(key: &str, pointer: &str) -> Result<(), HttpSettingsError> {
     let fits = pointer.is_empty() || pointer.starts_with('/');
-    if fits { Ok(()) } else { Err(problem(key, "a JSON pointer is empty or begins with `/`", pointer)) }
+    if fits { Ok(()) } else { Err(problem(key.to_owned(), "a JSON pointer is empty or begins with `/`", pointer)) }
 }
 
-fn capabilities(batch_size: usize, deletes: bool, results: Option<&Results>) -> Capabilities {
+fn capabilities(calls: &BTreeMap<Operation, Call>, by_id: bool) -> Capabilities {
+    let rows = |operation: Operation| calls.get(&operation).map_or(1, |call| call.batch_size);
+    let results = calls.values().find_map(|call| call.results.as_ref());
     let correlation = match results {
         None => Correlation::None,
         Some(results) if results.pointers.key.is_some() => Correlation::Key,
         Some(_) => Correlation::Position,
     };
-    let all: &[Operation] = &[Operation::Upsert, Operation::Clear, Operation::Delete];
     Capabilities {
-        max_rows: RowCaps { write: batch_size, delete: 1 },
+        max_rows: RowCaps {
+            upsert: rows(Operation::Upsert),
+            insert: rows(Operation::Insert),
+            update: rows(Operation::Update),
+            clear: rows(Operation::Clear),
+            delete: rows(Operation::Delete),
+        },
         max_bytes: MAX_BYTES,
-        operations: if deletes { all } else { &[Operation::Upsert, Operation::Clear] },
+        operations: Cow::Owned(calls.keys().copied().collect()),
         correlation,
-        // An answer may name ids, but no request can be addressed by one.
-        record_ids: false,
+        record_ids: by_id,
+        updates_by_id: calls.get(&Operation::Update).is_some_and(|call| call.by_id),
         idempotency: true,
         lookup: LookupKind::None,
-        can_clear: true,
+        can_clear: calls.contains_key(&Operation::Clear),
         max_match_fields: 1,
     }
 }
 
 impl Results {
-    fn new(spec: &HttpResultsSpec) -> Result<Self, HttpSettingsError> {
-        check_pointer("results.rows", &spec.rows)?;
-        check_pointer("results.status", &spec.status)?;
+    pub(super) fn new(key: &str, spec: &HttpResultsSpec) -> Result<Self, HttpSettingsError> {
+        check_pointer(&format!("{key}.rows"), &spec.rows)?;
+        check_pointer(&format!("{key}.status"), &spec.status)?;
         let optional = [
-            ("results.key", &spec.key),
-            ("results.record_id", &spec.record_id),
-            ("results.error_code", &spec.error_code),
-            ("results.error_message", &spec.error_message),
+            ("key", &spec.key),
+            ("record_id", &spec.record_id),
+            ("error_code", &spec.error_code),
+            ("error_message", &spec.error_message),
         ];
-        for (key, pointer) in optional {
-            pointer.as_deref().map_or(Ok(()), |pointer| check_pointer(key, pointer))?;
+        for (name, pointer) in optional {
+            pointer.as_deref().map_or(Ok(()), |pointer| check_pointer(&format!("{key}.{name}"), pointer))?;
         }
+        let success = || format!("{key}.success");
         let parse = |text: &String| {
-            serde_json::from_str(text)
-                .map_err(|_| problem("results.success", "expected JSON texts such as `\"ok\"`", text))
+            serde_json::from_str(text).map_err(|_| problem(success(), "expected JSON texts such as `\"ok\"`", text))
         };
-        let success: Vec<Value> = spec.success.iter().map(parse).collect::<Result<_, _>>()?;
-        if success.is_empty() {
-            return Err(problem("results.success", "expected at least one value", ""));
+        let values: Vec<Value> = spec.success.iter().map(parse).collect::<Result<_, _>>()?;
+        if values.is_empty() {
+            return Err(problem(success(), "expected at least one value", ""));
         }
-        Ok(Self { pointers: spec.clone(), success })
+        Ok(Self { pointers: spec.clone(), success: values })
     }
-}
-
-/// Everything but unreserved characters (RFC 3986) is encoded, so a value can neither end a segment nor begin a query.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-impl Template {
-    fn new(key: &'static str, text: &str) -> Result<Self, HttpSettingsError> {
-        if !text.starts_with('/') {
-            return Err(problem(key, "expected a path that begins with `/`", text));
-        }
-        let rest = text.replace("{object}", "").replace("{match}", "");
-        if rest.contains(['{', '}']) {
-            return Err(problem(key, "knows `{object}` and `{match}` only", text));
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// The path with both filled in; `None` when a value cannot stand in a path: an empty one would address the whole
-    /// collection, and dots the folder above (no encoding of dots prevents that).
-    pub(super) fn fill(&self, object: &str, match_value: &str) -> Option<String> {
-        let encode = |value: &str| utf8_percent_encode(value, SEGMENT).to_string();
-        let missing = |name: &str, value: &str| value.is_empty() && self.0.contains(name);
-        // What is encoded holds no braces, so a value that looks like a placeholder stays a value.
-        let path = self.0.replace("{object}", &encode(object)).replace("{match}", &encode(match_value));
-        let climbs = path.split('/').any(|segment| matches!(segment, "." | ".."));
-        (!climbs && !missing("{object}", object) && !missing("{match}", match_value)).then_some(path)
-    }
-}
-
-impl fmt::Debug for Template {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-/// Checks a sync against what this destination can do, without network.
-///
-/// # Errors
-/// The first problem, with the setting that it concerns and what to do.
-pub(crate) fn check_sync(spec: &HttpSpec, sync: &SyncSpec) -> Result<(), SyncProblem> {
-    if matches!(sync.object.as_str(), "" | "." | "..") {
-        return Err(SyncProblem::new("object", "the name cannot stand in a path", "name the API's collection"));
-    }
-    if sync.match_fields.len() != 1 {
-        return Err(SyncProblem::new("match", "this destination finds records by exactly one field", "name one field"));
-    }
-    let deletes =
-        sync.on_removed == OnRemoved::Delete || (sync.mode == Mode::Mirror && sync.on_removed == OnRemoved::Keep);
-    if deletes && spec.delete_path.is_none() {
-        let hint = "set `delete_path` of the destination, such as `/{object}/{match}`, or `on_removed = \"clear\"`";
-        return Err(SyncProblem::new("on_removed", "the destination says no path to delete at", hint));
-    }
-    Ok(())
 }

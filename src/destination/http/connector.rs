@@ -1,20 +1,21 @@
 //! The connector: requests out, answers to the pure parts.
 
 use async_trait::async_trait;
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, header::CONTENT_TYPE};
 use url::Url;
 
 use super::{
     classify::{classify, text_of},
-    config::HttpSettings,
+    config::{HttpSettings, MAX_BYTES},
     encode::{Encoded, encode, row_len},
+    operation::{Body, Call},
 };
 use crate::{
     destination::{
         Batch, Capabilities, Delivery, Destination, Field, Found, Identity, Job, JobState, Lookup, Unacceptable,
         answer::{Answer, AnswerProblem, in_order, join},
     },
-    model::{Operation, RecordRef, Value},
+    model::{RecordRef, Value},
     wire::{Account, Class, Fault, FaultKind, Request, Sent},
 };
 
@@ -39,24 +40,34 @@ impl Http {
         join(&self.base_url, path).map_err(|error| Fault::new(FaultKind::Settings, Sent::No).because(error))
     }
 
-    fn request(&self, batch: &Batch, encoded: &Encoded<'_>) -> Result<Request, Fault> {
+    fn request(&self, call: &Call, encoded: &Encoded<'_>) -> Result<Request, Fault> {
         let url = self.url(&encoded.path)?;
-        let request = if batch.operation == Operation::Delete {
-            Request::new(Method::DELETE, url, Class::Write, "{delete_path}")
-        } else {
-            Request::new(self.settings.method.clone(), url, Class::Write, "{path}").json(encoded.body.clone())
-        };
+        let mut request = Request::new(call.method.clone(), url, Class::Write, call.route);
+        if !matches!(call.body, Body::None) {
+            request = request.json(encoded.body.clone()).header(CONTENT_TYPE, call.content_type.clone());
+        }
+        for (name, value) in &encoded.headers {
+            request = request.header(name.clone(), value.clone());
+        }
         // Hexadecimal digits always make a header value.
-        let key = HeaderValue::try_from(format!("{:032x}", batch.idempotency_key));
+        let key = HeaderValue::try_from(&encoded.idempotency_key);
         let key = key.map_err(|_| settings("the idempotency key is no header value"))?;
-        Ok(request.header(self.settings.idempotency_header.clone(), key))
+        request = request.header(self.settings.idempotency_header.clone(), key);
+        request.sign_as = self.settings.signs.then(|| encoded.idempotency_key.clone());
+        Ok(request)
+    }
+
+    /// Bytes that a record takes in a body at most, whatever is done with it.
+    fn size(&self, object: &str, record: RecordRef<'_>) -> Result<usize, String> {
+        let sizes = self.settings.object(object).writes().map(|call| row_len(call, object, record));
+        sizes.collect::<Result<Vec<_>, _>>().map(|sizes| sizes.into_iter().max().unwrap_or(0))
     }
 }
 
 #[async_trait]
 impl Destination for Http {
-    fn capabilities(&self) -> &Capabilities {
-        &self.settings.capabilities
+    fn capabilities(&self, object: &str) -> &Capabilities {
+        &self.settings.object(object).capabilities
     }
 
     /// Without `identity` the account is the host that the settings name; nothing is asked.
@@ -89,16 +100,19 @@ impl Destination for Http {
     }
 
     async fn deliver(&self, account: &Account, batch: &Batch) -> Result<Delivery, Fault> {
-        if batch.rows.len() > self.settings.capabilities.max_rows.of(batch.operation) {
+        let object = self.settings.object(&batch.object);
+        let call = object.call(batch.operation).ok_or_else(|| settings("the operation is not configured"))?;
+        if batch.rows.len() > call.batch_size {
             return Err(settings("more rows than a request takes"));
         }
-        let encoded = encode(&self.settings, batch).ok_or_else(|| settings("`delete_path` is not set"))?;
+        let encoded =
+            encode(call, batch).map_err(|problem| Fault::new(FaultKind::BatchRefused, Sent::No).because(problem))?;
         if encoded.sent.is_empty() {
             return Ok(Delivery::Rows(in_order(batch.rows.len(), encoded.refused, std::iter::empty())));
         }
-        let response = account.send(self.request(batch, &encoded)?).await?;
+        let response = account.send(self.request(call, &encoded)?).await?;
         let answer = Answer::of(&response);
-        let outcomes = classify(self.settings.results.as_ref(), batch.operation, &encoded.sent, &answer)?;
+        let outcomes = classify(call, batch.operation, &encoded.sent, &answer)?;
         let positions = encoded.sent.iter().map(|row| row.position);
         Ok(Delivery::Rows(in_order(batch.rows.len(), encoded.refused, positions.zip(outcomes))))
     }
@@ -107,24 +121,24 @@ impl Destination for Http {
         Err(settings("an `http` destination has no jobs"))
     }
 
-    fn accepts(&self, _object: &str, record: RecordRef<'_>) -> Result<(), Unacceptable> {
+    fn accepts(&self, object: &str, record: RecordRef<'_>) -> Result<(), Unacceptable> {
         let bytes = record.fields().find(|(_, value)| matches!(value, Value::Bytes(_)));
         if let Some((field, _)) = bytes {
             let reason = "JSON cannot hold raw bytes; cast the column to text".to_owned();
             return Err(Unacceptable { field: field.to_owned(), reason });
         }
-        if row_len(record) > super::config::MAX_BYTES {
-            let field = record.fields().next().map_or("", |(field, _)| field).to_owned();
-            return Err(Unacceptable {
-                field,
-                reason: format!("the record takes more than {} bytes", super::config::MAX_BYTES),
-            });
-        }
-        Ok(())
+        let reason = match self.size(object, record) {
+            Ok(size) if size <= MAX_BYTES => return Ok(()),
+            Ok(_) => format!("the record takes more than {MAX_BYTES} bytes"),
+            Err(reason) => reason,
+        };
+        let field = record.fields().next().map_or("", |(field, _)| field).to_owned();
+        Err(Unacceptable { field, reason })
     }
 
-    fn encoded_len(&self, _object: &str, record: RecordRef<'_>) -> usize {
-        row_len(record)
+    fn encoded_len(&self, object: &str, record: RecordRef<'_>) -> usize {
+        // A record that cannot be written has been refused before.
+        self.size(object, record).unwrap_or(0)
     }
 
     fn normalise_match(&self, _object: &str, _field: &str, value: &str) -> String {

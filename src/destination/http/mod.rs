@@ -1,15 +1,20 @@
 //! Any JSON API: one object, an array or an envelope per request; an idempotency key; per-row results by JSON pointer.
 //!
-//! Upserts, and clears with nulls, go to `path`; deletes go one by one to `delete_path`. The generic destination knows no
-//! record ids as addresses: a record is what its match value says.
+//! The simple form: upserts, and clears with nulls, go to `path`; deletes go one by one to `delete_path`; a record is what
+//! its match value says. Objects with settings of their own say for each operation how it is sent, with templates, and may
+//! know records by the ids that answers name. The simple form is compiled to the same operations.
 
+mod check;
 mod classify;
 mod config;
 mod connector;
 mod encode;
+mod operation;
+mod path;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use check::check_sync;
+pub(crate) use config::HttpSettings;
 pub use config::HttpSettingsError;
-pub(crate) use config::{HttpSettings, check_sync};
 pub(crate) use connector::Http;

@@ -1,5 +1,7 @@
 //! What HubSpot allows, as constants and rules.
 
+use std::borrow::Cow;
+
 use std::{num::NonZeroU32, time::Duration};
 
 use crate::{
@@ -11,6 +13,10 @@ use crate::{
 
 /// Where the API lives.
 pub(crate) const BASE_URL: &str = "https://api.hubapi.com";
+
+/// The token endpoint. Its older form `/oauth/v1/token` ends on 2027-02-16
+/// (<https://developers.hubspot.com/changelog/v1-oauth-api-deprecation>).
+pub(crate) const TOKEN_PATH: &str = "/oauth/2026-03/token";
 
 /// Most inputs of a batch request.
 pub(super) const MAX_ROWS: usize = 100;
@@ -24,12 +30,13 @@ const MAX_TEXT_CHARS: usize = 65_536;
 /// Longest property name.
 const MAX_NAME: usize = 100;
 
-pub(super) const CAPABILITIES: Capabilities = Capabilities {
-    max_rows: RowCaps { write: MAX_ROWS, delete: MAX_ROWS },
+pub(super) static CAPABILITIES: Capabilities = Capabilities {
+    max_rows: RowCaps::new(MAX_ROWS, MAX_ROWS),
     max_bytes: MAX_BYTES,
-    operations: &[Operation::Upsert, Operation::Update, Operation::Clear, Operation::Delete],
+    operations: Cow::Borrowed(&[Operation::Upsert, Operation::Update, Operation::Clear, Operation::Delete]),
     correlation: Correlation::Trace,
     record_ids: true,
+    updates_by_id: false,
     idempotency: false,
     // Batch read asks the store, not the search index.
     lookup: LookupKind::Exact,
@@ -37,10 +44,18 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     max_match_fields: 1,
 };
 
-/// The limits of the smallest plan: 100 requests in 10 s, 250,000 a day, which ends at midnight in the account's zone.
-pub(crate) fn default_limits(zone: jiff::tz::TimeZone) -> Limits {
+/// The limits of a private app on the smallest plan: 100 requests in 10 s, 250,000 a day, which ends at midnight in the
+/// account's zone. An OAuth app has 110 in 10 s for each account that installs it, whatever the plan; searches, which it
+/// may make beside them, are not made here. Its requests have no limit a day
+/// (<https://developers.hubspot.com/changelog/increasing-our-api-limits>,
+/// <https://developers.hubspot.com/changelog/rate-limit-headers-will-now-appear-for-oauth-authenticated-calls>).
+pub(crate) fn default_limits(zone: jiff::tz::TimeZone, oauth: bool) -> Limits {
     const WINDOW: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+    const OAUTH_WINDOW: NonZeroU32 = NonZeroU32::MIN.saturating_add(109);
     const DAY: NonZeroU32 = NonZeroU32::MIN.saturating_add(249_999);
+    if oauth {
+        return Limits { windows: vec![Window::new(OAUTH_WINDOW, Duration::from_secs(10))], ..Limits::default() };
+    }
     Limits {
         windows: vec![Window::new(WINDOW, Duration::from_secs(10))],
         concurrent: None,

@@ -1,15 +1,17 @@
 //! The connector: requests out, answers to the pure parts.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use http::Method;
+use tokio::sync::Mutex;
 use url::Url;
 
 use super::{
     classify::{self, Question, classify},
     config::{self, CAPABILITIES, MAX_ROWS},
     encode::{Encoded, SentRow, encode, row_len},
+    objects,
     read::{self, Asked},
 };
 use crate::{
@@ -27,12 +29,14 @@ use crate::{
 pub(crate) struct HubSpot {
     base_url: Url,
     objects_path: String,
+    /// By plain name, the names of custom objects in paths. Locked while asking, so that one request asks.
+    custom: Mutex<HashMap<String, String>>,
 }
 
 impl HubSpot {
     /// A connector for the API at `base_url`, with the object endpoints under `objects_path` (`/crm/v3/objects`).
     pub(crate) fn new(base_url: Url, objects_path: &str) -> Self {
-        Self { base_url, objects_path: objects_path.trim_end_matches('/').to_owned() }
+        Self { base_url, objects_path: objects_path.trim_end_matches('/').to_owned(), custom: Mutex::default() }
     }
 
     fn url(&self, path: &str) -> Result<Url, Fault> {
@@ -40,8 +44,37 @@ impl HubSpot {
     }
 
     /// `action` of an object's batch endpoint.
-    fn batch_url(&self, object: &str, action: &str) -> Result<Url, Fault> {
-        self.url(&format!("{}/{}/batch/{action}", self.objects_path, object_name(object)?))
+    async fn batch_url(&self, account: &Account, object: &str, action: &str) -> Result<Url, Fault> {
+        let name = self.path_name(account, object).await?;
+        self.url(&format!("{}/{name}/batch/{action}", self.objects_path))
+    }
+
+    /// The name that an object has in paths. The plain name of a custom object is looked up in the account's schemas; a
+    /// name that is not among them, or a credential that may not read them, leaves it to the endpoint to judge the name.
+    async fn path_name(&self, account: &Account, object: &str) -> Result<String, Fault> {
+        let object = object_name(object)?;
+        if !objects::is_plain(object) {
+            return Ok(object.to_owned());
+        }
+        let mut custom = self.custom.lock().await;
+        if let Some(name) = custom.get(object) {
+            return Ok(name.clone());
+        }
+        let request = Request::new(Method::GET, self.url(SCHEMAS)?, Class::Read, SCHEMAS);
+        let found = optional(self.read(account, request, |answer| objects::type_id(object, answer)).await)?;
+        let name = found.flatten().unwrap_or_else(|| object.to_owned());
+        custom.insert(object.to_owned(), name.clone());
+        Ok(name)
+    }
+
+    /// The properties that every record of a custom object needs, as far as the credential may read its schema.
+    async fn required(&self, account: &Account, name: &str) -> Result<HashSet<String>, Fault> {
+        if !objects::is_custom(name) {
+            return Ok(HashSet::new());
+        }
+        let url = self.url(&format!("{SCHEMAS}/{name}"))?;
+        let request = Request::new(Method::GET, url, Class::Read, "/crm/v3/schemas/{object}");
+        optional(self.read(account, request, objects::required).await).map(Option::unwrap_or_default)
     }
 
     async fn send(&self, account: &Account, request: Request) -> Result<Response, Fault> {
@@ -104,12 +137,26 @@ impl HubSpot {
     async fn not_found(&self, account: &Account, object: &str, ids: Vec<String>) -> Result<HashSet<String>, Fault> {
         let lookup = Lookup { object: object.to_owned(), by: LookupBy::RecordIds(ids.clone()), fields: Vec::new() };
         let body = Asked::new(&lookup, 0, &ids).body();
-        let request = Request::new(Method::POST, self.batch_url(object, "read")?, Class::Read, READ_ROUTE);
+        let url = self.batch_url(account, object, "read").await?;
+        let request = Request::new(Method::POST, url, Class::Read, READ_ROUTE);
         self.read(account, request.json(body), read::not_found).await
     }
 }
 
+/// Schemas of the account's custom objects
+/// (<https://developers.hubspot.com/docs/api-reference/crm-custom-objects-v3/guide>).
+const SCHEMAS: &str = "/crm/v3/schemas";
+
 const READ_ROUTE: &str = "{objects}/{object}/batch/read";
+
+/// Nothing where the account or the credential's rights have no such thing.
+fn optional<T>(read: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(fault) if matches!(fault.kind, FaultKind::Forbidden | FaultKind::NotFound) => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
 
 /// Object names go into paths: nothing else than a name may stand there.
 fn object_name(object: &str) -> Result<&str, Fault> {
@@ -130,7 +177,7 @@ fn endpoint(operation: Operation) -> (&'static str, &'static str) {
 
 #[async_trait]
 impl Destination for HubSpot {
-    fn capabilities(&self) -> &Capabilities {
+    fn capabilities(&self, _object: &str) -> &Capabilities {
         &CAPABILITIES
     }
 
@@ -141,13 +188,17 @@ impl Destination for HubSpot {
     }
 
     async fn describe(&self, account: &Account, object: &str) -> Result<Vec<Field>, Fault> {
-        let url = self.url(&format!("/crm/v3/properties/{}", object_name(object)?))?;
+        let name = self.path_name(account, object).await?;
+        let required = self.required(account, &name).await?;
+        let url = self.url(&format!("/crm/v3/properties/{name}"))?;
         let request = Request::new(Method::GET, url, Class::Read, "/crm/v3/properties/{object}");
-        self.read(account, request, |answer| read::fields(object, answer)).await
+        let mut fields = self.read(account, request, |answer| read::fields(object, answer)).await?;
+        fields.iter_mut().for_each(|field| field.required = required.contains(&field.name));
+        Ok(fields)
     }
 
     async fn lookup(&self, account: &Account, query: &Lookup) -> Result<Vec<Found>, Fault> {
-        let url = self.batch_url(&query.object, "read")?;
+        let url = self.batch_url(account, &query.object, "read").await?;
         let mut found = Vec::new();
         for (first, values) in read::chunks(query, MAX_ROWS) {
             let asked = Asked::new(query, first, values);
@@ -162,7 +213,7 @@ impl Destination for HubSpot {
 
     async fn deliver(&self, account: &Account, batch: &Batch) -> Result<Delivery, Fault> {
         let (action, route) = endpoint(batch.operation);
-        let url = self.batch_url(&batch.object, action)?;
+        let url = self.batch_url(account, &batch.object, action).await?;
         let Encoded { body, sent, refused } = encode(batch);
         if sent.is_empty() {
             return Ok(Delivery::Rows(in_order(batch.rows.len(), refused, std::iter::empty())));

@@ -7,10 +7,11 @@ mod classify;
 mod config;
 mod connector;
 mod encode;
+mod objects;
 mod problem;
 mod read;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::{BASE_URL, check_sync, default_limits};
+pub(crate) use config::{BASE_URL, TOKEN_PATH, check_sync, default_limits};
 pub(crate) use connector::HubSpot;

@@ -211,6 +211,7 @@ pub(super) fn fields(object: &str, answer: &Answer<'_>) -> Result<Vec<Field>, Fa
         unique: property.has_unique_value || is_email(object, &property.name),
         name: property.name,
         kind: property.kind,
+        required: false,
     };
     Ok(properties.results.into_iter().map(field).collect())
 }

@@ -1,19 +1,25 @@
 //! What the configuration says, validated and as plain data: sources, models, destinations, syncs.
 
 mod destination;
+mod field;
+mod http;
 mod settings;
 mod source;
 mod sync;
 
 pub use destination::{
-    AuthSpec, DestinationSpec, HttpIdentitySpec, HttpResultsSpec, HttpSpec, HubSpotSpec, LimitsSpec, VendorSpec,
+    AuthSpec, DestinationSpec, FileFormat, FileSpec, HubSpotSpec, LimitsSpec, OAuthSpec, OAuthStyle, VendorSpec,
     WindowSpec,
 };
+pub use field::{Constant, FieldSource, FreshSpec, HashEncoding, HashFunction, HashSpec, Normalise, Remap};
+pub use http::{
+    HttpBodySpec, HttpIdentitySpec, HttpObjectSpec, HttpOperationSpec, HttpRecordsSpec, HttpResultsSpec, HttpSpec,
+    HttpStatuses, gives_ids, serving,
+};
 pub use settings::{HttpSettings, LogSettings, SchedulerSettings, Settings, StateSettings};
-pub use source::{ModelBodySpec, ModelSpec, PostgresSpec, SecretSpec, SourceKind, SourceSpec, TextSpec};
+pub use source::{ModelBodySpec, ModelSpec, SecretSpec, ServerSpec, SourceKind, SourceSpec, TextSpec};
 pub use sync::{
-    Cast, Constant, FieldSource, FieldSpec, FirstRun, GuardSpec, KeyShape, Mode, OnRemoved, Schedule, StarSpec,
-    SyncSpec, WhenNull,
+    Cast, FieldSpec, FirstRun, GuardSpec, KeyShape, Mode, OnRemoved, Schedule, StarSpec, SyncSpec, WhenNull,
 };
 
 /// Everything that one configuration says.

@@ -37,7 +37,9 @@ pub struct SourceSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceKind {
     /// PostgreSQL.
-    Postgres(PostgresSpec),
+    Postgres(ServerSpec),
+    /// MySQL or MariaDB.
+    Mysql(ServerSpec),
     /// An SQLite database file.
     Sqlite {
         /// The file (relative to the working directory), or an `sqlite://` URL.
@@ -45,10 +47,10 @@ pub enum SourceKind {
     },
 }
 
-/// How to reach a PostgreSQL server: a URL, or its parts.
+/// How to reach a database server: a URL, or its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PostgresSpec {
-    /// A `postgres://` URL.
+pub enum ServerSpec {
+    /// A URL: `postgres://`, `mysql://` or `mariadb://`.
     Url(TextSpec),
     /// Parts.
     Parts {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::model::KeyKind;
+use super::{FieldSource, FreshSpec, Remap};
+use crate::model::{Cron, KeyKind};
 
 /// A sync: model to object of a destination.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +40,10 @@ pub struct SyncSpec {
     pub late_window: Option<Duration>,
     /// Delivery of a plan older than this stops at a batch border.
     pub max_plan_age: Duration,
+    /// It is overdue when its last close `ok` or `partial` is longer ago.
+    pub max_age: Option<Duration>,
+    /// When a new mapping is applied to rows whose data has not changed.
+    pub remap: Remap,
     /// The model is read at least this often, whatever its `changed_when` answers.
     pub full_every: Duration,
 }
@@ -63,6 +68,8 @@ impl SyncSpec {
             enabled: true,
             late_window: None,
             max_plan_age: Duration::from_secs(3600),
+            max_age: None,
+            remap: Remap::Now,
             full_every: Duration::from_secs(24 * 3600),
         }
     }
@@ -132,6 +139,10 @@ pub enum Schedule {
     Manual,
     /// Every so often, with jitter at start.
     Every(Duration),
+    /// At times of a zone's clock.
+    Cron(Box<Cron>),
+    /// Once each of these syncs has closed `ok` or `partial` since this one's last start.
+    After(Vec<String>),
 }
 
 /// A destination field and where it comes from.
@@ -143,33 +154,6 @@ pub struct FieldSpec {
     pub source: FieldSource,
     /// What a null does.
     pub when_null: WhenNull,
-}
-
-/// Where a field's value comes from.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FieldSource {
-    /// A column, cast if asked.
-    Column {
-        /// The column's name.
-        column: String,
-        /// The cast.
-        cast: Option<Cast>,
-    },
-    /// A constant.
-    Constant(Constant),
-}
-
-/// A constant of the configuration.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Constant {
-    /// Text.
-    Text(String),
-    /// Integer.
-    Int(i64),
-    /// Float.
-    Float(f64),
-    /// Boolean.
-    Bool(bool),
 }
 
 /// `as = …` of a field.
@@ -240,6 +224,12 @@ pub struct GuardSpec {
     pub max_added: f64,
     /// Largest share of invalid rows.
     pub max_invalid: f64,
+    /// Largest share of rows in which one field that was filled has become null.
+    pub max_emptied: f64,
+    /// Largest share of keys that a new mapping alone changes.
+    pub max_remapped: f64,
+    /// How old the newest data may be; `None`: any age.
+    pub fresh: Option<FreshSpec>,
     /// Shares count only above this many rows.
     pub min_rows: u64,
     /// Absolute cap on removed keys.
@@ -250,6 +240,10 @@ pub struct GuardSpec {
     pub max_added_rows: Option<u64>,
     /// Absolute cap on invalid rows.
     pub max_invalid_rows: Option<u64>,
+    /// Absolute cap on rows in which one field has become null.
+    pub max_emptied_rows: Option<u64>,
+    /// Absolute cap on keys that a new mapping alone changes.
+    pub max_remapped_rows: Option<u64>,
 }
 
 impl Default for GuardSpec {
@@ -260,11 +254,16 @@ impl Default for GuardSpec {
             max_changed: 50.0,
             max_added: 50.0,
             max_invalid: 2.0,
+            max_emptied: 20.0,
+            max_remapped: 10.0,
+            fresh: None,
             min_rows: 100,
             max_removed_rows: None,
             max_changed_rows: None,
             max_added_rows: None,
             max_invalid_rows: None,
+            max_emptied_rows: None,
+            max_remapped_rows: None,
         }
     }
 }

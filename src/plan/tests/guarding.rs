@@ -1,20 +1,22 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use crate::{
     model::{
         ChangeKind,
-        spec::{FirstRun, GuardSpec},
+        spec::{FirstRun, FreshSpec, GuardSpec},
     },
-    plan::{HeldKinds, Limit, Measured, Rule, Verdict, judge},
+    plan::{DataAge, Emptied, HeldKinds, Limit, Measured, Rule, Verdict, judge},
 };
 
-const ALL: HeldKinds = HeldKinds { added: true, changed: true, removed: true };
+const ALL: HeldKinds = HeldKinds::ALL;
 
-fn usual() -> Measured {
+fn usual() -> Measured<'static> {
     Measured { snapshot_rows: 10_000, result_rows: 10_000, first_run_complete: true, ..Measured::default() }
 }
 
-fn verdict(measured: Measured) -> Verdict {
+fn verdict(measured: Measured<'_>) -> Verdict {
     judge(&GuardSpec::default(), FirstRun::Ask, &measured)
 }
 
@@ -29,6 +31,7 @@ fn at_the_limit_passes_and_one_more_row_trips() {
         (Rule::MaxChanged, Measured { changed: 5_000, ..usual() }, Measured { changed: 5_001, ..usual() }),
         (Rule::MaxAdded, Measured { added: 5_000, ..usual() }, Measured { added: 5_001, ..usual() }),
         (Rule::MaxInvalid, Measured { invalid: 200, ..usual() }, Measured { invalid: 201, ..usual() }),
+        (Rule::MaxRemapped, Measured { remapped: 1_000, ..usual() }, Measured { remapped: 1_001, ..usual() }),
     ];
     for (rule, at, over) in cases {
         assert_eq!(verdict(at), Verdict::default(), "{rule:?}");
@@ -44,7 +47,7 @@ fn a_rule_holds_only_its_own_kind_but_invalid_and_empty_hold_all() {
     assert_eq!(held(Measured { added: 9_999, ..usual() }), HeldKinds { added: true, ..HeldKinds::default() });
     assert_eq!(held(Measured { invalid: 9_999, ..usual() }), ALL);
     assert_eq!(held(Measured { result_rows: 0, removed: 1, ..usual() }), ALL);
-    assert!(held(Measured { removed: 9_999, ..usual() }).holds(ChangeKind::Removed));
+    assert!(held(Measured { removed: 9_999, ..usual() }).holds(ChangeKind::Removed, false));
 }
 
 #[test]
@@ -122,6 +125,61 @@ fn messages_name_the_numbers() {
     assert_eq!((found.tripped[0].rule.name(), found.tripped[0].limit), ("max_removed", Limit::Share(10.0)));
 }
 
+#[test]
+fn data_and_mapping_are_limited_apart() {
+    let spec = GuardSpec { max_remapped_rows: Some(3), ..GuardSpec::default() };
+    let found = judge(&spec, FirstRun::Ask, &Measured { changed: 5_000, remapped: 4, ..usual() });
+    assert_eq!(rules(&found), [Rule::MaxRemappedRows]);
+    assert!(found.held.holds(ChangeKind::Changed, true) && !found.held.holds(ChangeKind::Changed, false));
+    let found = verdict(Measured { changed: 5_001, remapped: 1_000, ..usual() });
+    assert_eq!(rules(&found), [Rule::MaxChanged]);
+    assert!(!found.held.holds(ChangeKind::Changed, true) && found.held.holds(ChangeKind::Changed, false));
+    let message = &verdict(Measured { remapped: 9_000, ..usual() }).tripped[0];
+    assert_eq!(message.message, "the new mapping alone would change 9000 of 10000 rows, over 10 %");
+    assert!(message.hint.contains("remap = \"later\""), "{}", message.hint);
+}
+
+#[test]
+fn emptied_fields_hold_everything_and_are_named() {
+    let emptied = |fields: &[(&str, u64)]| -> Vec<Emptied> {
+        fields.iter().map(|(field, rows)| Emptied { field: (*field).to_owned(), rows: *rows }).collect()
+    };
+    let fields = emptied(&[("plan", 2_000), ("city", 500)]);
+    assert_eq!(verdict(Measured { emptied: &fields, ..usual() }), Verdict::default());
+    let fields = emptied(&[("plan", 2_001), ("city", 4_000), ("zip", 500)]);
+    let found = verdict(Measured { emptied: &fields, ..usual() });
+    assert_eq!((rules(&found), found.held), (vec![Rule::MaxEmptied], ALL));
+    assert_eq!(found.tripped[0].measured, 4_000);
+    assert_eq!(
+        found.tripped[0].message,
+        "`city` would become null in 4000, `plan` would become null in 2001 of 10000 rows where it was not, over 20 %"
+    );
+    let few = emptied(&[("plan", 100)]);
+    assert_eq!(verdict(Measured { emptied: &few, snapshot_rows: 100, ..usual() }), Verdict::default(), "min_rows");
+    let spec = GuardSpec { max_emptied: 100.0, max_emptied_rows: Some(99), ..GuardSpec::default() };
+    let found = judge(&spec, FirstRun::Ask, &Measured { emptied: &few, ..usual() });
+    assert_eq!(found.tripped[0].message, "`plan` would become null in 100 rows where it was not, over 99");
+}
+
+#[test]
+fn old_data_holds_what_nobody_has_approved() {
+    let hours = |hours: u64| DataAge::Of(Duration::from_secs(hours * 3_600));
+    let fresh = FreshSpec { column: "updated_at".to_owned(), within: Duration::from_secs(6 * 3_600) };
+    let spec = GuardSpec { fresh: Some(fresh), ..GuardSpec::default() };
+    let judged = |age, changed| judge(&spec, FirstRun::Ask, &Measured { age, changed, ..usual() });
+    assert_eq!(judged(hours(6), 1), Verdict::default());
+    assert_eq!(judged(hours(50), 0), Verdict::default(), "nothing to hold");
+    assert_eq!(judged(DataAge::Unknown, 1), Verdict::default(), "an empty result is another rule's");
+    let found = judged(hours(50), 1);
+    assert_eq!((rules(&found), found.held), (vec![Rule::Fresh], ALL));
+    assert_eq!(found.tripped[0].message, "the newest `updated_at` is 2 d 2 h old, over 6 h");
+    assert_eq!(
+        judged(DataAge::NoValue, 1).tripped[0].message,
+        "no row has a value in `updated_at`, which should be newer than 6 h"
+    );
+    assert_eq!(verdict(Measured { age: hours(50), changed: 1, ..usual() }), Verdict::default(), "off by default");
+}
+
 /// The exact rule in whole numbers: `rows` of `base` are over `percent`.
 fn over(rows: u64, base: u64, percent: u32, min_rows: u64) -> bool {
     percent < 100 && rows > min_rows && u128::from(rows) * 100 > u128::from(base) * u128::from(percent)
@@ -150,6 +208,7 @@ proptest! {
             removed: empty || over(removed, snapshot_rows, limits.0, min_rows),
             changed: empty || over(changed, snapshot_rows, limits.1, min_rows),
             added: empty || over(added, snapshot_rows, limits.2, min_rows),
+            remapped: empty,
         };
         prop_assert_eq!(judge(&spec, FirstRun::Ask, &measured).held, expected);
     }

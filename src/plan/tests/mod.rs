@@ -33,6 +33,7 @@ fn plan_row(key: Key, kind: ChangeKind, counts: bool) -> PlanRow {
         record: vec![1, 2, 3],
         entry: None,
         rejected_before: 0,
+        remapped: false,
         ambiguous_at: None,
     }
 }

@@ -45,8 +45,8 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn rows()(key in bytes(), planned in planned(), print in proptest::option::of(any::<[u8; 16]>()), claims in proptest::collection::vec(any::<u64>(), 0..3), record in bytes(), entry in proptest::option::of(entries()), rejected_before in any::<u32>(), ambiguous in proptest::option::of(any::<i64>())) -> PlanRow {
-        PlanRow { key: Key::from_encoded(&key), planned, fingerprint: print.map(Fingerprint::from_bytes), claims, record, entry, rejected_before, ambiguous_at: ambiguous.map(Timestamp::from_micros) }
+    fn rows()(key in bytes(), planned in planned(), print in proptest::option::of(any::<[u8; 16]>()), claims in proptest::collection::vec(any::<u64>(), 0..3), record in bytes(), entry in proptest::option::of(entries()), rejected_before in any::<u32>(), remapped in any::<bool>(), ambiguous in proptest::option::of(any::<i64>())) -> PlanRow {
+        PlanRow { key: Key::from_encoded(&key), planned, fingerprint: print.map(Fingerprint::from_bytes), claims, record, entry, rejected_before, remapped, ambiguous_at: ambiguous.map(Timestamp::from_micros) }
     }
 }
 

@@ -84,11 +84,12 @@ impl ScriptedDestination {
     pub(crate) fn new(max_rows: usize) -> Self {
         const ALL: &[Operation] = &[Operation::Upsert, Operation::Update, Operation::Clear, Operation::Delete];
         let capabilities = Capabilities {
-            max_rows: RowCaps { write: max_rows, delete: max_rows },
+            max_rows: RowCaps::new(max_rows, max_rows),
             max_bytes: 1 << 20,
-            operations: ALL,
+            operations: ALL.into(),
             correlation: Correlation::Position,
             record_ids: true,
+            updates_by_id: false,
             idempotency: false,
             lookup: LookupKind::Exact,
             can_clear: true,
@@ -215,7 +216,7 @@ fn refused(conflict: bool) -> Outcome {
 
 #[async_trait]
 impl Destination for ScriptedDestination {
-    fn capabilities(&self) -> &Capabilities {
+    fn capabilities(&self, _object: &str) -> &Capabilities {
         &self.capabilities
     }
 

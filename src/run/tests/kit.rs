@@ -26,6 +26,7 @@ use crate::{
 pub(crate) struct Row {
     pub(crate) id: Option<i64>,
     pub(crate) email: String,
+    /// Empty: null.
     pub(crate) name: String,
 }
 
@@ -85,8 +86,13 @@ impl Kit {
 
     /// Everything of a configuration, over the stand-ins.
     pub(crate) async fn of(max_rows: usize, specs: Specs) -> Self {
+        Self::starting(max_rows, Timestamp::from_micros(1_700_000_000_000_000), specs).await
+    }
+
+    /// The same with a wall clock that starts at `start`.
+    pub(crate) async fn starting(max_rows: usize, start: Timestamp, specs: Specs) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::following_tokio(Timestamp::from_micros(1_700_000_000_000_000));
+        let clock = Clock::following_tokio(start);
         let location = Location::Sqlite(folder.path().join("state.db"));
         let options = OpenOptions { clock: clock.clone(), ..OpenOptions::new(location, Access::Runner) };
         let shutdown = Shutdown::new();
@@ -104,6 +110,25 @@ impl Kit {
         let (source, vendor) = (Arc::new(FakeSource::default()), Arc::new(ScriptedDestination::new(max_rows)));
         let engine = Arc::new(Engine::new(parts).with_stand_ins(source.clone(), vendor.clone()));
         Self { engine, source, vendor, shutdown, _folder: folder }
+    }
+
+    /// Goes on with the sync changed, as after a restart.
+    pub(crate) fn reconfigure(&mut self, change: impl FnOnce(&mut SyncSpec)) {
+        let old = &self.engine.parts;
+        let mut specs = old.specs.clone();
+        change(&mut specs.syncs[0]);
+        let parts = EngineParts {
+            specs,
+            scheduler: SchedulerSettings { max_runs: 2, workers_per_run: 1 },
+            state: old.state.clone(),
+            secrets: Arc::new(NoSecrets),
+            spool_dir: old.spool_dir.clone(),
+            clock: old.clock.clone(),
+            shutdown: self.shutdown.clone(),
+            #[cfg(feature = "sabotage")]
+            sabotage: crate::model::Sabotage::default(),
+        };
+        self.engine = Arc::new(Engine::new(parts).with_stand_ins(self.source.clone(), self.vendor.clone()));
     }
 
     /// Runs once over these rows. The counts always add up.

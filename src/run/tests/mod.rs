@@ -7,9 +7,10 @@ mod histories;
 mod kit;
 mod ownership;
 mod random;
+mod remapping;
 mod resync;
 mod sharing;
 mod source;
 
 use destination::{Step, answered, fault};
-pub(crate) use kit::{Kit, Row, row, rows};
+pub(crate) use kit::{Kit, Row, advance, row, rows};

@@ -12,6 +12,7 @@ use crate::{
     wire::{FaultKind, Sent},
 };
 
+/// As the scheduler starts them.
 const SCHEDULED: Trigger = Trigger::Schedule { due: Timestamp::from_micros(0) };
 
 async fn together(kit: &Kit, names: &[&str], trigger: Trigger) -> Vec<RunReport> {

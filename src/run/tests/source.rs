@@ -17,6 +17,8 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct FakeSource {
     rows: Mutex<Vec<Row>>,
+    /// Held, it keeps every run reading.
+    pub(crate) gate: Arc<tokio::sync::Mutex<()>>,
     /// What a query without a key, such as `changed_when`, answers.
     answer: Mutex<String>,
     reads: AtomicUsize,
@@ -44,7 +46,7 @@ impl FakeSource {
         for row in rows.iter().filter(|row| query.filter.as_deref().is_none_or(|filter| holds(filter, row))) {
             batch.push(row.id.map_or(Value::Null, Value::Int));
             batch.push(Value::Text(&row.email));
-            batch.push(Value::Text(&row.name));
+            batch.push(if row.name.is_empty() { Value::Null } else { Value::Text(&row.name) });
             query.flags.iter().for_each(|flag| batch.push(Value::Int(holds(flag, row).into())));
         }
     }
@@ -86,7 +88,9 @@ impl Source for FakeSource {
         } else {
             self.model(query, &mut batch);
         }
+        let gate = self.gate.clone();
         tokio::spawn(async move {
+            drop(gate.lock().await);
             // The reader may have given up.
             drop(sender.send(Ok(Some(batch))).await);
             drop(sender.send(Ok(None)).await);

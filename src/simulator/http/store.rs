@@ -180,7 +180,11 @@ impl Record {
 impl Vendor for HttpStore {
     fn refuse_credential(&self, call: &Call) -> Option<Answer> {
         let right = self.token.as_ref().is_none_or(|token| call.bears(token));
-        (!right).then(|| refuse(StatusCode::UNAUTHORIZED, "unauthorized", "missing or wrong bearer token"))
+        (!right).then(|| self.unauthorized())
+    }
+
+    fn unauthorized(&self) -> Answer {
+        refuse(StatusCode::UNAUTHORIZED, "unauthorized", "missing or wrong bearer token")
     }
 
     fn apply(&mut self, call: &Call, rejections: &HashMap<usize, Rejection>, at: Moment) -> Applied {

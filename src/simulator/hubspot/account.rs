@@ -21,6 +21,30 @@ impl HubSpot {
         Answer::json(StatusCode::OK, &json!({ "results": results }))
     }
 
+    /// `GET /crm/v3/schemas`: the custom objects.
+    pub(super) fn schemas(&self) -> Answer {
+        let results: Value = (0..self.tables.len()).filter_map(|object| self.described_schema(object)).collect();
+        Answer::json(StatusCode::OK, &json!({ "results": results }))
+    }
+
+    /// `GET /crm/v3/schemas/{type}`.
+    pub(super) fn schema(&self, object: usize) -> Answer {
+        self.described_schema(object).map_or_else(errors::no_route, |schema| Answer::json(StatusCode::OK, &schema))
+    }
+
+    /// The schema of a custom object.
+    fn described_schema(&self, object: usize) -> Option<Value> {
+        let (table, type_id) = (self.tables.get(object)?, Self::type_id(object)?);
+        let required: Vec<&str> =
+            table.schema.iter().filter(|property| property.required).map(|property| property.name.as_str()).collect();
+        Some(json!({
+            "id": type_id.trim_start_matches("2-"), "objectTypeId": type_id, "name": table.name,
+            "fullyQualifiedName": format!("p{}_{}", self.options.portal, table.name),
+            "labels": { "singular": table.name, "plural": table.name }, "archived": false,
+            "requiredProperties": required, "properties": table.schema.iter().map(described).collect::<Value>(),
+        }))
+    }
+
     /// `GET /account-info/v3/details`.
     pub(super) fn details(&self, now: Timestamp) -> Answer {
         let offset = local(now, &self.zone).map_or(0, |at| at.offset().seconds());

@@ -1,7 +1,8 @@
 //! A HubSpot portal (CRM API v3), after destinations.md 3.2.
 //!
 //! Objects: `contacts`, `companies`, `deals`, `tickets`, `products` (also by their numbers `0-1`, `0-2`, `0-3`, `0-5`,
-//! `0-7`) and those declared with `--object`. Under `/crm/v3/objects/{type}` and the dated `/crm/objects/{date}/{type}`:
+//! `0-7`) and those declared with `--object` (by name, as `p4242_NAME`, and by the type id that
+//! `/crm/v3/schemas` tells). Under `/crm/v3/objects/{type}` and the dated `/crm/objects/{date}/{type}`:
 //! `batch/upsert`, `batch/update`, `batch/create`, `batch/archive`, `batch/read`, create, read, update and archive of one
 //! record. Also `/crm/v3/properties/{type}`, `/account-info/v3/details` and
 //! `/account-info/v3/api-usage/daily/private-apps`.

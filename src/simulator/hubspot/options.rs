@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::schema::Kind;
 use crate::simulator::OptionError;
 
-const EXPECTED: &str = "[OBJECT.]NAME:TYPE[:unique], TYPE one of string, number, date, datetime, bool, \
+const EXPECTED: &str = "[OBJECT.]NAME:TYPE[:unique][:required], TYPE one of string, number, date, datetime, bool, \
     enumeration(a|b), checkbox(a|b)";
 
 /// A simulated portal.
@@ -42,6 +42,7 @@ pub struct PropertySpec {
     pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) unique: bool,
+    pub(super) required: bool,
 }
 
 impl FromStr for PropertySpec {
@@ -52,15 +53,18 @@ impl FromStr for PropertySpec {
         let mut parts = text.split(':');
         let (object, name) = scoped(parts.next().unwrap_or_default());
         let kind = parts.next().and_then(kind).ok_or_else(wrong)?;
-        let unique = match parts.next() {
-            None => false,
-            Some("unique") => true,
-            Some(_) => return Err(wrong()),
-        };
-        if name.is_empty() || parts.next().is_some() {
+        let (mut unique, mut required) = (false, false);
+        for flag in parts {
+            match flag {
+                "unique" => unique = true,
+                "required" => required = true,
+                _ => return Err(wrong()),
+            }
+        }
+        if name.is_empty() {
             return Err(wrong());
         }
-        Ok(Self { object: object.map(str::to_owned), name: name.to_owned(), kind, unique })
+        Ok(Self { object: object.map(str::to_owned), name: name.to_owned(), kind, unique, required })
     }
 }
 

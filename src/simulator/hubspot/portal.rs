@@ -27,6 +27,9 @@ use crate::simulator::{
 const STANDARD: &[(&str, &str)] =
     &[("0-1", "contacts"), ("0-2", "companies"), ("0-3", "deals"), ("0-5", "tickets"), ("0-7", "products")];
 
+/// The number in the object type id of the first custom object.
+const FIRST_CUSTOM: usize = 1_000_001;
+
 /// A simulated portal.
 pub(in crate::simulator) struct HubSpot {
     pub(super) options: HubSpotOptions,
@@ -44,6 +47,8 @@ pub(super) enum Route {
     Create(usize),
     One(usize, String),
     Properties(usize),
+    Schemas,
+    Schema(usize),
     Details,
     Usage,
 }
@@ -66,7 +71,13 @@ impl HubSpot {
     /// The table of an object named in a path: by name, singular or number.
     pub(super) fn table(&self, name: &str) -> Option<usize> {
         let standard = STANDARD.iter().find(|(number, _)| *number == name).map(|(_, name)| *name);
-        let name = standard.unwrap_or(name);
+        let qualified = || name.strip_prefix(&format!("p{}_", self.options.portal)).or(name.strip_prefix("p_"));
+        let custom = |name: &str| self.options.objects.iter().any(|custom| custom == name);
+        let name = standard.or_else(|| qualified().filter(|name| custom(name))).unwrap_or(name);
+        let numbered = name.strip_prefix("2-").and_then(|number| number.parse::<usize>().ok());
+        if let Some(number) = numbered.and_then(|number| number.checked_sub(FIRST_CUSTOM)) {
+            return Some(number + STANDARD.len()).filter(|position| *position < self.tables.len());
+        }
         self.tables
             .iter()
             .position(|table| table.name == name || (name != "companies" && table.name.strip_suffix('s') == Some(name)))
@@ -85,6 +96,10 @@ impl HubSpot {
             ["crm", "objects", _date, rest @ ..] => rest,
             ["crm", "v3", "properties", object] if call.method == Method::GET => {
                 return self.object(object).map(Route::Properties);
+            }
+            ["crm", "v3", "schemas"] if call.method == Method::GET => return Ok(Route::Schemas),
+            ["crm", "v3", "schemas", object] if call.method == Method::GET => {
+                return self.object(object).map(Route::Schema);
             }
             ["account-info", "v3", "details"] if call.method == Method::GET => return Ok(Route::Details),
             ["account-info", "v3", "api-usage", "daily", "private-apps"] if call.method == Method::GET => {
@@ -121,7 +136,10 @@ fn table(name: &str, number: u64, options: &HubSpotOptions, history: usize) -> T
     let mut schema = Schema::standard(name, options.accept_any_property);
     let concerns = |object: Option<&str>| object.is_none_or(|object| object == name);
     for spec in options.properties.iter().filter(|spec| concerns(spec.object.as_deref())) {
-        schema.declare(&spec.name, spec.kind.clone(), spec.unique, false);
+        let property = schema.declare(&spec.name, spec.kind.clone(), spec.unique, false);
+        if spec.required {
+            schema.make_required(property);
+        }
     }
     for (_, property) in options.unique.iter().map(|text| scoped(text)).filter(|(object, _)| concerns(*object)) {
         schema.make_unique(property);
@@ -135,6 +153,10 @@ impl Vendor for HubSpot {
         (!right).then(errors::unauthorized)
     }
 
+    fn unauthorized(&self) -> Answer {
+        errors::unauthorized()
+    }
+
     fn apply(&mut self, call: &Call, rejections: &HashMap<usize, Rejection>, at: Moment) -> Applied {
         match self.route(call) {
             Err(refusal) => Applied::nothing(refusal),
@@ -144,6 +166,8 @@ impl Vendor for HubSpot {
             Ok(Route::Create(object)) => self.create_one(object, call, rejections, at.wall),
             Ok(Route::One(object, id)) => self.one(object, &id, call, rejections, at.wall),
             Ok(Route::Properties(object)) => Applied::nothing(self.properties(object)),
+            Ok(Route::Schemas) => Applied::nothing(self.schemas()),
+            Ok(Route::Schema(object)) => Applied::nothing(self.schema(object)),
             Ok(Route::Details) => Applied::nothing(self.details(at.wall)),
             Ok(Route::Usage) => Applied::nothing(self.usage(at)),
         }
@@ -155,7 +179,9 @@ impl Vendor for HubSpot {
             Ok(Route::Archive(object) | Route::Read(object)) => self.addressed_rows(object, call),
             Ok(Route::Create(object)) => self.single_row(object, None, call),
             Ok(Route::One(object, id)) => self.single_row(object, Some(&id), call),
-            Ok(Route::Properties(_) | Route::Details | Route::Usage) | Err(_) => Vec::new(),
+            Ok(Route::Properties(_) | Route::Schemas | Route::Schema(_) | Route::Details | Route::Usage) | Err(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -207,6 +233,11 @@ impl Vendor for HubSpot {
 }
 
 impl HubSpot {
+    /// The object type id of a custom object.
+    pub(super) fn type_id(position: usize) -> Option<String> {
+        position.checked_sub(STANDARD.len()).map(|number| format!("2-{}", FIRST_CUSTOM + number))
+    }
+
     /// The table of an object, or a sentence for the operator.
     pub(super) fn known(&self, object: &str) -> Result<&Table, String> {
         let table = self.table(object).and_then(|position| self.tables.get(position));

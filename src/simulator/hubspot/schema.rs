@@ -23,6 +23,7 @@ pub(super) struct Property {
     pub(super) kind: Kind,
     pub(super) unique: bool,
     pub(super) read_only: bool,
+    pub(super) required: bool,
 }
 
 /// Position of a property in its schema.
@@ -64,7 +65,7 @@ impl Schema {
 
     /// Adds a property, or changes the one of that name.
     pub(super) fn declare(&mut self, name: &str, kind: Kind, unique: bool, read_only: bool) -> PropertyId {
-        let property = Property { name: name.to_owned(), kind, unique, read_only };
+        let property = Property { name: name.to_owned(), kind, unique, read_only, required: false };
         let known = self.index.get(name).copied();
         if let Some((id, slot)) = known.and_then(|id| Some((id, self.list.get_mut(id)?))) {
             *slot = property;
@@ -79,6 +80,13 @@ impl Schema {
     pub(super) fn make_unique(&mut self, name: &str) -> bool {
         let property = self.index.get(name).and_then(|id| self.list.get_mut(*id));
         property.map(|property| property.unique = true).is_some()
+    }
+
+    /// Makes a property one that the object's schema requires.
+    pub(super) fn make_required(&mut self, id: PropertyId) {
+        if let Some(property) = self.list.get_mut(id) {
+            property.required = true;
+        }
     }
 
     /// The property of that name.

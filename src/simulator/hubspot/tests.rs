@@ -326,7 +326,7 @@ fn values_are_checked_by_type() {
         (Kind::Many(options()), &["a;b", "b"], &["a;c"]),
     ];
     for (kind, good, bad) in cases {
-        let property = Property { name: "p".to_owned(), kind, unique: false, read_only: false };
+        let property = Property { name: "p".to_owned(), kind, unique: false, read_only: false, required: false };
         for value in good {
             assert!(check(&property, value).is_ok(), "{:?} {value:?}", property.kind);
         }

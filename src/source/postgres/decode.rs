@@ -1,19 +1,18 @@
 //! Decoders of PostgreSQL's binary formats (the `*send` functions of `src/backend/utils/adt`).
 
-use std::fmt::Write;
-
 use super::numeric;
-use crate::model::{Unrepresentable, Value};
+use crate::{
+    model::{Unrepresentable, Value},
+    source::{
+        cursor::{DAY_MICROS, DAYS, MICROS},
+        number::widen,
+    },
+};
 
 /// Days from 1970-01-01 to PostgreSQL's epoch, 2000-01-01.
 const EPOCH_DAYS: i32 = 10_957;
 /// Microseconds from 1970-01-01 to PostgreSQL's epoch.
-const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
-/// 0001-01-01 and 9999-12-31 in days since 1970-01-01.
-const DAYS: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
-/// Midnight of 0001-01-01 and the last microsecond of 9999-12-31.
-const MICROS: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
-const DAY_MICROS: i64 = 86_400_000_000;
+const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * DAY_MICROS;
 
 /// How the bytes of a column are read; resolved once a column, before the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +49,7 @@ impl Decoder {
             Self::Int2 => fixed(bytes).map(|raw| Value::Int(i16::from_be_bytes(raw).into())),
             Self::Int4 => fixed(bytes).map(|raw| Value::Int(i32::from_be_bytes(raw).into())),
             Self::Int8 => fixed(bytes).map(|raw| Value::Int(i64::from_be_bytes(raw))),
-            Self::Float4 => fixed(bytes).map(|raw| Value::Float(widen(f32::from_be_bytes(raw), scratch))),
+            Self::Float4 => fixed(bytes).map(|raw| Value::Float(widen(f32::from_be_bytes(raw), &mut scratch.0))),
             Self::Float8 => fixed(bytes).map(|raw| Value::Float(f64::from_be_bytes(raw))),
             Self::Numeric => return numeric::decode(bytes, &mut scratch.0),
             Self::Text => return text(bytes, Value::Text),
@@ -76,18 +75,6 @@ fn fixed<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
 #[inline]
 fn text<'a>(bytes: &'a [u8], make: impl FnOnce(&'a str) -> Value<'a>) -> Value<'a> {
     std::str::from_utf8(bytes).map_or(Value::Unrepresentable(Unrepresentable::InvalidUtf8), make)
-}
-
-/// The double that prints like the single: 0.1 stays 0.1 and does not become 0.10000000149011612.
-fn widen(value: f32, scratch: &mut Scratch) -> f64 {
-    if !value.is_finite() || value == 0.0 {
-        return value.into();
-    }
-    scratch.0.clear();
-    if write!(scratch.0, "{value:e}").is_err() {
-        return value.into();
-    }
-    scratch.0.parse().unwrap_or_else(|_| value.into())
 }
 
 /// The extremes of the type stand for the infinities.
@@ -147,14 +134,5 @@ mod tests {
                 assert_eq!(value, "unrepresentable", "{decoder:?}");
             }
         }
-    }
-
-    #[test]
-    fn a_single_keeps_its_digits() {
-        for (single, double) in [(0.1_f32, 0.1_f64), (3.4028235e38, 3.4028235e38), (-1.5, -1.5), (1e-45, 1e-45)] {
-            assert_eq!(widen(single, &mut Scratch::default()), double);
-        }
-        assert!(widen(-0.0, &mut Scratch::default()).is_sign_negative());
-        assert!(widen(f32::NAN, &mut Scratch::default()).is_nan());
     }
 }

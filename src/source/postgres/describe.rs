@@ -11,8 +11,8 @@ use super::{
     types::{self, Shape},
 };
 use crate::{
-    model::{Column, Schema},
-    source::{ModelQuery, SourceError, sql},
+    model::{Column, ColumnKind, Schema},
+    source::{CursorValue, ModelQuery, SourceError, cursor, sql},
 };
 
 /// A model that is ready to be read.
@@ -25,7 +25,7 @@ pub(super) struct Prepared {
 
 /// Prepares the bare model, which refuses a second statement, and builds the wrapping select from its columns.
 pub(super) async fn prepare(session: &mut Session, query: &ModelQuery) -> Result<Prepared, SourceError> {
-    let body = sql::body(query)?;
+    let body = sql::body(query, sql::quote)?;
     let statement = (&mut session.connection).prepare(AssertSqlSafe(body.clone()).into_sql_str()).await;
     let statement = statement.map_err(|error| errors::prepare(query, &error))?;
     let (columns, shapes): (Vec<Column>, Vec<Shape>) =
@@ -66,10 +66,9 @@ fn wrapped(
     shapes: &[Shape],
     converts: bool,
 ) -> Result<String, SourceError> {
-    let quoted = |name: &str| sql::quote(name).ok_or_else(|| sql::refused(query, "a column has no usable name"));
     let mut selected = Vec::with_capacity(shapes.len());
     for (column, shape) in schema.columns.iter().zip(shapes) {
-        selected.push(shape.select(&quoted(&column.name)?));
+        selected.push(shape.select(&quoted(query, &column.name)?));
     }
     let mut order = Vec::with_capacity(query.primary_key.len());
     for name in &query.primary_key {
@@ -83,7 +82,26 @@ fn wrapped(
                 source_type: column.source_type.clone(),
             });
         }
-        order.push(shape.order(&quoted(name)?, converts));
+        order.push(shape.order(&quoted(query, name)?, converts));
     }
-    Ok(sql::wrap(&selected.join(", "), body, query.filter.as_deref(), &order))
+    let after = after(query, schema)?;
+    Ok(sql::wrap(&selected.join(", "), body, query.filter.as_deref(), after.as_deref(), &order))
+}
+
+/// The condition of the query's cursor, with a literal of the column's type. An `oid` compares as the `bigint` that it is
+/// read as.
+fn after(query: &ModelQuery, schema: &Schema) -> Result<Option<String>, SourceError> {
+    let (Some(after), Some((column, place))) = (&query.after, cursor::bound(query, schema)?) else { return Ok(None) };
+    let name = quoted(query, &column.name)?;
+    Ok(Some(match (after.from, column.kind) {
+        (CursorValue::Int(_), _) if column.source_type == "oid" => format!("m.{name}::bigint >= bigint '{place}'"),
+        (CursorValue::Int(_), _) => format!("m.{name} >= bigint '{place}'"),
+        (CursorValue::Date(_), _) => format!("m.{name} >= date '{place}'"),
+        (CursorValue::Timestamp(_), ColumnKind::Timestamp) => format!("m.{name} >= timestamptz '{place}+00'"),
+        (CursorValue::Timestamp(_), _) => format!("m.{name} >= timestamp '{place}'"),
+    }))
+}
+
+fn quoted(query: &ModelQuery, name: &str) -> Result<String, SourceError> {
+    sql::quote(name).ok_or_else(|| sql::refused(query, "a column has no usable name"))
 }

@@ -15,7 +15,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{ModelQuery, PostgresSettings, RowStream, Source, SourceError, SourceReport};
+use super::{ModelQuery, RowStream, ServerSettings, Source, SourceError, SourceReport};
 use crate::model::Schema;
 use session::{Connector, Session};
 
@@ -26,7 +26,7 @@ pub(super) struct PostgresSource {
 
 impl PostgresSource {
     /// Does not connect yet.
-    pub(super) fn new(settings: &PostgresSettings) -> Result<Self, SourceError> {
+    pub(super) fn new(settings: &ServerSettings) -> Result<Self, SourceError> {
         Ok(Self { connector: Connector::new(settings)? })
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::errors;
 use crate::{
-    source::{PostgresConnection, PostgresSettings, PostgresTls, PostgresTlsMode, SourceError, SourceReport},
+    source::{ServerConnection, ServerSettings, ServerTls, ServerTlsMode, SourceError, SourceReport},
     telemetry::{event, events},
 };
 
@@ -26,15 +26,15 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(settings: &PostgresSettings) -> Result<Self, SourceError> {
+    pub(super) fn new(settings: &ServerSettings) -> Result<Self, SourceError> {
         let mut options = match &settings.connection {
             // The parser's error is dropped: it may quote the URL, which is a secret.
-            PostgresConnection::Url(url) => {
+            ServerConnection::Url(url) => {
                 url.expose_secret().parse::<PgConnectOptions>().map_err(|_| SourceError::Settings {
                     reason: "the URL is not of the form `postgres://user@host:port/database`".into(),
                 })?
             }
-            PostgresConnection::Parts(parts) => {
+            ServerConnection::Parts(parts) => {
                 let options = PgConnectOptions::new_without_pgpass()
                     .host(&parts.host)
                     .port(parts.port)
@@ -75,13 +75,13 @@ impl Connector {
     }
 }
 
-fn with_tls(options: PgConnectOptions, tls: &PostgresTls) -> PgConnectOptions {
+fn with_tls(options: PgConnectOptions, tls: &ServerTls) -> PgConnectOptions {
     let options = options.ssl_mode(match tls.mode {
-        PostgresTlsMode::Disable => PgSslMode::Disable,
-        PostgresTlsMode::Prefer => PgSslMode::Prefer,
-        PostgresTlsMode::Require => PgSslMode::Require,
-        PostgresTlsMode::VerifyCa => PgSslMode::VerifyCa,
-        PostgresTlsMode::VerifyFull => PgSslMode::VerifyFull,
+        ServerTlsMode::Disable => PgSslMode::Disable,
+        ServerTlsMode::Prefer => PgSslMode::Prefer,
+        ServerTlsMode::Require => PgSslMode::Require,
+        ServerTlsMode::VerifyCa => PgSslMode::VerifyCa,
+        ServerTlsMode::VerifyFull => PgSslMode::VerifyFull,
     });
     match &tls.root_certificate {
         Some(path) => options.ssl_root_cert(path),

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Column as _, Executor, SqlSafeStr, Statement, TypeInfo
 
 use super::{
     connect::{Session, UTF8_ORDER},
-    errors, scan,
+    cursor, errors, scan,
 };
 use crate::{
     model::{Column, ColumnKind, KeyKind, Schema},
@@ -49,7 +49,8 @@ pub(super) async fn prepare(session: &mut Session, query: &ModelQuery, schema: &
         let kind = schema.position(name).and_then(|at| schema.columns.get(at)).and_then(|column| column.key_kind);
         order.push(order_by(&quoted(query, name)?, kind, session.utf16));
     }
-    let sql = sql::wrap("*", &body(query)?, query.filter.as_deref(), &order);
+    let after = cursor::condition(query, schema)?;
+    let sql = sql::wrap("*", &body(query)?, query.filter.as_deref(), after.as_deref(), &order);
     let statement = prepared(session, query, sql.clone()).await?;
     let names = statement.columns().iter().map(|column| column.name());
     if !names.eq(schema.columns.iter().map(|column| column.name.as_str())) {
@@ -74,7 +75,7 @@ fn body(query: &ModelQuery) -> Result<String, SourceError> {
         let bare = scan::single_statement(text).ok_or_else(two)?;
         return Ok(sql::with_flags(query, bare.to_owned()));
     }
-    sql::body(query)
+    sql::body(query, sql::quote)
 }
 
 async fn prepared(session: &mut Session, query: &ModelQuery, sql: String) -> Result<SqliteStatement, SourceError> {
@@ -82,8 +83,8 @@ async fn prepared(session: &mut Session, query: &ModelQuery, sql: String) -> Res
     statement.map_err(|error| errors::prepare(query, &error))
 }
 
-fn quoted(query: &ModelQuery, name: &str) -> Result<String, SourceError> {
-    sql::quote(name).ok_or_else(|| sql::refused(query, "a key column has no usable name"))
+pub(super) fn quoted(query: &ModelQuery, name: &str) -> Result<String, SourceError> {
+    sql::quote(name).ok_or_else(|| sql::refused(query, "a column has no usable name"))
 }
 
 /// `declared` is the driver's reading of the declared type; `NULL` for expressions and for types it does not know, such
@@ -122,7 +123,8 @@ async fn first_kind(
     column: &mut Column,
 ) -> Result<Option<KeyKind>, SourceError> {
     let name = quoted(query, &column.name)?;
-    let sql = sql::wrap(&format!("typeof(m.{name})"), body, Some(&format!("m.{name} is not null")), &[]) + "\nlimit 1";
+    let sql =
+        sql::wrap(&format!("typeof(m.{name})"), body, Some(&format!("m.{name} is not null")), None, &[]) + "\nlimit 1";
     let class: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
         .fetch_optional(&mut session.connection)
         .await

@@ -4,6 +4,7 @@
 //! 0 and 1 in a column declared `BOOL…`, which arrive as truth values.
 
 mod connect;
+mod cursor;
 mod describe;
 mod errors;
 mod read;

@@ -6,7 +6,7 @@ use super::{batch, session::failed};
 use crate::{
     model::{IntentId, Key, SyncId, Timestamp},
     state::{
-        GuardedSet, NewSync, RunClose, RunStatus, StateError, SyncUpdate,
+        GuardedSet, NewSync, NullShare, RunClose, RunStatus, StateError, SyncUpdate,
         codec::PackedPage,
         store::{Extent, Space, Write},
     },
@@ -61,6 +61,7 @@ pub(super) async fn apply(c: &mut PgConnection, write: &Write) -> Result<i64, St
             some(c, sqlx::query(sql).bind(sync.0)).await
         }
         Write::SetInvalid { sync, run, rows, total } => set_invalid(c, *sync, run.0, rows, *total).await,
+        Write::SetNullShares { sync, shares } => set_null_shares(c, *sync, shares).await,
         Write::InsertRun { sync, trigger, at } => {
             let sql =
                 "insert into runs (sync, started_by, status, started_at) values ($1, $2, 'running', $3) returning id";
@@ -138,6 +139,13 @@ pub(super) async fn apply(c: &mut PgConnection, write: &Write) -> Result<i64, St
             let sql = "insert into accounts (account, grants) values ($1, $2)
                        on conflict (account) do update set grants = excluded.grants";
             some(c, sqlx::query(sql).bind(account).bind(data)).await
+        }
+        Write::PutToken { account, after, data } => {
+            let sql = "insert into tokens (account, generation, data) values ($1, $2 + 1, $3)
+                       on conflict (account) do update set generation = excluded.generation, data = excluded.data
+                       where tokens.generation = $2";
+            let saved = run(c, sqlx::query(sql).bind(account).bind(after).bind(data)).await?;
+            Ok(i64::from(saved == 1))
         }
         Write::PutIdentity { credential, account, at } => {
             let sql = "insert into identities (credential, account, seen_at) values ($1, $2, $3)
@@ -234,6 +242,18 @@ async fn set_invalid(
     run(c, sqlx::query(sql).bind(sync.0).bind(run_id).bind(rows)).await?;
     let sql = "update syncs set invalid = $1 where id = $2";
     one(c, "sync of that id", sqlx::query(sql).bind(signed(total)).bind(sync.0)).await
+}
+
+async fn set_null_shares(c: &mut PgConnection, sync: SyncId, shares: &[NullShare]) -> Result<i64, StateError> {
+    run(c, sqlx::query("delete from null_shares where sync = $1").bind(sync.0)).await?;
+    let sql = "insert into null_shares (sync, field, read, nulls)
+               select $1, s.* from unnest($2::text[], $3::bigint[], $4::bigint[]) as s";
+    let sql = sqlx::query(sql)
+        .bind(sync.0)
+        .bind(shares.iter().map(|share| share.field.as_str()).collect::<Vec<_>>())
+        .bind(shares.iter().map(|share| signed(share.read)).collect::<Vec<_>>())
+        .bind(shares.iter().map(|share| signed(share.nulls)).collect::<Vec<_>>());
+    some(c, sql).await
 }
 
 async fn close_run(c: &mut PgConnection, close: &RunClose, at: Timestamp) -> Result<i64, StateError> {

@@ -20,10 +20,8 @@ use crate::{
     telemetry::{event, events},
 };
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
-    (2, "resync_budget", include_str!("../../../migrations/postgres/0002_resync_budget.sql")),
-];
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql"))];
 /// Held while the schema is made or upgraded: `SYNL`, as in SQLite files.
 const LOCK: i64 = 1_398_361_676;
 

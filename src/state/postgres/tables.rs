@@ -6,7 +6,7 @@ use super::{failed, read::unsigned};
 use crate::{
     model::{IntentId, Key, RunId, SyncId, Timestamp},
     state::{
-        GuardedSet, StateError,
+        GuardedSet, NullShare, StateError,
         store::{ApprovalRow, DirtyTotals, Keyed, KeyedAfter, KeyedRow},
     },
 };
@@ -113,6 +113,18 @@ pub(super) async fn invalid(c: &mut PgConnection, sync: SyncId, limit: u32) -> R
         .map_err(failed(READ))
 }
 
+pub(super) async fn null_shares(c: &mut PgConnection, sync: SyncId) -> Result<Vec<NullShare>, StateError> {
+    let rows = sqlx::query("select field, read, nulls from null_shares where sync = $1 order by field")
+        .bind(sync.0)
+        .fetch_all(c)
+        .await
+        .map_err(failed(READ))?;
+    let share = |row: &PgRow| -> Result<NullShare, sqlx::Error> {
+        Ok(NullShare { field: row.try_get(0)?, read: unsigned(row, 1)?, nulls: unsigned(row, 2)? })
+    };
+    rows.iter().map(|row| share(row).map_err(failed(READ))).collect()
+}
+
 pub(super) async fn guarded_sync(c: &mut PgConnection, run: RunId) -> Result<Option<SyncId>, StateError> {
     let sync: Option<i64> = sqlx::query_scalar("select sync from guarded_sets where run = $1")
         .bind(run.0)
@@ -174,6 +186,14 @@ pub(super) async fn grants(c: &mut PgConnection, account: &str) -> Result<Option
         .await
         .map_err(failed(READ))?;
     Ok(row.flatten())
+}
+
+pub(super) async fn token(c: &mut PgConnection, account: &str) -> Result<Option<(i64, Vec<u8>)>, StateError> {
+    sqlx::query_as("select generation, data from tokens where account = $1")
+        .bind(account)
+        .fetch_optional(c)
+        .await
+        .map_err(failed(READ))
 }
 
 pub(super) async fn identity(c: &mut PgConnection, credential: [u8; 8]) -> Result<Option<String>, StateError> {

@@ -6,7 +6,7 @@ use super::failed;
 use crate::{
     model::{IntentId, Key, SyncId, Timestamp},
     state::{
-        NewSync, RunClose, RunStatus, StateError, SyncUpdate,
+        NewSync, NullShare, RunClose, RunStatus, StateError, SyncUpdate,
         codec::PackedPage,
         store::{Extent, Space, Write},
     },
@@ -80,6 +80,7 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
             some(c, sqlx::query(sql).bind(sync.0)).await
         }
         Write::SetInvalid { sync, run, rows, total } => set_invalid(c, sync, run.0, rows, total).await,
+        Write::SetNullShares { sync, shares } => set_null_shares(c, sync, shares).await,
         Write::InsertRun { sync, trigger, at } => {
             let sql = "insert into runs (sync, started_by, status, started_at) values (?, ?, 'running', ?)";
             insert(c, sqlx::query(sql).bind(sync.0).bind(trigger).bind(at.as_micros())).await
@@ -182,6 +183,13 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
                        on conflict do update set grants = excluded.grants";
             some(c, sqlx::query(sql).bind(account).bind(data)).await
         }
+        Write::PutToken { account, after, data } => {
+            let sql = "insert into tokens (account, generation, data) values (?1, ?2 + 1, ?3)
+                       on conflict do update set generation = excluded.generation, data = excluded.data
+                       where generation = ?2";
+            let saved = run(c, sqlx::query(sql).bind(account).bind(after).bind(data)).await?;
+            Ok(i64::from(saved == 1))
+        }
         Write::PutIdentity { credential, account, at } => {
             let sql = "insert into identities (credential, account, seen_at) values (?, ?, ?)
                        on conflict do update set account = excluded.account, seen_at = excluded.seen_at";
@@ -259,6 +267,15 @@ async fn set_invalid(
     }
     let sql = "update syncs set invalid = ? where id = ?";
     one(c, "sync of that id", sqlx::query(sql).bind(signed(total)).bind(sync.0)).await
+}
+
+async fn set_null_shares(c: &mut SqliteConnection, sync: SyncId, shares: Vec<NullShare>) -> Result<i64, StateError> {
+    some(c, sqlx::query("delete from null_shares where sync = ?").bind(sync.0)).await?;
+    for NullShare { field, read, nulls } in shares {
+        let sql = "insert into null_shares (sync, field, read, nulls) values (?, ?, ?, ?)";
+        some(c, sqlx::query(sql).bind(sync.0).bind(field).bind(signed(read)).bind(signed(nulls))).await?;
+    }
+    Ok(0)
 }
 
 async fn close_run(c: &mut SqliteConnection, close: &RunClose, at: Timestamp) -> Result<i64, StateError> {

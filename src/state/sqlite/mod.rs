@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, Semaphore};
 pub(super) use open::open;
 
 use super::{
-    Request, RunRow, StateError, SyncRecord,
+    NullShare, Request, RunRow, StateError, SyncRecord,
     lease::{Beat, Taken},
     store::{
         ApprovalRow, DirtyTotals, Extent, IntentRow, JournalBlob, Keyed, KeyedAfter, KeyedRow, PageRow, RunFilter,
@@ -210,6 +210,10 @@ impl StateStore for SqliteStore {
         self.readers.run(async |c| tables::invalid(c, sync, limit).await).await
     }
 
+    async fn null_shares(&self, sync: SyncId) -> Result<Vec<NullShare>, StateError> {
+        self.readers.run(async |c| tables::null_shares(c, sync).await).await
+    }
+
     async fn guarded_sync(&self, run: RunId) -> Result<Option<SyncId>, StateError> {
         self.readers.run(async |c| tables::guarded_sync(c, run).await).await
     }
@@ -228,6 +232,10 @@ impl StateStore for SqliteStore {
 
     async fn grants(&self, account: &str) -> Result<Option<Vec<u8>>, StateError> {
         self.readers.run(async |c| tables::grants(c, account).await).await
+    }
+
+    async fn token(&self, account: &str) -> Result<Option<(i64, Vec<u8>)>, StateError> {
+        self.readers.run(async |c| tables::token(c, account).await).await
     }
 
     async fn identity(&self, credential: [u8; 8]) -> Result<Option<String>, StateError> {

@@ -6,7 +6,7 @@ use super::{failed, read::unsigned};
 use crate::{
     model::{IntentId, Key, RunId, SyncId, Timestamp},
     state::{
-        GuardedSet, StateError,
+        GuardedSet, NullShare, StateError,
         store::{ApprovalRow, DirtyTotals, Keyed, KeyedAfter, KeyedRow},
     },
 };
@@ -112,6 +112,18 @@ pub(super) async fn invalid(c: &mut SqliteConnection, sync: SyncId, limit: u32) 
         .map_err(failed(READ))
 }
 
+pub(super) async fn null_shares(c: &mut SqliteConnection, sync: SyncId) -> Result<Vec<NullShare>, StateError> {
+    let rows = sqlx::query("select field, read, nulls from null_shares where sync = ? order by field")
+        .bind(sync.0)
+        .fetch_all(c)
+        .await
+        .map_err(failed(READ))?;
+    let share = |row: &SqliteRow| -> Result<NullShare, sqlx::Error> {
+        Ok(NullShare { field: row.try_get(0)?, read: unsigned(row, 1)?, nulls: unsigned(row, 2)? })
+    };
+    rows.iter().map(|row| share(row).map_err(failed(READ))).collect()
+}
+
 pub(super) async fn guarded_sync(c: &mut SqliteConnection, run: RunId) -> Result<Option<SyncId>, StateError> {
     let sync: Option<i64> = sqlx::query_scalar("select sync from guarded_sets where run = ?")
         .bind(run.0)
@@ -177,6 +189,14 @@ pub(super) async fn grants(c: &mut SqliteConnection, account: &str) -> Result<Op
         .await
         .map_err(failed(READ))?;
     Ok(row.flatten())
+}
+
+pub(super) async fn token(c: &mut SqliteConnection, account: &str) -> Result<Option<(i64, Vec<u8>)>, StateError> {
+    sqlx::query_as("select generation, data from tokens where account = ?")
+        .bind(account)
+        .fetch_optional(c)
+        .await
+        .map_err(failed(READ))
 }
 
 pub(super) async fn identity(c: &mut SqliteConnection, credential: [u8; 8]) -> Result<Option<String>, StateError> {

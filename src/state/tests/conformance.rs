@@ -2,14 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use secrecy::ExposeSecret as _;
+
 use super::support::{
     Home, Run, at, begin, entry, key, member, on_every_store, overlay, own, put, rejected, settle, sync,
 };
 use crate::{
     model::{ChangeKind, Counts, Fingerprint, IntentId, InvalidCode, InvalidRow, Key, Operation},
     state::{
-        Access, End, GuardedSet, LocalSettle, MappingRecord, MarkDirty, OwnerSpace, RunClose, RunStatus, State,
-        StateError, SyncUpdate,
+        Access, End, GuardedSet, LocalSettle, MappingRecord, MarkDirty, NullShare, OwnerSpace, RunClose, RunStatus,
+        State, StateError, SyncUpdate,
     },
 };
 
@@ -28,9 +30,11 @@ on_every_store!(
     marks_of_a_row_that_keeps_failing_are_joined,
     owners_are_seen_before_they_are_durable_and_after,
     syncs_runs_and_mappings_are_kept,
+    null_shares_are_replaced_as_a_whole,
     guarded_sets_are_approved_for_a_day,
     an_approval_expires,
     requests_invalid_rows_accounts_and_removals_are_kept,
+    of_two_successors_of_a_refresh_token_the_first_one_stays,
 );
 
 async fn started(home: &Home) -> (State, Run) {
@@ -289,6 +293,16 @@ async fn syncs_runs_and_mappings_are_kept(home: Home) {
     assert_ne!(state.fingerprinter(one).short(b"x"), state.owner_hasher(one).short(b"x"));
 }
 
+async fn null_shares_are_replaced_as_a_whole(home: Home) {
+    let (state, run) = started(&home).await;
+    let share = |field: &str, nulls| NullShare { field: field.to_owned(), read: 10, nulls };
+    assert!(state.null_shares(run.sync).await.unwrap().is_empty());
+    state.set_null_shares(run.sync, vec![share("b", 1), share("a", 10)]).await.unwrap();
+    assert_eq!(state.null_shares(run.sync).await.unwrap(), [share("a", 10), share("b", 1)]);
+    state.set_null_shares(run.sync, vec![share("b", 0)]).await.unwrap();
+    assert_eq!(state.null_shares(run.sync).await.unwrap(), [share("b", 0)]);
+}
+
 async fn guarded_sets_are_approved_for_a_day(home: Home) {
     let (state, run) = started(&home).await;
     assert!(matches!(state.approve(run.run).await, Err(StateError::NothingToApprove { .. })));
@@ -370,4 +384,15 @@ async fn requests_invalid_rows_accounts_and_removals_are_kept(home: Home) {
     state.writer().log_removals(run.sync, run.run, now, 4).await.unwrap();
     assert_eq!(state.removals_since(run.sync, now).await.unwrap(), 7);
     assert_eq!(state.removals_since(run.sync, now + Duration::from_secs(1)).await.unwrap(), 0);
+}
+
+async fn of_two_successors_of_a_refresh_token_the_first_one_stays(home: Home) {
+    let (state, _run) = started(&home).await;
+    assert!(state.token("a").await.unwrap().is_none());
+    assert!(state.save_token("a", 0, &"second".into()).await.unwrap());
+    assert!(!state.save_token("a", 0, &"other".into()).await.unwrap());
+    assert!(state.save_token("a", 1, &"third".into()).await.unwrap());
+    assert!(state.save_token("b", 0, &"another".into()).await.unwrap());
+    let (generation, token) = state.token("a").await.unwrap().unwrap();
+    assert_eq!((generation, token.expose_secret()), (2, "third"));
 }

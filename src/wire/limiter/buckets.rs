@@ -57,6 +57,22 @@ impl Buckets {
         buckets
     }
 
+    /// Buckets of other limits in which all that was sent still counts. A smooth rate begins with an empty bucket.
+    pub(super) fn successor(&self, limits: &Limits, heaviest: NonZeroU32) -> Self {
+        let mut next = Self { under_way: self.under_way, ..Self::new(limits, heaviest) };
+        for log in &mut next.windows {
+            let of_class = self.windows.iter().filter(|before| before.class == log.class);
+            if let Some(before) = of_class.max_by_key(|before| before.per) {
+                log.go_on_from(before);
+            }
+        }
+        next.smooth.iter_mut().for_each(Smooth::drain);
+        if let (Some(day), Some(before)) = (&mut next.day, &self.day) {
+            day.go_on_from(before);
+        }
+        next
+    }
+
     /// Whether this class has limits of its own.
     pub(super) fn limits(&self, class: Class) -> bool {
         let windows = self.windows.iter().map(|window| window.class);

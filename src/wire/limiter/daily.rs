@@ -92,6 +92,12 @@ impl Day {
         }
     }
 
+    /// Takes over the count and when the day begins.
+    pub(super) fn go_on_from(&mut self, before: &Self) {
+        self.settings.zone = before.settings.zone.clone();
+        (self.date, self.used) = (before.date, before.used);
+    }
+
     pub(super) fn save(&mut self, ahead: u32, now: Timestamp) -> Option<SavedDay> {
         self.turn(now);
         Some(SavedDay { date: self.date?.to_string(), used: self.used.saturating_add(ahead) })

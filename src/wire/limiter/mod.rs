@@ -67,6 +67,11 @@ struct State {
 }
 
 impl Limiter {
+    /// The wall clock's time.
+    pub(super) fn now(&self) -> crate::model::Timestamp {
+        self.clock.now()
+    }
+
     pub(super) fn new(limits: &Limits, heaviest: NonZeroU32, clock: Clock, shutdown: Shutdown) -> Self {
         Self {
             hold: Hold::new(),
@@ -203,6 +208,11 @@ impl Limiter {
     /// Joins the limits of another destination of the same account.
     pub(super) fn narrow(&self, limits: &Limits, heaviest: NonZeroU32) {
         self.change(|state| state.buckets.narrow(limits, heaviest));
+    }
+
+    /// Replaces the limits; what was granted still counts.
+    pub(super) fn relimit(&self, limits: &Limits, heaviest: NonZeroU32) {
+        self.change(|state| state.buckets = state.buckets.successor(limits, heaviest));
     }
 
     pub(super) fn usage(&self) -> (Vec<WindowUse>, Option<(u32, u32)>) {

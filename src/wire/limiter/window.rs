@@ -104,6 +104,11 @@ impl WindowLog {
         });
     }
 
+    /// Takes over the requests of a window with other limits.
+    pub(super) fn go_on_from(&mut self, before: &Self) {
+        self.entries.clone_from(&before.entries);
+    }
+
     /// Counts a request that has not left yet.
     pub(super) fn push(&mut self, id: u64, weight: u32) {
         self.entries.push_back(Entry { id, weight, arrived: Arrival::Pending });

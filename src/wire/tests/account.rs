@@ -134,6 +134,32 @@ async fn two_destinations_of_one_account_share_limits_and_hold() {
     assert!(other.send(get(&server)).await.is_ok(), "another account has its own");
 }
 
+#[tokio::test]
+async fn other_limits_do_not_begin_afresh() {
+    let accounts = accounts(NoStore);
+    let server = Server::start(vec![answer("200 OK", "")]).await;
+    let provisional = accounts.provisional(server.settings(Auth::None), hundred_per_hour(), NonZeroU32::MIN).unwrap();
+    let account = accounts.adopt(provisional, "vendor:1").await.unwrap();
+    let used = |account: &Account| {
+        account.stats().windows.iter().map(|window| (window.used, window.limit)).collect::<Vec<_>>()
+    };
+    account.send(get(&server)).await.unwrap();
+    account.send(get(&server)).await.unwrap();
+    let mut wider = hundred_per_hour();
+    wider.windows[0].requests = NonZeroU32::new(200).unwrap();
+    wider.windows[0].per = Duration::from_secs(7200);
+    account.relimit(&wider);
+    assert_eq!(used(&account), [(2, 200)]);
+    let mut narrower = hundred_per_hour();
+    narrower.windows[0].requests = NonZeroU32::new(2).unwrap();
+    account.relimit(&narrower);
+    let full = account.send(get(&server)).await.unwrap_err();
+    assert!(matches!(full.kind, FaultKind::QuotaSpent { until: Some(_) }), "{full:?}");
+    account.relimit(&wider);
+    account.send(get(&server)).await.unwrap();
+    assert_eq!(used(&account), [(3, 200)]);
+}
+
 /// Keeps what was saved last.
 #[derive(Default)]
 struct Memory(Mutex<Option<SavedGrants>>);

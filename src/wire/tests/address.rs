@@ -16,6 +16,7 @@ use url::Url;
 use crate::wire::{
     address::{Policy, Refused},
     client::Client,
+    credential::Credentials,
     fault::{FaultKind, Sent},
     request::{Class, Request},
     resolver::Lookup,
@@ -165,7 +166,7 @@ fn named(server: &Server, allow: &str, answers: &[&[&str]]) -> Client {
     let settings =
         ClientSettings { allow_private: vec![allow.parse().unwrap()], ..ClientSettings::new(base_url, Auth::None) };
     let lookup = Flipping(answers.iter().map(parse).collect(), AtomicUsize::new(0));
-    Client::with_lookup(settings, Arc::new(lookup)).unwrap()
+    Client::with_lookup(settings, Credentials::None, Arc::new(lookup)).unwrap()
 }
 
 fn request(server: &Server) -> Request {
@@ -193,7 +194,7 @@ async fn plain_http_reaches_only_allowed_private_addresses() {
     let fault = transmit(&client, &request(&server)).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Blocked);
     let settings = ClientSettings::new(url("http://1.1.1.1/"), Auth::None);
-    assert!(matches!(Client::new(settings), Err(SettingsError::Address(Refused::PlainHttp(_)))));
+    assert!(matches!(Client::new(settings, Credentials::None), Err(SettingsError::Address(Refused::PlainHttp(_)))));
     let settings = ClientSettings::new(url("ftp://1.1.1.1/"), Auth::None);
-    assert!(matches!(Client::new(settings), Err(SettingsError::Scheme(_))));
+    assert!(matches!(Client::new(settings, Credentials::None), Err(SettingsError::Scheme(_))));
 }

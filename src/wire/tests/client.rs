@@ -9,6 +9,7 @@ use tokio::{
 
 use crate::wire::{
     client::Client,
+    credential::Credentials,
     fault::{Fault, FaultKind, Sent},
     limiter::Limiter,
     limits::Limits,
@@ -37,7 +38,7 @@ fn post(server: &Server, body: &'static str) -> Request {
 async fn against(act: Act, hangs: bool) -> Result<Response, Fault> {
     let server = Server::start(vec![act]).await;
     let settings = ClientSettings { max_body: 1_000, ..server.settings(Auth::None) };
-    let (client, request) = (Client::new(settings).unwrap(), post(&server, "{}"));
+    let (client, request) = (Client::new(settings, Credentials::None).unwrap(), post(&server, "{}"));
     let sending = tokio::spawn(async move { transmit(&client, &request).await });
     if hangs {
         server.received().await;
@@ -49,7 +50,7 @@ async fn against(act: Act, hangs: bool) -> Result<Response, Fault> {
 #[tokio::test]
 async fn a_request_carries_what_it_was_given() {
     let server = Server::start(vec![answer("207 Multi-Status", "ok")]).await;
-    let client = Client::new(server.settings(Auth::None)).unwrap();
+    let client = Client::new(server.settings(Auth::None), Credentials::None).unwrap();
     let response = transmit(&client, &post(&server, r#"{"a":1}"#)).await.unwrap();
     assert_eq!((response.status.as_u16(), &response.body[..]), (207, &b"ok"[..]));
     let request = server.requests().remove(0);
@@ -100,7 +101,7 @@ async fn a_refused_connection_is_certainly_unsent() {
     let server = Server::start(vec![]).await;
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let server = Server { address: closed, ..server };
-    let client = Client::new(server.settings(Auth::None)).unwrap();
+    let client = Client::new(server.settings(Auth::None), Credentials::None).unwrap();
     let fault = transmit(&client, &post(&server, "{}")).await.unwrap_err();
     assert_eq!((fault.kind, fault.sent), (FaultKind::Connect, Sent::No));
 }
@@ -118,7 +119,7 @@ async fn alerting(alert: u8) -> Fault {
     let allow_private = vec!["127.0.0.1/32".parse().unwrap()];
     let settings = ClientSettings { allow_private, ..ClientSettings::new(base_url.clone(), Auth::None) };
     let request = Request::new(http::Method::GET, base_url, Class::Read, "/");
-    transmit(&Client::new(settings).unwrap(), &request).await.unwrap_err()
+    transmit(&Client::new(settings, Credentials::None).unwrap(), &request).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -152,7 +153,7 @@ async fn redirects_are_not_followed() {
 #[tokio::test]
 async fn another_origin_than_the_base_url_is_blocked() {
     let server = Server::start(vec![answer("200 OK", "")]).await;
-    let client = Client::new(server.settings(Auth::None)).unwrap();
+    let client = Client::new(server.settings(Auth::None), Credentials::None).unwrap();
     for other in ["http://127.0.0.1:1/", "https://127.0.0.1/", "http://api.example.com/"] {
         let request = Request::new(http::Method::GET, other.parse().unwrap(), Class::Read, "/");
         let fault = transmit(&client, &request).await.unwrap_err();

@@ -2,6 +2,8 @@
 
 mod account;
 mod address;
+mod auth;
 mod client;
 mod parts;
 mod server;
+mod signing;

@@ -17,3 +17,4 @@ mod lost_answers;
 mod poison;
 mod takeover;
 mod two_daemons;
+mod types;

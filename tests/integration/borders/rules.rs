@@ -7,7 +7,7 @@ pub(super) const COMMON: &[&str] = &["clock", "model", "shutdown", "telemetry"];
 pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["config", "destination", "http", "run", "scheduler", "simulator", "source", "state"]),
-    ("config", &[]),
+    ("config", &["mapping"]),
     // `mapping` for the text form of values, which vendors echo and masking must find.
     ("delivery", &["destination", "mapping", "plan", "spool", "state", "wire"]),
     ("destination", &["mapping", "wire"]),
@@ -75,6 +75,16 @@ pub(super) const BANNED: &[Banned] = &[
         places: &["destination/"],
         words: &["sleep", "sleep_until", "interval", "timeout"],
         reason: "one attempt; waiting and repeating belong to delivery and wire",
+    },
+    Banned {
+        places: &["destination/hubspot", "destination/http", "delivery/", "mapping/"],
+        words: &["fs", "File", "spawn_blocking"],
+        reason: "of all destinations only `destination/file` writes files",
+    },
+    Banned {
+        places: &["destination/file"],
+        words: &["Request", "send"],
+        reason: "a folder is not reached through wire",
     },
     Banned {
         places: &[""],

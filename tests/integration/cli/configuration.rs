@@ -58,8 +58,10 @@ fn a_missing_folder_and_bad_usage_exit_2() {
 #[test]
 fn help_names_every_command() {
     let help = Workspace::new().syncline(&["--help"]).expect(0).stdout;
-    let commands =
-        ["validate", "check", "plan", "sync", "run", "status", "runs", "rejected", "approve", "simulate", "demo"];
+    let commands = [
+        "validate", "config", "check", "plan", "sync", "run", "status", "runs", "rejected", "approve", "simulate",
+        "demo",
+    ];
     for command in commands {
         assert!(help.contains(&format!("  {command} ")), "`{command}` is missing:\n{help}");
     }

@@ -4,6 +4,7 @@ mod configuration;
 mod daemon;
 mod fixture;
 mod packaging;
+mod reload;
 mod removals;
 mod resync;
 mod syncs;

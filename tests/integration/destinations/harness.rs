@@ -95,6 +95,8 @@ impl Pair {
             record: record(fields),
         };
         let batch = Batch {
+            run: syncline::model::RunId(1),
+            fields: [].into(),
             object: self.object.into(),
             operation,
             match_fields: vec![self.match_field.into()],

@@ -170,3 +170,46 @@ async fn merged_contacts_and_secondary_addresses_lead_to_the_survivor() {
         assert_eq!(found, [(0, into), (1, into)], "{lookup:?}");
     }
 }
+
+#[tokio::test]
+async fn custom_objects_are_found_by_each_of_their_names() {
+    let options = HubSpotOptions {
+        objects: vec!["boats".to_owned(), "cars".to_owned()],
+        properties: vec!["cars.vin:string:unique:required".parse().unwrap(), "cars.colour:string".parse().unwrap()],
+        ..HubSpotOptions::default()
+    };
+    let vendor = VendorSpec::HubSpot(HubSpotSpec { objects_path: "/crm/v3/objects".into() });
+    let mut pair = start(VendorConfig::hubspot(options), vendor, "cars", "vin").await;
+    let created = pair.deliver(Upsert, &[(None, &[("vin", "V-1"), ("colour", "red")])]).await;
+    for name in ["cars", "p4242_cars", "2-1000002"] {
+        pair.object = name;
+        let fields = pair.destination.describe(&pair.account, name).await.unwrap();
+        let vin = fields.iter().find(|field| field.name == "vin").unwrap();
+        assert!(vin.required && vin.unique && vin.writable, "{name}");
+        assert!(fields.iter().filter(|field| field.required).count() == 1, "{name}");
+        let again = pair.deliver(Upsert, &[(None, &[("vin", "V-1"), ("colour", name)])]).await;
+        assert_eq!(again, created, "{name}");
+        assert_eq!(pair.deliver(Update, &[(Some(id(&created[0])), &[("colour", "blue")])]).await, created);
+        let by = LookupBy::Match { field: "vin".into(), values: vec!["V-1".into()] };
+        let lookup = Lookup { object: name.into(), by, fields: vec!["colour".into()] };
+        assert_eq!(pair.destination.lookup(&pair.account, &lookup).await.unwrap().len(), 1);
+    }
+    let paths = pair.simulator.report().to_string();
+    assert!(paths.contains("/crm/v3/schemas"), "{paths}");
+    assert!(!paths.contains("objects/cars/"), "the plain name stands in no path of an object: {paths}");
+}
+
+#[tokio::test]
+async fn a_credential_that_may_not_read_schemas_leaves_the_name_to_the_endpoint() {
+    let options = HubSpotOptions {
+        objects: vec!["cars".to_owned()],
+        properties: vec!["cars.vin:string:unique".parse().unwrap()],
+        ..HubSpotOptions::default()
+    };
+    let vendor = VendorSpec::HubSpot(HubSpotSpec { objects_path: "/crm/v3/objects".into() });
+    let pair = start(VendorConfig::hubspot(options), vendor, "cars", "vin").await;
+    pair.fault(r#"{"match": {"path_contains": "schemas"}, "action": {"status": {"code": 403, "body": {"category": "MISSING_SCOPES"}}}}"#);
+    let created = pair.deliver(Upsert, &[(None, &[("vin", "V-1")])]).await;
+    assert!(created[0].starts_with("delivered "), "{created:?}");
+    assert!(pair.destination.describe(&pair.account, "cars").await.unwrap().iter().any(|field| field.name == "vin"));
+}

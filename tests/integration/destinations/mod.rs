@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not take for tests")]
 
+mod file;
 mod harness;
 mod http;
 mod hubspot;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     memory,
     wide::{Dialect, assert_equal, mapping},
-    world::{Warehouse, World, number},
+    world::{Store, Warehouse, World, number},
 };
 use crate::support::Sim;
 
@@ -15,17 +15,22 @@ const SYNC: &str = "customers-to-crm";
 
 #[test]
 fn a_postgres_table_is_mirrored() {
-    mirror(Warehouse::postgres(), Dialect::Postgres);
+    mirror(Warehouse::postgres(), Store::Sqlite, Dialect::Postgres);
 }
 
 #[test]
 fn an_sqlite_table_is_mirrored() {
-    mirror(Warehouse::Sqlite, Dialect::Sqlite);
+    mirror(Warehouse::Sqlite, Store::Sqlite, Dialect::Sqlite);
 }
 
-fn mirror(warehouse: Warehouse, dialect: Dialect) {
+#[test]
+fn a_mariadb_table_is_mirrored_from_a_state_on_postgresql() {
+    mirror(Warehouse::mariadb(), Store::postgres(), Dialect::MariaDb);
+}
+
+fn mirror(warehouse: Warehouse, store: Store, dialect: Dialect) {
     let rows = number("SYNCLINE_ROWS", ROWS);
-    let world = world(warehouse);
+    let world = world(warehouse, store);
     world.sql(&dialect.create(rows));
     let mut model: BTreeMap<i64, i64> = (1..=rows as i64).map(|id| (id, 0)).collect();
     println!("{rows} rows x 20 columns");
@@ -65,7 +70,7 @@ fn check(world: &World, model: &BTreeMap<i64, i64>) {
     println!("  all {} records equal the model, field by field", model.len());
 }
 
-fn world(warehouse: Warehouse) -> World {
+fn world(warehouse: Warehouse, store: Store) -> World {
     let sim = Sim::start("hubspot", &["--accept-any-property", "--history", "0", "--limit", "100000/10s"]);
     let body = format!(
         r#"
@@ -90,5 +95,5 @@ first_run = "backfill"
 {}"#,
         mapping()
     );
-    World::new(warehouse, sim, &body)
+    World::on(warehouse, store, sim, &body)
 }

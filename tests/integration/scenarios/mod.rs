@@ -21,11 +21,13 @@
 
 mod accident;
 mod canary;
+mod creeping;
 mod full_size;
 mod memory;
 mod quota;
 mod report;
 mod sharing;
 mod stopping;
+mod tokens;
 mod wide;
 mod world;

@@ -47,6 +47,16 @@ impl Report {
         self.0["durations"]["total_ms"].as_u64().unwrap_or_default()
     }
 
+    /// The message of the first guard rule that tripped.
+    pub(super) fn message(&self) -> &str {
+        self.0["trips"][0]["message"].as_str().unwrap_or_default()
+    }
+
+    /// What to do.
+    pub(super) fn hint(&self) -> &str {
+        self.0["hint"].as_str().unwrap_or_default()
+    }
+
     /// Names of the guard rules that tripped.
     pub(super) fn trips(&self) -> Vec<&str> {
         self.0["trips"].as_array().into_iter().flatten().filter_map(|trip| trip["rule"].as_str()).collect()

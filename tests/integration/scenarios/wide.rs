@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use jiff::{ToSpan as _, civil::date};
 use serde_json::{Map, Value};
 
-/// A column: its name, type and value in PostgreSQL and in SQLite (`{i}` is the id, `{v}` the version), and the text that
+/// A column: its name, type and value in PostgreSQL, SQLite and MariaDB (`{i}` is the id, `{v}` the version), and the text that
 /// the destination holds for it.
 pub(super) struct Column {
     pub(super) name: &'static str,
     postgres: (&'static str, &'static str),
     sqlite: (&'static str, &'static str),
+    mariadb: (&'static str, &'static str),
     text: fn(i64, i64) -> Option<String>,
 }
 
@@ -22,7 +23,7 @@ const fn both(
     value: &'static str,
     text: fn(i64, i64) -> Option<String>,
 ) -> Column {
-    Column { name, postgres: (postgres, value), sqlite: (sqlite, value), text }
+    Column { name, postgres: (postgres, value), sqlite: (sqlite, value), mariadb: (postgres, value), text }
 }
 
 /// The columns.
@@ -33,7 +34,14 @@ pub(super) const COLUMNS: [Column; 20] = [
     both("name", "text", "text", "'Näme ' || {i} || ' / ' || {v} || ' 😀'", |i, v| {
         Some(format!("Näme {i} / {v} 😀"))
     }),
-    both("active", "boolean", "boolean", "({i} + {v}) % 2 = 0", |i, v| Some(((i + v) % 2 == 0).to_string())),
+    Column {
+        name: "active",
+        postgres: ("boolean", "({i} + {v}) % 2 = 0"),
+        sqlite: ("boolean", "({i} + {v}) % 2 = 0"),
+        // It has no boolean: `tinyint(1)` is a number.
+        mariadb: ("varchar(5)", "if(({i} + {v}) % 2 = 0, 'true', 'false')"),
+        text: |i, v| Some(((i + v) % 2 == 0).to_string()),
+    },
     both("small", "smallint", "integer", "{i} % 1000 - 500", |i, _| Some((i % 1000 - 500).to_string())),
     both("big", "bigint", "integer", "{i} * 9000000001 + {v}", |i, v| Some((i * 9_000_000_001 + v).to_string())),
     both("price", "numeric(14,4)", "decimal(14,4)", "({i} * 5 + {v}) / 4.0", |i, v| Some(quarters(i * 5 + v))),
@@ -41,54 +49,63 @@ pub(super) const COLUMNS: [Column; 20] = [
         name: "ratio",
         postgres: ("double precision", "({i} + {v})::float8 / 8"),
         sqlite: ("double", "({i} + {v}) / 8.0"),
+        mariadb: ("double", "({i} + {v}) / 8.0"),
         text: |i, v| Some(((i + v) as f64 / 8.0).to_string()),
     },
     Column {
         name: "share",
         postgres: ("real", "({i} % 64 + {v})::real / 4"),
         sqlite: ("real", "({i} % 64 + {v}) / 4.0"),
+        mariadb: ("float", "({i} % 64 + {v}) / 4.0"),
         text: |i, v| Some(quarters(i % 64 + v)),
     },
     Column {
         name: "born",
         postgres: ("date", "date '2000-01-01' + (({i} + {v}) % 9000)::int"),
         sqlite: ("text", "date('2000-01-01', '+' || (({i} + {v}) % 9000) || ' days')"),
+        mariadb: ("date", "date '2000-01-01' + interval (({i} + {v}) % 9000) day"),
         text: |i, v| Some((date(2000, 1, 1) + ((i + v) % 9000).days()).to_string()),
     },
     Column {
         name: "seen",
         postgres: ("timestamptz", "to_timestamp(1600000000 + {i} + {v}) + interval '250 milliseconds'"),
         sqlite: ("text", "strftime('%Y-%m-%dT%H:%M:%S', 1600000000 + {i} + {v}, 'unixepoch') || '.250Z'"),
+        mariadb: ("timestamp(3) null", "from_unixtime(1600000000 + {i} + {v} + 0.250)"),
         text: |i, v| Some(clock("%Y-%m-%dT%H:%M:%S.250Z", 1_600_000_000 + i + v)),
     },
     Column {
         name: "made",
         postgres: ("timestamp", "timestamp '1970-01-01' + (1500000000 + {i} + {v}) * interval '1 second'"),
         sqlite: ("text", "strftime('%Y-%m-%dT%H:%M:%S', 1500000000 + {i} + {v}, 'unixepoch')"),
+        mariadb: ("datetime", "timestamp '1970-01-01 00:00:00' + interval (1500000000 + {i} + {v}) second"),
         text: |i, v| Some(clock("%Y-%m-%dT%H:%M:%S", 1_500_000_000 + i + v)),
     },
     Column {
         name: "hour",
         postgres: ("time", "time '00:00' + (({i} + {v}) % 86400) * interval '1 second'"),
         sqlite: ("text", "time(({i} + {v}) % 86400, 'unixepoch')"),
+        mariadb: ("time", "sec_to_time(({i} + {v}) % 86400)"),
         text: |i, v| Some(clock("%H:%M:%S", (i + v) % 86_400)),
     },
     Column {
         name: "tags",
         postgres: ("jsonb", "jsonb_build_object('tier', {i} % 3, 'v', {v})"),
         sqlite: ("text", "json_object('tier', {i} % 3, 'v', {v})"),
+        mariadb: ("json", "json_object('tier', {i} % 3, 'v', {v})"),
         text: |i, v| Some(format!("{{\"tier\":{},\"v\":{v}}}", i % 3)),
     },
     Column {
         name: "uid",
         postgres: ("uuid", "lpad(to_hex({i}), 32, '0')::uuid"),
         sqlite: ("text", "'00000000-0000-0000-0000-' || printf('%012x', {i})"),
+        mariadb: ("uuid", "'00000000-0000-0000-0000-' || lpad(hex({i}), 12, '0')"),
         text: |i, _| Some(format!("00000000-0000-0000-0000-{i:012x}")),
     },
     Column {
         name: "raw",
         postgres: ("bytea", "decode(lpad(to_hex({i}), 16, '0'), 'hex')"),
         sqlite: ("blob", "unhex(printf('%016x', {i}))"),
+        mariadb: ("varbinary(8)", "unhex(lpad(hex({i}), 16, '0'))"),
         text: |i, _| Some(format!("\\x{i:016x}")),
     },
     both("note", "text", "text", "case when ({i} + {v}) % 5 > 0 then 'note ' || {i} || '-' || {v} end", |i, v| {
@@ -111,6 +128,7 @@ pub(super) const COLUMNS: [Column; 20] = [
 pub(super) enum Dialect {
     Postgres,
     Sqlite,
+    MariaDb,
 }
 
 impl Dialect {
@@ -118,6 +136,7 @@ impl Dialect {
         match self {
             Self::Postgres => column.postgres,
             Self::Sqlite => column.sqlite,
+            Self::MariaDb => column.mariadb,
         }
     }
 
@@ -130,6 +149,7 @@ impl Dialect {
                 let series = format!("select 1 union all select i + 1 from g where i < {rows}");
                 (format!("with recursive g(i) as ({series}) "), "g".to_owned())
             }
+            Self::MariaDb => (String::new(), format!("(select cast(seq as signed) as i from seq_1_to_{rows}) as g")),
         };
         let values: Vec<_> = COLUMNS.iter().map(|column| expression(self.of(column).1, "i", "0")).collect();
         let (columns, values) = (columns.join(", "), values.join(", "));
@@ -138,7 +158,8 @@ impl Dialect {
 
     /// A statement that gives rows their next version.
     pub(super) fn advance(self, condition: &str) -> String {
-        let columns = COLUMNS.iter().filter(|column| column.name != "id");
+        // MariaDB assigns in order, and the version is part of every other column.
+        let columns = COLUMNS.iter().filter(|column| column.name != "id").rev();
         let set: Vec<_> = columns
             .map(|column| format!("{} = {}", column.name, expression(self.of(column).1, "id", "(version + 1)")))
             .collect();

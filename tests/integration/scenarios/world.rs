@@ -5,10 +5,24 @@ use std::future::Future;
 use serde_json::Value;
 
 use super::report::Report;
-use crate::support::{Running, Sim, TOKEN, TestDatabase, Workspace, postgres};
+use crate::support::{MariaDatabase, Running, Sim, TOKEN, TestDatabase, Workspace, mariadb, postgres};
+
+/// Runs the scenarios of a database server on MariaDB (`mariadb`) instead of PostgreSQL.
+const SOURCE: &str = "SYNCLINE_TEST_SOURCE";
+/// Keeps the state of every scenario on PostgreSQL (`postgres`) instead of in an SQLite file.
+const STATE: &str = "SYNCLINE_TEST_STATE";
+/// An installation key of a test.
+const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// Where models are read from.
 pub(super) enum Warehouse {
+    Sqlite,
+    Postgres(TestDatabase),
+    MariaDb(MariaDatabase),
+}
+
+/// Where the state is kept.
+pub(super) enum Store {
     Sqlite,
     Postgres(TestDatabase),
 }
@@ -18,6 +32,7 @@ pub(super) struct World {
     pub(super) workspace: Workspace,
     pub(super) sim: Sim,
     warehouse: Warehouse,
+    store: Store,
 }
 
 impl Warehouse {
@@ -26,11 +41,22 @@ impl Warehouse {
         Self::Postgres(wait(postgres()))
     }
 
-    /// The address of a PostgreSQL database.
+    /// A new, empty MariaDB database.
+    pub(super) fn mariadb() -> Self {
+        Self::MariaDb(wait(mariadb()))
+    }
+
+    /// A new, empty database of the server that the environment asks for.
+    pub(super) fn server() -> Self {
+        if std::env::var(SOURCE).is_ok_and(|source| source == "mariadb") { Self::mariadb() } else { Self::postgres() }
+    }
+
+    /// The address of a server's database.
     pub(super) fn url(&self) -> &str {
         match self {
             Self::Sqlite => "",
             Self::Postgres(database) => &database.url,
+            Self::MariaDb(database) => &database.url,
         }
     }
 
@@ -38,6 +64,25 @@ impl Warehouse {
         match self {
             Self::Sqlite => "type = \"sqlite\"\npath = \"warehouse.db\"",
             Self::Postgres(_) => "type = \"postgres\"\nurl = { env = \"WAREHOUSE_URL\" }",
+            Self::MariaDb(_) => "type = \"mysql\"\nurl = { env = \"WAREHOUSE_URL\" }",
+        }
+    }
+}
+
+impl Store {
+    /// A new, empty PostgreSQL database.
+    pub(super) fn postgres() -> Self {
+        Self::Postgres(wait(postgres()))
+    }
+
+    fn asked_for() -> Self {
+        if std::env::var(STATE).is_ok_and(|state| state == "postgres") { Self::postgres() } else { Self::Sqlite }
+    }
+
+    fn settings(&self) -> &'static str {
+        match self {
+            Self::Sqlite => "url = \"sqlite://data/state.db\"",
+            Self::Postgres(_) => "url = { env = \"STATE_URL\" }\nkey = { env = \"STATE_KEY\" }",
         }
     }
 }
@@ -45,12 +90,19 @@ impl Warehouse {
 impl World {
     /// A world whose configuration is `body` after what all share. In `body`, `URL` stands for the simulator's address.
     pub(super) fn new(warehouse: Warehouse, sim: Sim, body: &str) -> Self {
+        Self::on(warehouse, Store::asked_for(), sim, body)
+    }
+
+    /// The same with its state in this store.
+    pub(super) fn on(warehouse: Warehouse, store: Store, sim: Sim, body: &str) -> Self {
         let mut workspace = Workspace::new();
         workspace.variable("CRM_TOKEN", TOKEN);
-        if let Warehouse::Postgres(database) = &warehouse {
-            workspace.variable("WAREHOUSE_URL", &database.url);
+        workspace.variable("WAREHOUSE_URL", warehouse.url());
+        if let Store::Postgres(database) = &store {
+            workspace.variable("STATE_URL", &database.url);
+            workspace.variable("STATE_KEY", KEY);
         }
-        let world = Self { workspace, sim, warehouse };
+        let world = Self { workspace, sim, warehouse, store };
         world.configure(body);
         world
     }
@@ -58,8 +110,9 @@ impl World {
     /// Writes the configuration again.
     pub(super) fn configure(&self, body: &str) {
         let text = format!(
-            "environment = \"test\"\n[state]\nurl = \"sqlite://data/state.db\"\n[http]\nlisten = \"off\"\n\
+            "environment = \"test\"\n[state]\n{}\n[http]\nlisten = \"off\"\n\
              [defaults]\nschedule = \"manual\"\n[sources.warehouse]\n{}\n{}",
+            self.store.settings(),
             self.warehouse.source(),
             body.replace("URL", &self.sim.url)
         );
@@ -71,6 +124,18 @@ impl World {
         match &self.warehouse {
             Warehouse::Sqlite => self.workspace.sql(sql),
             Warehouse::Postgres(database) => wait(database.execute(sql)),
+            // So that `||` joins texts there too.
+            Warehouse::MariaDb(database) => {
+                wait(database.execute(&format!("set session sql_mode = 'PIPES_AS_CONCAT'; {sql}")));
+            }
+        }
+    }
+
+    /// A table of the numbers `i` from `first` to `last`, for a server.
+    pub(super) fn series(&self, first: u64, last: u64) -> String {
+        match self.warehouse {
+            Warehouse::MariaDb(_) => format!("(select cast(seq as signed) as i from seq_{first}_to_{last}) as s"),
+            Warehouse::Sqlite | Warehouse::Postgres(_) => format!("generate_series({first}, {last}) as s(i)"),
         }
     }
 

@@ -5,8 +5,8 @@ use syncline::{
     source::{ModelBody, ModelQuery, Source},
 };
 
-use super::harness::{each_row, postgres_source, query, sqlite_source};
-use crate::support::{postgres, sqlite_file};
+use super::harness::{each_row, mysql_source, postgres_source, query, sqlite_source};
+use crate::support::{mariadb, postgres, sqlite_file};
 
 const ROWS: &str = "create table t (id integer primary key, name text); \
                     insert into t values (1, 'a'), (2, null), (3, 'b;c'), (4, 'd');";
@@ -50,6 +50,13 @@ async fn postgres_tells_which_conditions_hold() {
     let database = postgres().await;
     database.execute(ROWS).await;
     check(postgres_source(&database.url).as_ref()).await;
+}
+
+#[tokio::test]
+async fn mariadb_tells_which_conditions_hold() {
+    let database = mariadb().await;
+    database.execute(ROWS).await;
+    check(mysql_source(&database.url).as_ref()).await;
 }
 
 #[tokio::test]

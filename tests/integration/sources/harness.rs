@@ -5,16 +5,25 @@ use std::{path::Path, sync::Arc, time::Duration};
 use syncline::{
     model::{KeyKind, RowRef, Schema, Value, encode_key},
     source::{
-        ModelBody, ModelQuery, PostgresConnection, PostgresSettings, Source, SourceConfig, SourceError, SqliteSettings,
+        ModelBody, ModelQuery, ServerConnection, ServerSettings, Source, SourceConfig, SourceError, SqliteSettings,
         open,
     },
 };
 
 pub(super) fn postgres_source(url: &str) -> Box<dyn Source> {
-    open(&SourceConfig::Postgres(PostgresSettings {
-        connection: PostgresConnection::Url(url.into()),
+    open(&SourceConfig::Postgres(ServerSettings {
+        connection: ServerConnection::Url(url.into()),
         tls: None,
-        connect_timeout: PostgresSettings::CONNECT_TIMEOUT,
+        connect_timeout: ServerSettings::CONNECT_TIMEOUT,
+    }))
+    .expect("the test's URL is not usable")
+}
+
+pub(super) fn mysql_source(url: &str) -> Box<dyn Source> {
+    open(&SourceConfig::Mysql(ServerSettings {
+        connection: ServerConnection::Url(url.into()),
+        tls: None,
+        connect_timeout: ServerSettings::CONNECT_TIMEOUT,
     }))
     .expect("the test's URL is not usable")
 }

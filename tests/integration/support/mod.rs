@@ -9,6 +9,7 @@ mod sqlite;
 mod workspace;
 
 pub(crate) use process::{Finished, Running};
+pub(crate) use servers::mariadb::{MariaDatabase, mariadb};
 pub(crate) use servers::postgres::{TestDatabase, postgres, postgres_with};
 pub(crate) use sim::{Sim, TOKEN, http};
 pub(crate) use sqlite::{SqliteFile, sqlite_file};

@@ -31,6 +31,8 @@ fn batch(operation: Operation, rows: u64) -> Batch {
         record: record(&[("email", Value::Text(&format!(" {trace}@Example.com"))), ("name", Value::Text(CANARY))]),
     };
     Batch {
+        run: crate::model::RunId(1),
+        fields: [].into(),
         object: "contacts".into(),
         operation,
         match_fields: vec!["email".into()],

@@ -1,4 +1,5 @@
 //! Database servers that tests start themselves, each at most once in the life of the test process.
 
+pub(crate) mod mariadb;
 pub(crate) mod postgres;
 mod supervised;

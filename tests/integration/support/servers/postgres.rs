@@ -2,9 +2,8 @@
 
 use std::{
     env,
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
+    path::PathBuf,
+    process::Command,
     str::FromStr,
     sync::{
         OnceLock,
@@ -14,7 +13,7 @@ use std::{
 
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
-use super::supervised::{self, Supervised};
+use super::supervised::{self, Supervised, free_port, install};
 
 const VARIABLE: &str = "SYNCLINE_TEST_POSTGRES_URL";
 
@@ -79,7 +78,7 @@ fn server() -> Server {
     if let Ok(url) = env::var(VARIABLE) {
         return Server { url, _process: None };
     }
-    let programs = programs().or_else(|| install().and_then(|()| programs())).unwrap_or_else(|| {
+    let programs = programs().or_else(|| install(&["postgresql"]).and_then(|()| programs())).unwrap_or_else(|| {
         panic!(
             "tests need PostgreSQL: set {VARIABLE}, or install the server programs (`initdb` and `pg_ctl`, for example \
              `apt-get install postgresql`; looked in /usr/lib/postgresql/*/bin, `pg_config --bindir` and PATH)"
@@ -101,11 +100,6 @@ fn server() -> Server {
     panic!("PostgreSQL of {} does not start: {said}", programs.display());
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("no free port");
-    listener.local_addr().expect("a bound port has an address").port()
-}
-
 /// The folder of the newest server programs.
 fn programs() -> Option<PathBuf> {
     let mut folders: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
@@ -121,19 +115,4 @@ fn programs() -> Option<PathBuf> {
     folders.extend(env::var_os("PATH").iter().flat_map(env::split_paths));
     let complete = |folder: &PathBuf| folder.join("initdb").is_file() && folder.join("pg_ctl").is_file();
     folders.into_iter().find(complete)
-}
-
-/// On Debian and its kin, as root: brings the server programs. Its own server is not used.
-fn install() -> Option<()> {
-    let apt = Path::new("/usr/bin/apt-get");
-    if !apt.is_file() {
-        return None;
-    }
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(apt);
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    let install = ["install", "-y", "postgresql"];
-    (run(&install) || (run(&["update"]) && run(&install))).then_some(())
 }

@@ -5,6 +5,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
+    net::TcpListener,
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -69,4 +70,25 @@ fn account(names: &[&str]) -> Result<(u32, u32), String> {
         Some((ids.next()?.ok()?, ids.next()?.ok()?))
     };
     names.iter().find_map(find).ok_or_else(|| format!("none of the users {names:?} exists"))
+}
+
+/// A port of the loopback address that nobody listens on just now.
+pub(super) fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("no free port");
+    listener.local_addr().expect("a bound port has an address").port()
+}
+
+/// On Debian and its kin, as root: brings the server programs. Their own servers are not used.
+pub(super) fn install(packages: &[&str]) -> Option<()> {
+    let apt = Path::new("/usr/bin/apt-get");
+    if !apt.is_file() {
+        return None;
+    }
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(apt);
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let install = [&["install", "-y"], packages].concat();
+    (run(&install) || (run(&["update"]) && run(&install))).then_some(())
 }

@@ -1,5 +1,10 @@
 //! Requests are answered once, and a run that ends badly does not wedge its sync.
 
+mod bench;
+mod reload;
+mod schedules;
+mod zones;
+
 use std::{sync::Arc, time::Duration};
 
 use super::{Heartbeat, RequestError, RequestKind, Scheduler, post, wait_for};

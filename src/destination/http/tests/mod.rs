@@ -1,14 +1,18 @@
 //! Settings, requests and classification of the generic destination.
 
+mod operations;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::{
+    check::check_sync,
     classify::classify,
-    config::{HttpSettings, check_sync},
+    config::HttpSettings,
     encode::{encode, row_len},
+    operation::Call,
 };
 use crate::{
     destination::{
@@ -42,6 +46,8 @@ fn batch(operation: Operation, rows: i64) -> Batch {
         record: record(&[("address.city", Value::Text("Bern")), ("id", Value::Int(at)), ("name", Value::Text(CANARY))]),
     };
     Batch {
+        run: crate::model::RunId(1),
+        fields: [].into(),
         object: "people".into(),
         operation,
         match_fields: vec!["id".into()],
@@ -62,15 +68,20 @@ fn results(key: Option<&str>) -> HttpResultsSpec {
     }
 }
 
+fn call(spec: &HttpSpec, batch: &Batch) -> Call {
+    HttpSettings::new(spec).unwrap().object(&batch.object).call(batch.operation).unwrap().clone()
+}
+
 fn ask(spec: &HttpSpec, batch: &Batch, status: u16, body: &[u8]) -> Result<Vec<Outcome>, Fault> {
-    let settings = HttpSettings::new(spec).unwrap();
-    let encoded = encode(&settings, batch).unwrap();
+    let call = call(spec, batch);
+    let encoded = encode(&call, batch).unwrap();
     let answer = Answer { status: StatusCode::from_u16(status).unwrap(), headers: &HeaderMap::new(), body };
-    classify(settings.results.as_ref(), batch.operation, &encoded.sent, &answer)
+    classify(&call, batch.operation, &encoded.sent, &answer)
 }
 
 fn body_of(spec: &HttpSpec, batch: &Batch) -> (String, String) {
-    let encoded = encode(&HttpSettings::new(spec).unwrap(), batch).unwrap();
+    let call = call(spec, batch);
+    let encoded = encode(&call, batch).unwrap();
     (encoded.path, String::from_utf8(encoded.body.to_vec()).unwrap())
 }
 
@@ -80,9 +91,9 @@ fn settings_that_cannot_work_are_refused() {
     let wrong: [(&str, Change); 10] = [
         ("method", |spec| spec.method = "GET".into()),
         ("batch_size", |spec| spec.batch_size = 0),
-        ("path", |spec| spec.path = "people".into()),
-        ("path", |spec| spec.path = "/{id}".into()),
-        ("path", |spec| spec.path = "/{object}/{match}".into()),
+        ("path", |spec| spec.path = Some("people".into())),
+        ("path", |spec| spec.path = Some("/{id}".into())),
+        ("path", |spec| spec.path = Some("/{object}/{match}".into())),
         ("delete_path", |spec| spec.delete_path = Some("/{object}".into())),
         ("idempotency_header", |spec| spec.idempotency_header = "not a header".into()),
         ("results.rows", |spec| spec.results = Some(HttpResultsSpec { rows: "results".into(), ..results(None) })),
@@ -100,7 +111,7 @@ fn settings_that_cannot_work_are_refused() {
 
 #[test]
 fn capabilities_follow_the_settings() {
-    let of = |spec: &HttpSpec| HttpSettings::new(spec).unwrap().capabilities;
+    let of = |spec: &HttpSpec| HttpSettings::new(spec).unwrap().object("people").capabilities.clone();
     let plain = of(&http_spec());
     assert_eq!((plain.max_rows.of(Operation::Upsert), plain.max_rows.of(Operation::Delete)), (10, 1));
     assert!(plain.operations.contains(&Operation::Delete) && !plain.record_ids);
@@ -139,7 +150,7 @@ fn a_batch_is_an_array_in_its_envelope_and_a_single_row_an_object() {
         "[{\"address\":{\"city\":\"Bern\"},\"id\":1,\"name\":\"canary-7f3a\"}]",
     )
     "##);
-    let single = HttpSpec { batch_size: 1, path: "/v1/{object}/{match}".into(), ..http_spec() };
+    let single = HttpSpec { batch_size: 1, path: Some("/v1/{object}/{match}".into()), ..http_spec() };
     insta::assert_debug_snapshot!(body_of(&single, &batch(Operation::Upsert, 1)), @r##"
     (
         "/v1/people/1",
@@ -156,8 +167,8 @@ fn a_batch_is_an_array_in_its_envelope_and_a_single_row_an_object() {
 
 #[test]
 fn a_value_never_leaves_its_path_segment() {
-    let settings = HttpSettings::new(&http_spec()).unwrap();
     let mut batch = batch(Operation::Delete, 1);
+    let call = call(&http_spec(), &batch);
     for (value, expected) in [
         ("a/b?c#d", Some("/v1/people/a%2Fb%3Fc%23d")),
         ("{object}", Some("/v1/people/%7Bobject%7D")),
@@ -169,7 +180,7 @@ fn a_value_never_leaves_its_path_segment() {
         ("..", None),
     ] {
         batch.rows[0].record = record(&[("id", Value::Text(value))]);
-        let encoded = encode(&settings, &batch).unwrap();
+        let encoded = encode(&call, &batch).unwrap();
         let path = encoded.sent.first().map(|_| encoded.path.as_str());
         assert_eq!(path, expected, "{value}");
         assert_eq!(encoded.refused.len(), usize::from(expected.is_none()));
@@ -286,7 +297,7 @@ proptest! {
         let mut expected = 32;
         for text in &texts {
             let record = record(&[("id", Value::Text(text)), ("x.y", Value::Null)]);
-            expected += row_len(RecordRef::new(&record));
+            expected += row_len(&call(&http_spec(), &batch), "people", RecordRef::new(&record)).unwrap();
             batch.rows.push(BatchRow { correlation: 0, record_id: None, idempotency_key: None, record });
         }
         prop_assert!(body_of(&http_spec(), &batch).1.len() <= expected);

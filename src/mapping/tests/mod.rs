@@ -1,5 +1,8 @@
 //! Tests of whole mappings.
 
+mod made;
+mod stored;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
