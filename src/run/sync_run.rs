@@ -48,7 +48,7 @@ pub(super) struct Run<'a> {
 /// A run that has begun, or that ended with a look.
 pub(super) enum Begun<'a> {
     Run(Box<(Run<'a>, Prepared<'a>)>),
-    Skipped(RunReport),
+    Skipped(Box<RunReport>),
 }
 
 impl Engine {
@@ -72,7 +72,7 @@ impl Engine {
                 let ended = run.carry_out(&prepared, ticket, progress).await;
                 return run.close(ended).await;
             }
-            Ok(Begun::Skipped(report)) => return report,
+            Ok(Begun::Skipped(report)) => return *report,
             Err(error) => error,
         };
         // The others need not wait for what is only recorded.
@@ -108,7 +108,7 @@ impl Engine {
         };
         let (answer, prepared) = match looked? {
             Ok(ready) => ready,
-            Err(record) => return Ok(Begun::Skipped(self.skip(&record, trigger, unless_after).await?)),
+            Err(record) => return Ok(Begun::Skipped(Box::new(self.skip(&record, trigger, unless_after).await?))),
         };
         let mut record = match known {
             Some(record) => record,

@@ -6,12 +6,11 @@ use std::{
     fs::File,
     io::Write as _,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use super::{
-    Access, Approval, ApprovedScan, BegunRun, NewSync, NullShare, OpenOptions, Overlay, OwnerScan, OwnerSpace,
-    RunClose, RunRow, Standing, StateError, SyncRecord, SyncUpdate, Writer, begin,
+    Access, BegunRun, NewSync, NullShare, OpenOptions, Overlay, OwnerScan, OwnerSpace, RunClose, RunRow, Standing,
+    StateError, SyncRecord, SyncUpdate, Writer, begin,
     codec::{split_owner_key, unpack_invalid, unpack_rejected},
     count,
     holding::Holding,
@@ -26,9 +25,6 @@ use crate::{
     model::{Fingerprinter, Held, IntentId, InvalidRow, Key, RejectedMark, RunId, SyncId, Timestamp},
     wire::BudgetStore,
 };
-
-/// How long an approval stands.
-const APPROVAL: Duration = Duration::from_secs(24 * 3600);
 
 /// The state; cheap to clone.
 ///
@@ -329,37 +325,6 @@ impl State {
     pub async fn invalid(&self, sync: SyncId, limit: u32) -> Result<Vec<InvalidRow>, StateError> {
         let rows = self.inner.store.invalid(sync, limit).await?;
         rows.iter().map(|data| unpack_invalid(sync, data)).collect()
-    }
-
-    /// Approves the guarded set of a run for 24 h; replaces an earlier approval of the sync.
-    ///
-    /// # Errors
-    /// [`StateError::NothingToApprove`].
-    pub async fn approve(&self, run: RunId) -> Result<(), StateError> {
-        let Some(sync) = self.inner.store.guarded_sync(run).await? else {
-            return Err(StateError::NothingToApprove { run });
-        };
-        let at = self.inner.clock.now();
-        let approval = Write::PutApproval { sync, run, at, expires_at: at + APPROVAL };
-        self.inner.writer.write(vec![approval]).await.map(|_| ())
-    }
-
-    /// The sync's standing approval.
-    pub async fn approved(&self, sync: SyncId) -> Result<Option<Approval>, StateError> {
-        let row = self.inner.store.approval(sync).await?;
-        let standing = row.filter(|row| row.expires_at > self.inner.clock.now());
-        Ok(standing.map(|row| Approval {
-            run: row.run,
-            set: row.set,
-            rows: row.rows,
-            expires_at: row.expires_at,
-            scan: ApprovedScan::new(Arc::clone(&self.inner.store), row.run),
-        }))
-    }
-
-    /// Drops the approval, once a complete run has used it.
-    pub async fn drop_approval(&self, sync: SyncId) -> Result<(), StateError> {
-        self.inner.writer.write(vec![Write::DropApproval { sync }]).await.map(|_| ())
     }
 
     /// Unapproved removals since a time, from the 24-hour log.

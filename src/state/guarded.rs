@@ -1,16 +1,19 @@
 //! Guarded sets and their approval.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    StateError,
+    State, StateError,
     codec::{GuardedRow, unpack_guarded},
-    store::StateStore,
+    store::{StateStore, Write},
 };
-use crate::model::{ChangeKind, Fingerprint, Key, RunId, Timestamp};
+use crate::model::{ChangeKind, Fingerprint, Key, RunId, SyncId, Timestamp};
 
 /// Chunks of a set read at once.
 const CHUNKS: u32 = 4;
+
+/// How long an approval stands.
+const APPROVAL: Duration = Duration::from_secs(24 * 3600);
 
 /// A standing approval of a sync.
 #[derive(Debug)]
@@ -87,5 +90,39 @@ impl ApprovedScan {
         }
         self.rows = rows.into_iter();
         Ok(())
+    }
+}
+
+#[allow(clippy::missing_errors_doc, reason = "all fail as the store does")]
+impl State {
+    /// Approves the guarded set of a run for 24 h; replaces an earlier approval of the sync.
+    ///
+    /// # Errors
+    /// [`StateError::NothingToApprove`].
+    pub async fn approve(&self, run: RunId) -> Result<(), StateError> {
+        let Some(sync) = self.inner.store.guarded_sync(run).await? else {
+            return Err(StateError::NothingToApprove { run });
+        };
+        let at = self.inner.clock.now();
+        let approval = Write::PutApproval { sync, run, at, expires_at: at + APPROVAL };
+        self.inner.writer.write(vec![approval]).await.map(|_| ())
+    }
+
+    /// The sync's standing approval.
+    pub async fn approved(&self, sync: SyncId) -> Result<Option<Approval>, StateError> {
+        let row = self.inner.store.approval(sync).await?;
+        let standing = row.filter(|row| row.expires_at > self.inner.clock.now());
+        Ok(standing.map(|row| Approval {
+            run: row.run,
+            set: row.set,
+            rows: row.rows,
+            expires_at: row.expires_at,
+            scan: ApprovedScan::new(Arc::clone(&self.inner.store), row.run),
+        }))
+    }
+
+    /// Drops the approval, once a complete run has used it.
+    pub async fn drop_approval(&self, sync: SyncId) -> Result<(), StateError> {
+        self.inner.writer.write(vec![Write::DropApproval { sync }]).await.map(|_| ())
     }
 }

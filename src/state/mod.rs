@@ -26,6 +26,7 @@ mod sqlite;
 mod store;
 #[cfg(test)]
 mod tests;
+mod write;
 mod writer;
 
 pub use error::StateError;
