@@ -5,6 +5,7 @@
 //! secrets. This is the only module that reads the process environment.
 
 mod check;
+mod cursor;
 mod destination;
 mod diagnostic;
 mod environment;

@@ -118,6 +118,18 @@ pub(super) fn part_key(whole: u128, rows: &[usize]) -> u128 {
     hasher.finish128().as_u128()
 }
 
+/// The idempotency key of rows that are created once: a function of their own keys, so that the same rows have it in every
+/// run. A refused request was answered and its key is used up, so each refusal of a row makes another one. `None` for rows
+/// that may be sent again in other forms.
+pub(super) fn rows_key<'a>(items: impl Iterator<Item = &'a Item>) -> Option<u128> {
+    let mut hasher = SipHasher24::new();
+    for item in items {
+        hasher.write_u128(item.row_key?);
+        hasher.write_u64(item.refusals);
+    }
+    Some(hasher.finish128().as_u128())
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -142,6 +154,9 @@ mod tests {
             takes_over: None,
             rejected_before: 0,
             attempts: 0,
+            row_key: None,
+            refusals: 0,
+            cursor: None,
             unapproved_removal: false,
             size,
         }
@@ -198,6 +213,16 @@ mod tests {
         assert_eq!(formed[0].again, Some(whole));
         assert_eq!(formed[0].items.len(), 2);
         assert_eq!((formed[1].again, formed[1].items.len()), (None, 3));
+    }
+
+    #[test]
+    fn rows_that_are_created_once_name_their_batch() {
+        let row = |key: u128, refusals| Item { row_key: Some(key), refusals, ..item(1, Operation::Insert, 1, None) };
+        let key = |items: &[Item]| rows_key(items.iter());
+        assert_eq!(key(&[row(1, 0), row(2, 0)]), key(&[row(1, 0), row(2, 0)]));
+        assert_ne!(key(&[row(1, 0)]), key(&[row(1, 0), row(2, 0)]));
+        assert_ne!(key(&[row(1, 0)]), key(&[row(1, 9)]));
+        assert_eq!(key(&[row(1, 0), item(2, Operation::Upsert, 1, None)]), None);
     }
 
     #[test]

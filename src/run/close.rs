@@ -82,6 +82,7 @@ impl Ended<'_, '_> {
             last_ok_at: ended_well.then_some(now),
             mapping: Some(self.run.mapping.clone()),
             last_removal_at: freed.then_some(now),
+            cursor: outcome.cursor.clone(),
             ..SyncUpdate::default()
         };
         Ok(state.update_sync(sync, update).await?)

@@ -4,7 +4,10 @@ use std::{path::Path, time::Duration};
 
 use crate::{
     diff::{Annotation, Was},
-    model::{ChangeKind, Counts, InvalidCode, InvalidRow, Key, RunId, SyncId, Timestamp, spec::SyncSpec},
+    model::{
+        ChangeKind, Counts, InvalidCode, InvalidRow, Key, RunId, SyncId, Timestamp,
+        spec::{GuardSpec, Mode, SyncSpec},
+    },
     plan::{ApprovedWriter, Measured, Plan, PlanItem, Verdict, judge},
     state::{OwnerSpace, State, SyncRecord},
 };
@@ -74,7 +77,8 @@ impl Basis<'_> {
                 to_find.extend(needs_finding(item));
             }
         }
-        let verdict = judge(&self.sync.guard, self.sync.first_run, &self.measured(&tally, approval).await?);
+        let measured = self.measured(&tally, approval).await?;
+        let verdict = judge(&self.guard(), self.sync.first_run, &measured);
         let Tally { counts, withheld, .. } = tally;
         Ok(Judged { plan, counts, verdict, invalid, withheld, approved: approval.run, to_find })
     }
@@ -89,10 +93,26 @@ impl Basis<'_> {
         Ok(Approval { run: Some(approved.run), first_run: approved.set.first_run, of_invalid: approved.set.of_invalid })
     }
 
+    /// The rules that apply. The snapshot of a sync that appends holds the lookback alone: it is no measure for shares of
+    /// what is new, and an empty read is no accident.
+    fn guard(&self) -> GuardSpec {
+        let guard = self.sync.guard.clone();
+        match self.sync.mode {
+            Mode::Append => {
+                GuardSpec { stop_on_empty: false, max_removed: 100.0, max_changed: 100.0, max_added: 100.0, ..guard }
+            }
+            Mode::Upsert | Mode::Mirror | Mode::Insert | Mode::Update => guard,
+        }
+    }
+
     async fn measured(&self, tally: &Tally, approval: Approval) -> Result<Measured, RunError> {
         let since = self.now - REMOVALS_SUMMED;
         Ok(Measured {
-            snapshot_rows: self.entries,
+            snapshot_rows: if self.sync.mode == Mode::Append {
+                self.entries.max(tally.counts.read)
+            } else {
+                self.entries
+            },
             result_rows: tally.counts.read,
             added: tally.judged[0],
             changed: tally.judged[1],

@@ -4,6 +4,7 @@ use crate::{
     delivery::{Context, StopReason},
     model::{Counts, InvalidRow, RunId},
     plan::Verdict,
+    state::CursorRecord,
     wire::{AccountStats, Fault},
 };
 
@@ -22,6 +23,8 @@ pub(super) struct Outcome {
     pub(super) unapproved_removals: u64,
     /// Delivered operations that gave up a match value.
     pub(super) released: u64,
+    /// Where the cursor of a sync that appends stands after this run.
+    pub(super) cursor: Option<CursorRecord>,
 }
 
 impl Outcome {

@@ -10,6 +10,8 @@ pub(super) struct PendingRow {
     /// `None` when the record is invalid.
     pub(super) fingerprint: Option<Fingerprint>,
     pub(super) problem: Option<InvalidField>,
+    /// The place on the cursor column, in mode `append`.
+    pub(super) cursor: Option<i64>,
 }
 
 impl PendingRow {
@@ -18,6 +20,7 @@ impl PendingRow {
         self.record.clear();
         self.fingerprint = None;
         self.problem = None;
+        self.cursor = None;
     }
 }
 

@@ -3,23 +3,27 @@
 use std::path::Path;
 
 use crate::{
-    delivery::Settles,
     destination::Destination,
-    diff::{self, Decision, Neighbours, Planned, Row, Seen, Side, Standing, side},
-    mapping::Mapping,
+    diff::{self, Decision, Neighbours, Planned, Row, Seen, Side, Standing, WaitReason, side},
+    mapping::{InvalidField, Mapping},
     model::{
-        Fingerprint, Fingerprinter, Held, InvalidCode, InvalidRow, Key, KeyKind, KeyProblem, RecordRef, RowRef,
+        Entry, Fingerprint, Fingerprinter, Held, InvalidCode, InvalidRow, Key, KeyKind, KeyProblem, RecordRef, RowRef,
         encode_key,
-        spec::{OnRemoved, SyncSpec},
+        spec::{Mode, OnRemoved, SyncSpec},
     },
-    plan::{OwnershipBuilder, OwnershipResolver, Plan, PlanRow, PlanWriter},
+    plan::{LocalEnd, LocalWriter, Locals, OwnershipBuilder, OwnershipResolver, Plan, PlanRow, PlanWriter},
     shutdown::Shutdown,
     source::RowStream,
     spool::SpoolError,
     state::Overlay,
 };
 
-use super::{RunError, claims::MatchHasher, pending::PendingRow};
+use super::{
+    RunError,
+    claims::MatchHasher,
+    cursor::{self, Cursor},
+    pending::PendingRow,
+};
 
 /// Invalid rows that are listed by key; the rest is only counted.
 pub(super) const MAX_LISTED: usize = 1_000;
@@ -43,7 +47,9 @@ pub(super) struct Passed {
     /// A row had no usable key: absence proves nothing, so removals are withheld (promise P4).
     pub(super) unusable_keys: u64,
     /// Settles that need no request and are no part of the plan.
-    pub(super) local: Settles,
+    pub(super) local: Locals,
+    /// What was seen of the cursor column, in mode `append`.
+    pub(super) cursor: cursor::Seen,
 }
 
 /// Everything that one diff pass needs.
@@ -55,6 +61,7 @@ pub(super) struct Planner<'a> {
     pub(super) fingerprinter: Fingerprinter,
     pub(super) hasher: Option<MatchHasher>,
     pub(super) context: diff::Context,
+    pub(super) cursor: Option<&'a Cursor>,
     pub(super) spool_dir: &'a Path,
 }
 
@@ -108,7 +115,8 @@ struct Pass<'a> {
     counts: PassCounts,
     invalid: Vec<InvalidRow>,
     unusable_keys: u64,
-    local: Settles,
+    local: LocalWriter,
+    cursor: cursor::Seen,
     /// The record of every removal: fields to clear, or nothing.
     cleared: Vec<u8>,
 }
@@ -120,24 +128,29 @@ impl<'a> Pass<'a> {
             writer: PlanWriter::new(planner.spool_dir),
             ownership: planner.hasher.as_ref().map(|_| OwnershipBuilder::new(planner.spool_dir)),
             cleared: cleared_record(&planner),
+            local: LocalWriter::new(planner.spool_dir),
+            cursor: cursor::Seen::default(),
             planner,
             overlay,
             held,
             counts: PassCounts::default(),
             invalid: Vec::new(),
             unusable_keys: 0,
-            local: Settles::default(),
         })
     }
 
-    /// Encodes a row; false when it has no usable key, which settles what becomes of it.
+    /// Encodes a row; false when it has no usable key, which settles what becomes of it, or lies before the cursor.
     fn load(&mut self, row: RowRef<'_>, pending: &mut PendingRow) -> bool {
-        self.counts.read += 1;
         pending.clear();
+        if !self.place(row, pending) {
+            return false;
+        }
+        self.counts.read += 1;
         let mapping = self.planner.mapping;
         match encode_key(row, mapping.key_columns(), self.planner.key_kinds, &mut pending.key) {
             Ok(()) => {
                 match mapping.encode(row, &mut pending.record) {
+                    Ok(()) if pending.problem.is_some() => {}
                     Ok(()) => pending.fingerprint = Some(self.planner.fingerprinter.of(&pending.record)),
                     Err(problem) => pending.problem = Some(problem),
                 }
@@ -145,10 +158,25 @@ impl<'a> Pass<'a> {
             }
             Err(problem) => {
                 self.unusable_keys += 1;
+                self.cursor.keep_open(pending.cursor);
                 self.invalid_row(None, key_code(problem), None, problem.to_string());
                 false
             }
         }
+    }
+
+    /// Notes the row's place on the cursor column; false for a row that is not read: a source may hand out some before the
+    /// place it was asked for.
+    fn place(&mut self, row: RowRef<'_>, pending: &mut PendingRow) -> bool {
+        let Some(cursor) = self.planner.cursor else { return true };
+        let value = row.cell(cursor.position());
+        pending.cursor = cursor.place(value);
+        match pending.cursor {
+            Some(place) if cursor.from.is_some_and(|from| place < from) => return false,
+            Some(place) => self.cursor.read(place),
+            None => pending.problem = Some(no_place(cursor, value.is_null())),
+        }
+        true
     }
 
     fn invalid_row(&mut self, key: Option<Key>, code: InvalidCode, field: Option<String>, detail: String) {
@@ -178,6 +206,7 @@ impl<'a> Pass<'a> {
         if copy {
             let key = Key::from_encoded(&row.key);
             self.note(&key, &Standing::Invalid)?;
+            self.cursor.keep_open(row.cursor);
             let detail = "several rows have this key".to_owned();
             self.invalid_row(Some(key), InvalidCode::DuplicateKey, None, detail);
             return Ok(row);
@@ -194,6 +223,7 @@ impl<'a> Pass<'a> {
 
     fn present(&mut self, row: &PendingRow, held: Option<&Held>) -> Result<(), RunError> {
         let (Some(fingerprint), None) = (row.fingerprint, &row.problem) else {
+            self.cursor.keep_open(row.cursor);
             let key = Key::from_encoded(&row.key);
             self.note(&key, &Standing::Invalid)?;
             if let Some(problem) = &row.problem {
@@ -203,8 +233,16 @@ impl<'a> Pass<'a> {
         };
         match diff::decide(Some(&Row { fingerprint, previous: None }), held, &self.planner.context) {
             Decision::Unchanged | Decision::Rewrite => self.counts.unchanged += 1,
-            Decision::Waiting(_) => {
+            Decision::Stands { loaded } => {
+                self.counts.unchanged += 1;
+                let entry = held.and_then(|held| held.entry.clone()).map(|entry| Entry { tombstone: false, ..entry });
+                self.local.push(&LocalEnd { key: Key::from_encoded(&row.key), loaded, entry })?;
+            }
+            Decision::Waiting(reason) => {
                 self.counts.waiting += 1;
+                if !matches!(reason, WaitReason::Rejected { .. }) {
+                    self.cursor.keep_open(row.cursor);
+                }
                 self.note_waiting(row, held)?;
             }
             Decision::Upsert(planned) => self.upsert(row, held, planned)?,
@@ -219,6 +257,7 @@ impl<'a> Pass<'a> {
         let key = Key::from_encoded(&row.key);
         let record = RecordRef::new(&row.record);
         if let Err(refused) = self.planner.destination.accepts(&self.planner.sync.object, record) {
+            self.cursor.keep_open(row.cursor);
             self.note(&key, &Standing::Invalid)?;
             self.invalid_row(Some(key), InvalidCode::Unencodable, Some(refused.field), refused.reason);
             return Ok(());
@@ -236,6 +275,8 @@ impl<'a> Pass<'a> {
             entry: held.and_then(|held| held.entry.clone()),
             rejected_before: held.map_or(0, |held| rejected_before(held, row.fingerprint)),
             ambiguous_at: held.and_then(latest_ambiguous),
+            cursor: row.cursor,
+            refusals: held.and_then(|held| held.rejected.as_ref()).map_or(0, |mark| mark.run.0.unsigned_abs()),
         };
         Ok(self.writer.push(&plan_row)?)
     }
@@ -277,10 +318,16 @@ impl<'a> Pass<'a> {
             }
             Decision::Forget { loaded } => {
                 self.note(&held.key, &Standing::Absent { record_id })?;
-                self.local.forget(held.key, loaded, held.entry);
+                // A tombstone stays; what a sync that appends forgets does not.
+                let entry = held.entry.filter(|_| self.planner.sync.mode != Mode::Append);
+                self.local.push(&LocalEnd { key: held.key, loaded, entry })?;
             }
             Decision::Nothing => self.note(&held.key, &Standing::Absent { record_id })?,
-            Decision::Unchanged | Decision::Rewrite | Decision::Waiting(_) | Decision::Upsert(_) => {
+            Decision::Unchanged
+            | Decision::Rewrite
+            | Decision::Stands { .. }
+            | Decision::Waiting(_)
+            | Decision::Upsert(_) => {
                 return Err(RunError::Accounting("an absent key was decided as present".to_owned()));
             }
         }
@@ -301,6 +348,8 @@ impl<'a> Pass<'a> {
             entry,
             rejected_before,
             ambiguous_at,
+            cursor: None,
+            refusals: 0,
         };
         self.writer.push(&row)
     }
@@ -315,9 +364,20 @@ impl<'a> Pass<'a> {
             ownership: self.ownership.map(OwnershipBuilder::finish).transpose()?,
             invalid: self.invalid,
             unusable_keys: self.unusable_keys,
-            local: self.local,
+            local: self.local.finish()?,
+            cursor: self.cursor,
         })
     }
+}
+
+/// Why a row has no place on the cursor column.
+fn no_place(cursor: &Cursor, is_null: bool) -> InvalidField {
+    let (code, detail) = if is_null {
+        (InvalidCode::NullField, "the cursor column is null")
+    } else {
+        (InvalidCode::BadValue, "the cursor column holds a value of another kind")
+    };
+    InvalidField { code, field: cursor.column.clone(), detail: detail.to_owned() }
 }
 
 /// Attempts at the same record that were refused: a changed one begins anew.

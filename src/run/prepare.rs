@@ -7,13 +7,13 @@ use crate::{
     mapping::Mapping,
     model::{
         KeyKind, Schema,
-        spec::{DestinationSpec, KeyShape, ModelBodySpec, ModelSpec, OnRemoved, SyncSpec},
+        spec::{DestinationSpec, KeyShape, Mode, ModelBodySpec, ModelSpec, OnRemoved, SyncSpec},
     },
     source::{ModelBody, ModelQuery, Source, SourceError},
     state::{MappingRecord, SyncRecord, Target},
 };
 
-use super::{Engine, RunError, keyed::KeyRecord};
+use super::{Engine, RunError, cursor::Cursor, keyed::KeyRecord};
 
 /// Beyond the request timeout: a request that was given up may still be applied within this time.
 const LATE_MARGIN: Duration = Duration::from_secs(60);
@@ -30,6 +30,8 @@ pub(super) struct Prepared<'a> {
     pub(super) late_window: Duration,
     pub(super) traits: Traits,
     pub(super) key_record: KeyRecord,
+    /// Of a sync that appends.
+    pub(super) cursor: Option<Cursor>,
 }
 
 /// What a sync keeps beside fingerprints.
@@ -60,17 +62,20 @@ impl Engine {
         if let Some(record) = known {
             check_target(record, sync, spec, model)?;
         }
-        let query = query(sync, model, fixed.map(|key| key.kinds), timeout);
+        let mut query = query(sync, model, fixed.map(|key| key.kinds), timeout);
         let schema = source.describe(&query).await?;
+        let cursor = sync.cursor.as_ref().map(|spec| Cursor::new(&sync.name, spec, &schema, known)).transpose()?;
+        query.after = cursor.as_ref().and_then(Cursor::after);
         let mapping = Mapping::compile(sync, &schema, &model.primary_key)
             .map_err(|errors| RunError::mapping(errors, &sync.name))?;
         let key = key_shape(&query, &schema)?;
         let traits = traits(sync, &mapping, destination.as_ref());
         let by_key = !destination.capabilities().record_ids;
         let key_record = KeyRecord::new(&mapping, &sync.match_fields, by_key);
+        check_operations(sync, spec, destination.as_ref())?;
         check_removals(sync, spec, traits, &key_record)?;
         let late_window = sync.late_window.unwrap_or(spec.request_timeout + LATE_MARGIN);
-        Ok(Prepared { sync, source, query, schema, mapping, key, destination, late_window, traits, key_record })
+        Ok(Prepared { sync, source, query, schema, mapping, key, destination, late_window, traits, key_record, cursor })
     }
 }
 
@@ -135,8 +140,27 @@ fn traits(sync: &SyncSpec, mapping: &Mapping, destination: &dyn Destination) -> 
     let exact = sync.match_fields.iter().all(|field| destination.match_is_exact(&sync.object, field));
     let made_of_key = mapping.match_is_key() && exact;
     let removes = sync.on_removed != OnRemoved::Keep;
+    if sync.mode == Mode::Append {
+        // Nothing is ever addressed again.
+        return Traits { keeps_ids: false, keeps_owners: false };
+    }
     let ids = destination.capabilities().record_ids;
     Traits { keeps_ids: ids && (removes || !made_of_key), keeps_owners: !made_of_key }
+}
+
+/// The destination must know what the mode sends.
+fn check_operations(sync: &SyncSpec, spec: &DestinationSpec, destination: &dyn Destination) -> Result<(), RunError> {
+    let known = destination.capabilities().operations;
+    let operation = sync.mode.operation(false);
+    if known.contains(&operation) {
+        return Ok(());
+    }
+    let (mode, operation) = (sync.mode.name(), operation.name());
+    Err(RunError::Connector {
+        destination: spec.name.clone(),
+        reason: format!("sync `{}` is of mode `{mode}`, and this destination has no {operation}", sync.name),
+        hint: "use another mode, or say how the destination does it".to_owned(),
+    })
 }
 
 /// A removed row is known only by its key, so its record must be found by an id or by the key.

@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    delivery::{Claims, Context, Stop, Tally},
+    delivery::{Claims, Context, Stop, StopReason, Tally},
     diff,
     model::{Counts, spec::SyncSpec},
-    state::{BegunRun, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
+    plan::{Locals, PlanItem},
+    state::{BegunRun, CursorRecord, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
     wire::{Fault, FaultKind, Sent},
 };
@@ -17,7 +18,8 @@ use super::{
     Connected, Engine, RunError, RunReport,
     claims::MatchHasher,
     close::Ended,
-    deliver::{Outgoing, settle_outside_plan},
+    cursor,
+    deliver::{Outgoing, held, settle_outside_plan},
     guarded,
     judge::{Basis, Judged},
     outcome::Outcome,
@@ -145,7 +147,7 @@ impl Run<'_> {
             total_ms = durations.plan_ms
         );
         let judging = Instant::now();
-        let (passed, local) = split_local(passed);
+        let (local, mut seen) = (passed.local.clone(), passed.cursor);
         let judged = self.basis().judge(passed).await?;
         let guarded = guarded::save(self.state(), self.record.id, self.begun.run, &judged).await?;
         durations.judge_ms = millis(judging.elapsed());
@@ -162,13 +164,18 @@ impl Run<'_> {
             requests: super::Requests::default(),
             unapproved_removals: 0,
             released: 0,
+            cursor: None,
         };
         let delivering = Instant::now();
         let planned = counts.added + counts.changed + counts.removed;
-        settle_outside_plan(self.state(), self.record.id, self.begun.epoch, local).await?;
-        if planned > guarded {
-            self.deliver(prepared, &judged, &mut outcome).await?;
+        self.settle_outside_plan(prepared, &local).await?;
+        if guarded > 0 {
+            keep_open(&judged, &mut seen, |item| held(&judged.verdict, item))?;
         }
+        if planned > guarded {
+            self.deliver(prepared, &judged, &mut outcome, &mut seen).await?;
+        }
+        outcome.cursor = self.moved_cursor(prepared, &outcome, seen);
         outcome.durations.deliver_ms = millis(delivering.elapsed());
         outcome.invalid = judged.invalid;
         Ok(outcome)
@@ -222,12 +229,35 @@ impl Run<'_> {
         }
     }
 
-    async fn deliver(&self, prepared: &Prepared<'_>, judged: &Judged, outcome: &mut Outcome) -> Result<(), RunError> {
+    /// Settles what needs no request. What a sync that appends forgets must never be read again, so that is noted first.
+    async fn settle_outside_plan(&self, prepared: &Prepared<'_>, ends: &Locals) -> Result<(), RunError> {
+        if let Some(cursor) = prepared.cursor.as_ref().filter(|_| !ends.is_empty()) {
+            let update = SyncUpdate { cursor: Some(cursor.floored()), ..SyncUpdate::default() };
+            self.state().update_sync(self.record.id, update).await?;
+        }
+        settle_outside_plan(self.state(), self.record.id, self.begun.epoch, ends).await
+    }
+
+    /// Where the next read of a sync that appends begins. After a run that was mostly refused nothing moves: those events
+    /// are to be sent again once the mapping is repaired.
+    fn moved_cursor(&self, prepared: &Prepared<'_>, outcome: &Outcome, seen: cursor::Seen) -> Option<CursorRecord> {
+        let refused = matches!(outcome.stop, Some(StopReason::TooManyRejects { .. }));
+        let cursor = prepared.cursor.as_ref().filter(|_| !refused)?;
+        Some(cursor.moved(seen, self.engine.parts.clock.now()))
+    }
+
+    async fn deliver(
+        &self,
+        prepared: &Prepared<'_>,
+        judged: &Judged,
+        outcome: &mut Outcome,
+        seen: &mut cursor::Seen,
+    ) -> Result<(), RunError> {
         let spec = self.engine.destination(self.sync)?;
         let connected = match self.unless_stopped(self.engine.connect(spec, prepared.destination.as_ref())).await {
             Err(RunError::Request { fault, .. }) => {
                 outcome.nothing_sent(*fault);
-                return Ok(());
+                return keep_open(judged, seen, |_| true);
             }
             connected => connected?,
         };
@@ -239,7 +269,7 @@ impl Run<'_> {
         let resolved = match self.unless_stopped(resolving).await {
             Err(RunError::Request { fault, .. }) => {
                 outcome.nothing_sent(*fault);
-                return Ok(());
+                return keep_open(judged, seen, |_| true);
             }
             resolved => resolved?,
         };
@@ -253,6 +283,7 @@ impl Run<'_> {
         };
         let delivered = outgoing.deliver().await;
         outcome.count(&context, &before);
+        seen.keep_open(context.tally.get().open_cursor);
         outcome.stop = context.stop.take();
         delivered
     }
@@ -284,6 +315,8 @@ impl Run<'_> {
             sync: self.record.id,
             run: self.begun.run,
             epoch: self.begun.epoch,
+            mode: self.sync.mode,
+            row_hasher: self.state().idempotency_hasher(&self.record),
             object: self.sync.object.clone(),
             match_fields: self.sync.match_fields.clone(),
             owner_hasher: self.state().owner_hasher(&self.record),
@@ -340,10 +373,13 @@ impl Engine {
             context: diff::Context {
                 now: self.parts.clock.now(),
                 late_window: prepared.late_window,
+                mode: prepared.sync.mode,
                 on_removed: prepared.sync.on_removed,
+                read_from: prepared.cursor.as_ref().and_then(|cursor| cursor.from),
                 removals_allowed: true,
                 last_removal: record.last_removal_at,
             },
+            cursor: prepared.cursor.as_ref(),
             spool_dir: &self.parts.spool_dir,
         }
     }
@@ -358,9 +394,13 @@ impl Engine {
     }
 }
 
-fn split_local(mut passed: Passed) -> (Passed, crate::delivery::Settles) {
-    let local = std::mem::take(&mut passed.local);
-    (passed, local)
+/// Planned events that are not sent hold the cursor back.
+fn keep_open(judged: &Judged, seen: &mut cursor::Seen, concerned: impl Fn(&PlanItem) -> bool) -> Result<(), RunError> {
+    let mut reader = judged.plan.upserts();
+    while let Some(item) = reader.next()? {
+        seen.keep_open(item.row.cursor.filter(|_| concerned(&item)));
+    }
+    Ok(())
 }
 
 /// Time since the run began.

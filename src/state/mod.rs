@@ -31,8 +31,8 @@ pub use open::{Access, OpenOptions};
 pub use overlay::Overlay;
 pub use owners::OwnerScan;
 pub use records::{
-    BegunRun, MappingRecord, NewSync, Owner, OwnerChange, OwnerSpace, Recovered, Request, RunClose, RunRow, RunStatus,
-    Standing, SyncRecord, SyncUpdate, Target,
+    BegunRun, CursorRecord, MappingRecord, NewSync, Owner, OwnerChange, OwnerSpace, Recovered, Request, RunClose,
+    RunRow, RunStatus, Standing, SyncRecord, SyncUpdate, Target,
 };
 pub use settle::{End, IntentMember, LocalSettle, MarkDirty, NewIntent, Settle, SettleRow};
 pub use writer::{SettleTicket, Writer};

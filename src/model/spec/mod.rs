@@ -1,10 +1,12 @@
 //! What the configuration says, validated and as plain data: sources, models, destinations, syncs.
 
+mod cursor;
 mod destination;
 mod settings;
 mod source;
 mod sync;
 
+pub use cursor::{CursorSpec, CursorStart, Lookback};
 pub use destination::{
     AuthSpec, DestinationSpec, HttpIdentitySpec, HttpResultsSpec, HttpSpec, HubSpotSpec, LimitsSpec, VendorSpec,
     WindowSpec,

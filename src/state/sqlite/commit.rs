@@ -204,7 +204,8 @@ async fn update_sync(c: &mut SqliteConnection, id: SyncId, update: &SyncUpdate) 
                  first_run_closed = coalesce(?5, first_run_closed),
                  last_ok_at = coalesce(?6, last_ok_at),
                  paused = coalesce(?7, paused),
-                 last_removal_at = coalesce(?8, last_removal_at)
+                 last_removal_at = coalesce(?8, last_removal_at),
+                 cursor = coalesce(?9, cursor)
                where id = ?1";
     let sql = sqlx::query(sql)
         .bind(id.0)
@@ -214,7 +215,8 @@ async fn update_sync(c: &mut SqliteConnection, id: SyncId, update: &SyncUpdate) 
         .bind(update.first_run_closed)
         .bind(update.last_ok_at.map(Timestamp::as_micros))
         .bind(update.paused)
-        .bind(update.last_removal_at.map(Timestamp::as_micros));
+        .bind(update.last_removal_at.map(Timestamp::as_micros))
+        .bind(update.cursor.as_ref().map(json).transpose()?);
     one(c, "sync of that id", sql).await
 }
 

@@ -20,7 +20,10 @@ const APPLICATION_ID: i64 = 1_398_361_676;
 const FULL_CHECK_BYTES: u64 = 64 << 20;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
+    (3, "modes", include_str!("../../../migrations/sqlite/0003_modes.sql")),
+];
 
 /// Opens the file; a runner makes or upgrades it and checks it through.
 pub(in crate::state) async fn open(path: &Path, access: Access) -> Result<SqliteStore, StateError> {
