@@ -1,4 +1,4 @@
-//! Forms batches: by operation, by count and bytes, and again exactly as they were after an unanswered send.
+//! Forms batches: by operation and address, by count and bytes, and again exactly as they were after an unanswered send.
 
 use std::{collections::BTreeMap, hash::Hasher as _, mem};
 
@@ -37,8 +37,15 @@ const MAX_REFORMING: usize = 64;
 #[derive(Debug)]
 pub(super) struct Batcher {
     caps: Caps,
-    open: BTreeMap<Operation, Open>,
+    open: BTreeMap<Group, Open>,
     reforming: BTreeMap<u128, Vec<Item>>,
+}
+
+/// Rows of one request are alike: a vendor may refuse one that names some by id and some by match.
+type Group = (Operation, bool);
+
+fn group(item: &Item) -> Group {
+    (item.operation, item.record_id.is_some())
 }
 
 #[derive(Debug, Default)]
@@ -80,10 +87,10 @@ impl Batcher {
     }
 
     fn reform(&mut self, batch_key: BatchKey, items: Vec<Item>, out: &mut Vec<Formed>) {
-        let Some(operation) = items.first().map(|item| item.operation) else { return };
+        let Some(alike) = items.first().map(group) else { return };
         let bytes = items.iter().map(|item| item.size).sum::<usize>();
-        let same = items.iter().all(|item| item.operation == operation && item.batch_key == Some(batch_key));
-        if same && items.len() <= self.caps.max_rows.of(operation) && bytes <= self.caps.max_bytes {
+        let same = items.iter().all(|item| group(item) == alike && item.batch_key == Some(batch_key));
+        if same && items.len() <= self.caps.max_rows.of(alike.0) && bytes <= self.caps.max_bytes {
             out.push(Formed { items, again: Some(batch_key) });
         } else {
             self.dissolve(items, out);
@@ -99,7 +106,7 @@ impl Batcher {
     fn ordinary(&mut self, mut item: Item, out: &mut Vec<Formed>) {
         item.batch_key = None;
         let operation = item.operation;
-        let open = self.open.entry(operation).or_default();
+        let open = self.open.entry(group(&item)).or_default();
         let full = open.items.len() >= self.caps.max_rows.of(operation) || open.bytes + item.size > self.caps.max_bytes;
         if full && !open.items.is_empty() {
             let items = mem::take(&mut open.items);

@@ -119,11 +119,13 @@ fn capabilities(batch_size: usize, deletes: bool, results: Option<&Results>) -> 
         Some(results) if results.pointers.key.is_some() => Correlation::Key,
         Some(_) => Correlation::Position,
     };
-    let all: &[Operation] = &[Operation::Upsert, Operation::Clear, Operation::Delete];
+    const WRITES: [Operation; 4] = [Operation::Upsert, Operation::Insert, Operation::Update, Operation::Clear];
+    const ALL: [Operation; 5] =
+        [Operation::Upsert, Operation::Insert, Operation::Update, Operation::Clear, Operation::Delete];
     Capabilities {
         max_rows: RowCaps { write: batch_size, delete: 1 },
         max_bytes: MAX_BYTES,
-        operations: if deletes { all } else { &[Operation::Upsert, Operation::Clear] },
+        operations: if deletes { &ALL } else { &WRITES },
         correlation,
         // An answer may name ids, but no request can be addressed by one.
         record_ids: false,
@@ -174,6 +176,11 @@ impl Template {
         Ok(Self(text.to_owned()))
     }
 
+    /// True when rows are addressed by their match value.
+    pub(super) fn names_match(&self) -> bool {
+        self.0.contains("{match}")
+    }
+
     /// The path with both filled in; `None` when a value cannot stand in a path: an empty one would address the whole
     /// collection, and dots the folder above (no encoding of dots prevents that).
     pub(super) fn fill(&self, object: &str, match_value: &str) -> Option<String> {
@@ -192,6 +199,10 @@ impl fmt::Debug for Template {
     }
 }
 
+fn has_keyed_results(spec: &HttpSpec) -> bool {
+    spec.results.as_ref().is_some_and(|results| results.key.is_some())
+}
+
 /// Checks a sync against what this destination can do, without network.
 ///
 /// # Errors
@@ -200,7 +211,8 @@ pub(crate) fn check_sync(spec: &HttpSpec, sync: &SyncSpec) -> Result<(), SyncPro
     if matches!(sync.object.as_str(), "" | "." | "..") {
         return Err(SyncProblem::new("object", "the name cannot stand in a path", "name the API's collection"));
     }
-    if sync.match_fields.len() != 1 {
+    let needs_match = sync.mode != Mode::Append || spec.path.contains("{match}") || has_keyed_results(spec);
+    if sync.match_fields.len() > 1 || (sync.match_fields.is_empty() && needs_match) {
         return Err(SyncProblem::new("match", "this destination finds records by exactly one field", "name one field"));
     }
     let deletes =

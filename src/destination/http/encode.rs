@@ -38,7 +38,9 @@ pub(super) fn encode<'a>(settings: &HttpSettings, batch: &'a Batch) -> Option<En
     let mut path = String::new();
     for (position, row) in batch.rows.iter().enumerate() {
         let row = sent_row(position, field, row);
-        match template.fill(&batch.object, &row.match_value).filter(|_| !row.match_value.is_empty()) {
+        // An event needs no match value where none stands in the path.
+        let named = !row.match_value.is_empty() || (field.is_empty() && !template.names_match());
+        match template.fill(&batch.object, &row.match_value).filter(|_| named) {
             Some(filled) => {
                 path = filled;
                 sent.push(row);

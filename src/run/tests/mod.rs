@@ -5,6 +5,7 @@ mod faults;
 mod guarding;
 mod histories;
 mod kit;
+mod modes;
 mod ownership;
 mod random;
 mod source;

@@ -37,6 +37,7 @@ impl Source for FakeSource {
             column("id", ColumnKind::Int, KeyKind::Integer),
             column("email", ColumnKind::Text, KeyKind::Text),
             column("name", ColumnKind::Text, KeyKind::Text),
+            column("at", ColumnKind::Int, KeyKind::Integer),
         ];
         Ok(Arc::new(Schema { columns }))
     }
@@ -48,6 +49,7 @@ impl Source for FakeSource {
             batch.push(row.id.map_or(Value::Null, Value::Int));
             batch.push(Value::Text(&row.email));
             batch.push(Value::Text(&row.name));
+            batch.push(row.at.map_or(Value::Null, Value::Int));
         }
         tokio::spawn(async move {
             // The reader may have given up.
