@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::{
     nearest,
-    spec::{DestinationSpec, FieldSource, ModelSpec, OnRemoved, SourceSpec, Specs, SyncSpec, VendorSpec},
+    spec::{DestinationSpec, FieldSource, Mode, ModelSpec, OnRemoved, SourceSpec, Specs, SyncSpec, VendorSpec},
 };
 
 /// Runs every check.
@@ -26,6 +26,7 @@ pub(super) fn check(tree: &Tree, specs: &Specs, sink: &Sink) {
         if let Some(destination) = specs.destination(&sync.destination) {
             check.late_window(sync, destination);
             check.removal(sync, destination, specs.model(&sync.model));
+            check.repetition(sync, destination);
         }
     }
     check.accounts(&specs.destinations);
@@ -158,6 +159,32 @@ impl Check<'_> {
                 destination gives no record id";
             let hint = "match on the primary key's column, set `results.record_id`, or use `on_removed = \"keep\"`";
             self.sink.error(&origin(), message, cause, hint);
+        }
+    }
+
+    /// A sync that creates records once must be able to name a repetition, or to find what an unanswered request made.
+    fn repetition(&self, sync: &SyncSpec, destination: &DestinationSpec) {
+        if !sync.mode.creates_once() {
+            return;
+        }
+        let (name, mode) = (&sync.name, sync.mode.name());
+        let origin = self.origin("syncs", name, "mode");
+        match &destination.vendor {
+            VendorSpec::HubSpot(_) if sync.mode == Mode::Append => self.sink.error(
+                &origin,
+                format!("sync `{name}` cannot be of mode `{mode}`"),
+                "HubSpot takes no idempotency keys, so an event whose answer is lost could be added twice",
+                "use mode `insert` and match by a property with unique values that holds the event's key",
+            ),
+            // Created records are found by their match, which is unique there.
+            VendorSpec::HubSpot(_) => {}
+            VendorSpec::Http(http) if http.batch_size > 1 => self.sink.warning(
+                &origin,
+                format!("sync `{name}` may create a record twice after a crash"),
+                "a batch of which a part must be sent again goes under another idempotency key",
+                "set `batch_size = 1`, or match by a field that the API keeps unique",
+            ),
+            VendorSpec::Http(_) => {}
         }
     }
 

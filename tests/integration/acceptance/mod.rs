@@ -14,5 +14,6 @@ mod identity;
 mod kill_loop;
 mod lane;
 mod lost_answers;
+mod modes;
 mod poison;
 mod takeover;
