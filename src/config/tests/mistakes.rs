@@ -53,7 +53,7 @@ fn each_kind_of_mistake_has_its_error() {
         ("destination = \"d\"", "destination = \"e\"", "sync `s` names destination `e`"),
         ("match = \"email\"", "match = \"mail\"", "did you mean `email`?"),
         ("match = \"email\"", "match = [\"email\", \"name\"]", "is not available in this version"),
-        ("match = \"email\"", "match = \"email\"\nmode = \"append\"", "sync `s` has no `cursor`"),
+        ("destination = \"d\"", "destination = \"h\"\nmode = \"append\"", "sync `s` has no `cursor`"),
         ("match = \"email\"", "match = \"email\"\nmode = \"audience\"", "`audience` is not available"),
         ("match = \"email\"", "match = \"email\"\nmode = \"apend\"", "did you mean `append`?"),
         (
