@@ -34,6 +34,11 @@ impl Outcome {
         self.stop = Some(StopReason::of_fault(fault));
     }
 
+    /// After a run that was mostly refused the cursor stays: those events are to be sent again once the mapping is repaired.
+    pub(super) const fn is_mostly_refused(&self) -> bool {
+        matches!(self.stop, Some(StopReason::TooManyRejects { .. }))
+    }
+
     pub(super) fn count(&mut self, context: &Context, before: &AccountStats) {
         let tally = context.tally.get();
         self.counts.delivered = tally.delivered;

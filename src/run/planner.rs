@@ -5,11 +5,11 @@ use std::path::Path;
 use crate::{
     destination::Destination,
     diff::{self, Decision, Neighbours, Planned, Row, Seen, Side, Standing, WaitReason, side},
-    mapping::{InvalidField, Mapping},
+    mapping::Mapping,
     model::{
         Entry, Fingerprint, Fingerprinter, Held, InvalidCode, InvalidRow, Key, KeyKind, KeyProblem, RecordRef, RowRef,
         encode_key,
-        spec::{Mode, OnRemoved, SyncSpec},
+        spec::{Mode, SyncSpec},
     },
     plan::{LocalEnd, LocalWriter, Locals, OwnershipBuilder, OwnershipResolver, Plan, PlanRow, PlanWriter},
     shutdown::Shutdown,
@@ -22,6 +22,7 @@ use super::{
     RunError,
     claims::MatchHasher,
     cursor::{self, Cursor},
+    keyed::cleared_record,
     pending::PendingRow,
 };
 
@@ -127,7 +128,7 @@ impl<'a> Pass<'a> {
         Ok(Self {
             writer: PlanWriter::new(planner.spool_dir),
             ownership: planner.hasher.as_ref().map(|_| OwnershipBuilder::new(planner.spool_dir)),
-            cleared: cleared_record(&planner),
+            cleared: cleared_record(planner.sync, planner.mapping),
             local: LocalWriter::new(planner.spool_dir),
             cursor: cursor::Seen::default(),
             planner,
@@ -165,16 +166,16 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Notes the row's place on the cursor column; false for a row that is not read: a source may hand out some before the
-    /// place it was asked for.
+    /// Notes the row's place on the cursor column; false for a row that is not read.
     fn place(&mut self, row: RowRef<'_>, pending: &mut PendingRow) -> bool {
-        let Some(cursor) = self.planner.cursor else { return true };
-        let value = row.cell(cursor.position());
-        pending.cursor = cursor.place(value);
-        match pending.cursor {
-            Some(place) if cursor.from.is_some_and(|from| place < from) => return false,
-            Some(place) => self.cursor.read(place),
-            None => pending.problem = Some(no_place(cursor, value.is_null())),
+        match self.planner.cursor.map(|cursor| cursor.locate(row)) {
+            Some(Ok(None)) => return false,
+            Some(Ok(Some(place))) => {
+                self.cursor.read(place);
+                pending.cursor = Some(place);
+            }
+            Some(Err(problem)) => pending.problem = Some(problem),
+            None => {}
         }
         true
     }
@@ -370,16 +371,6 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Why a row has no place on the cursor column.
-fn no_place(cursor: &Cursor, is_null: bool) -> InvalidField {
-    let (code, detail) = if is_null {
-        (InvalidCode::NullField, "the cursor column is null")
-    } else {
-        (InvalidCode::BadValue, "the cursor column holds a value of another kind")
-    };
-    InvalidField { code, field: cursor.column.clone(), detail: detail.to_owned() }
-}
-
 /// Attempts at the same record that were refused: a changed one begins anew.
 fn rejected_before(held: &Held, fingerprint: Option<Fingerprint>) -> u32 {
     held.rejected.as_ref().filter(|mark| mark.fingerprint == fingerprint).map_or(0, |mark| mark.attempts)
@@ -395,18 +386,4 @@ fn key_code(problem: KeyProblem) -> InvalidCode {
         KeyProblem::WrongKind { .. } => InvalidCode::UnencodableKey,
         KeyProblem::TooLong => InvalidCode::TooLarge,
     }
-}
-
-/// For `on_removed = "clear"`: every mapped field but those of the match, as null.
-fn cleared_record(planner: &Planner<'_>) -> Vec<u8> {
-    let mut record = Vec::new();
-    if planner.sync.on_removed == OnRemoved::Clear {
-        for name in planner.mapping.field_names().filter(|name| !planner.sync.match_fields.iter().any(|f| f == name)) {
-            // A null is always a valid value.
-            if crate::model::encode_field(name, crate::model::Value::Null, &mut record).is_err() {
-                record.clear();
-            }
-        }
-    }
-    record
 }

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    delivery::{Claims, Context, Stop, StopReason, Tally},
+    delivery::{Claims, Context, Stop, Tally},
     diff,
     model::{Counts, spec::SyncSpec},
-    plan::{Locals, PlanItem},
-    state::{BegunRun, CursorRecord, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
+    plan::Locals,
+    state::{BegunRun, MappingRecord, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
     wire::{Fault, FaultKind, Sent},
 };
@@ -170,12 +170,14 @@ impl Run<'_> {
         let planned = counts.added + counts.changed + counts.removed;
         self.settle_outside_plan(prepared, &local).await?;
         if guarded > 0 {
-            keep_open(&judged, &mut seen, |item| held(&judged.verdict, item))?;
+            seen.keep_planned(&judged.plan, |item| held(&judged.verdict, item))?;
         }
         if planned > guarded {
             self.deliver(prepared, &judged, &mut outcome, &mut seen).await?;
         }
-        outcome.cursor = self.moved_cursor(prepared, &outcome, seen);
+        let now = self.engine.parts.clock.now();
+        outcome.cursor =
+            prepared.cursor.as_ref().filter(|_| !outcome.is_mostly_refused()).map(|cursor| cursor.moved(seen, now));
         outcome.durations.deliver_ms = millis(delivering.elapsed());
         outcome.invalid = judged.invalid;
         Ok(outcome)
@@ -238,14 +240,6 @@ impl Run<'_> {
         settle_outside_plan(self.state(), self.record.id, self.begun.epoch, ends).await
     }
 
-    /// Where the next read of a sync that appends begins. After a run that was mostly refused nothing moves: those events
-    /// are to be sent again once the mapping is repaired.
-    fn moved_cursor(&self, prepared: &Prepared<'_>, outcome: &Outcome, seen: cursor::Seen) -> Option<CursorRecord> {
-        let refused = matches!(outcome.stop, Some(StopReason::TooManyRejects { .. }));
-        let cursor = prepared.cursor.as_ref().filter(|_| !refused)?;
-        Some(cursor.moved(seen, self.engine.parts.clock.now()))
-    }
-
     async fn deliver(
         &self,
         prepared: &Prepared<'_>,
@@ -257,7 +251,7 @@ impl Run<'_> {
         let connected = match self.unless_stopped(self.engine.connect(spec, prepared.destination.as_ref())).await {
             Err(RunError::Request { fault, .. }) => {
                 outcome.nothing_sent(*fault);
-                return keep_open(judged, seen, |_| true);
+                return Ok(seen.keep_planned(&judged.plan, |_| true)?);
             }
             connected => connected?,
         };
@@ -269,7 +263,7 @@ impl Run<'_> {
         let resolved = match self.unless_stopped(resolving).await {
             Err(RunError::Request { fault, .. }) => {
                 outcome.nothing_sent(*fault);
-                return keep_open(judged, seen, |_| true);
+                return Ok(seen.keep_planned(&judged.plan, |_| true)?);
             }
             resolved => resolved?,
         };
@@ -392,15 +386,6 @@ impl Engine {
             fields: prepared.sync.match_fields.clone(),
         })
     }
-}
-
-/// Planned events that are not sent hold the cursor back.
-fn keep_open(judged: &Judged, seen: &mut cursor::Seen, concerned: impl Fn(&PlanItem) -> bool) -> Result<(), RunError> {
-    let mut reader = judged.plan.upserts();
-    while let Some(item) = reader.next()? {
-        seen.keep_open(item.row.cursor.filter(|_| concerned(&item)));
-    }
-    Ok(())
 }
 
 /// Time since the run began.
