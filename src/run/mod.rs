@@ -4,6 +4,7 @@ mod check;
 mod claims;
 mod close;
 mod connection;
+mod cursor;
 mod deliver;
 mod earlier;
 mod engine;

@@ -9,9 +9,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::spec::{
-    AuthSpec, Cast, FieldSource, FirstRun, FreshSpec, HashEncoding, HashFunction, HashSpec, Mode, ModelBodySpec,
-    Normalise, OAuthSpec, OAuthStyle, OnRemoved, Remap, Schedule, SecretSpec, ServerSpec, SourceKind, TextSpec,
-    WhenNull,
+    AuthSpec, Cast, CursorSpec, CursorStart, FieldSource, FirstRun, FreshSpec, HashEncoding, HashFunction, HashSpec,
+    Lookback, Mode, ModelBodySpec, Normalise, OAuthSpec, OAuthStyle, OnRemoved, Remap, Schedule, SecretSpec,
+    ServerSpec, SourceKind, TextSpec, WhenNull,
 };
 
 /// A whole configuration in one file, to be changed by one mistake at a time.
@@ -408,8 +408,51 @@ fn warnings_leave_the_configuration_valid() {
         owners.contains("syncs `s` and `t` write the same fields of `contacts`\n  cause: both write `name`;"),
         "{owners}"
     );
+    let torn = "destination = \"h\"\nmode = \"insert\"";
+    let batches = "path = \"/x\"\nbatch_size = 10";
+    let text = WHOLE.replace("destination = \"d\"", torn).replace("path = \"/x\"", batches);
+    let torn = load_text(&text).unwrap();
+    assert!(torn.warnings[0].to_warning().contains("sync `s` may create a record twice after a crash"));
     let disjoint = second.replace("name = ", "plan = ");
     assert_eq!(warning("[syncs.s]", &disjoint), "");
+}
+
+#[test]
+fn the_modes_have_their_ways_with_removed_keys() {
+    let table = [
+        ("upsert", None, OnRemoved::Keep),
+        ("upsert", Some("clear"), OnRemoved::Clear),
+        ("upsert", Some("delete"), OnRemoved::Delete),
+        ("mirror", None, OnRemoved::Delete),
+        ("mirror", Some("clear"), OnRemoved::Clear),
+        ("insert", None, OnRemoved::Keep),
+        ("insert", Some("keep"), OnRemoved::Keep),
+        ("update", None, OnRemoved::Keep),
+        ("update", Some("clear"), OnRemoved::Clear),
+    ];
+    for (mode, on_removed, expected) in table {
+        let way = on_removed.map(|way| format!("\non_removed = \"{way}\"")).unwrap_or_default();
+        let loaded = changed("match = \"email\"", &format!("match = \"email\"\nmode = \"{mode}\"{way}")).unwrap();
+        let sync = loaded.specs.sync("s").unwrap();
+        assert_eq!((sync.mode.name(), sync.on_removed), (mode, expected));
+    }
+}
+
+#[test]
+fn events_are_read_past_a_cursor_and_need_no_match() {
+    let loaded = changed(
+        "destination = \"d\"\nobject = \"contacts\"\nmatch = \"email\"",
+        "destination = \"h\"\nobject = \"x\"\nmode = \"append\"\n\
+         cursor = { column = \"at\", lookback = \"1h\", start = \"1970-01-02\" }",
+    )
+    .unwrap();
+    let sync = loaded.specs.sync("s").unwrap();
+    let cursor = CursorSpec {
+        column: "at".to_owned(),
+        lookback: Lookback::Time(Duration::from_secs(3600)),
+        start: Some(CursorStart::Micros(86_400_000_000)),
+    };
+    assert_eq!((sync.mode, &sync.cursor, sync.match_fields.len()), (Mode::Append, &Some(cursor), 0));
 }
 
 #[test]

@@ -75,6 +75,7 @@ impl Source for FakeSource {
             column("id", ColumnKind::Int, KeyKind::Integer),
             column("email", ColumnKind::Text, KeyKind::Text),
             column("name", ColumnKind::Text, KeyKind::Text),
+            column("at", ColumnKind::Int, KeyKind::Integer),
         ];
         columns.extend(query.flags.iter().map(|flag| column(flag, ColumnKind::Int, KeyKind::Integer)));
         Ok(Arc::new(Schema { columns }))

@@ -13,7 +13,7 @@ const READ: &str = "read the state";
 pub(super) async fn syncs(c: &mut SqliteConnection) -> Result<Vec<SyncRecord>, StateError> {
     let rows = sqlx::query(
         "select id, name, uuid, target, mapping, previous_mapping, first_run_closed, created_at, last_ok_at, invalid, paused,
-                last_removal_at, full_read_answer, full_read_at
+                last_removal_at, full_read_answer, full_read_at, cursor
            from syncs order by name",
     )
     .fetch_all(c)
@@ -41,6 +41,7 @@ fn sync(row: &SqliteRow) -> Result<SyncRecord, sqlx::Error> {
         paused: row.try_get(10)?,
         last_removal_at: row.try_get::<Option<i64>, _>(11)?.map(Timestamp::from_micros),
         full_read: full_read(row)?,
+        cursor: row.try_get::<Option<&str>, _>(14)?.map(json).transpose()?,
     })
 }
 
