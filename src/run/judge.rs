@@ -12,7 +12,7 @@ use crate::{
     state::{NullShare, OwnerSpace, State, SyncRecord},
 };
 
-use super::{RunError, nulls::NullCounts, planner::Passed};
+use super::{RunError, nulls::NullCounts, passed::Passed};
 
 /// Unapproved removals are summed over this long.
 const REMOVALS_SUMMED: Duration = Duration::from_secs(24 * 3600);
@@ -171,7 +171,7 @@ fn list_conflicts(annotations: &crate::plan::Annotations, invalid: &mut Vec<Inva
     let mut reader = annotations.reader();
     while let Some((key, annotation)) = reader.next()? {
         let Annotation::Invalid { others, .. } = annotation else { continue };
-        if invalid.len() >= super::planner::MAX_LISTED {
+        if invalid.len() >= super::passed::MAX_LISTED {
             break;
         }
         let detail = "other rows have the same match value".to_owned();
@@ -203,7 +203,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn of(passed: &super::planner::PassCounts, nulls: NullCounts, withheld: bool) -> Self {
+    fn of(passed: &super::passed::PassCounts, nulls: NullCounts, withheld: bool) -> Self {
         let counts = Counts {
             read: passed.read,
             unchanged: passed.unchanged,

@@ -14,6 +14,7 @@ mod judge;
 mod keyed;
 mod nulls;
 mod outcome;
+mod passed;
 mod pending;
 mod planner;
 mod prepare;
