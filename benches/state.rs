@@ -86,6 +86,7 @@ async fn batch(state: &State, sync: syncline::model::SyncId, run: syncline::mode
                 tombstone: false,
                 match_hash: None,
                 record_id: None,
+                cursor: None,
             },
             owners: vec![],
             quiet_until: None,

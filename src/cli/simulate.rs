@@ -119,6 +119,15 @@ struct HttpArgs {
     /// JSON pointer from an envelope to its records
     #[arg(long, default_value = "/records")]
     array_pointer: String,
+    /// JSON pointer from a row to its own idempotency key.
+    #[arg(long, value_name = "POINTER", default_value = "/idempotency_key")]
+    row_key_pointer: String,
+    /// Paths that begin with this are an append log: every row of a POST without a known idempotency key adds an event.
+    #[arg(long, value_name = "PATH")]
+    log_path: Option<String>,
+    /// POST only creates (409 for what exists) and PATCH only updates (404 for what does not).
+    #[arg(long)]
+    strict: bool,
 }
 
 /// Serves the vendor until `shutdown`; prints its address as one JSON line once it is ready.
@@ -132,8 +141,9 @@ pub async fn run(args: SimulateArgs, shutdown: Shutdown) -> anyhow::Result<()> {
             let options = HubSpotOptions { portal, objects, properties, unique, accept_any_property };
             (VendorOptions::HubSpot(options), common, vec![Window::HUBSPOT])
         }
-        VendorArgs::Http(HttpArgs { common, key_pointer, array_pointer }) => {
-            (VendorOptions::Http(HttpOptions { key_pointer, array_pointer }), common, Vec::new())
+        VendorArgs::Http(HttpArgs { common, key_pointer, array_pointer, row_key_pointer, log_path, strict }) => {
+            let options = HttpOptions { key_pointer, array_pointer, row_key_pointer, log_path, strict };
+            (VendorOptions::Http(options), common, Vec::new())
         }
     };
     let listen = args.listen;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::{
     Operation, nearest,
-    spec::{DestinationSpec, HttpSpec, ModelSpec, OnRemoved, SourceSpec, Specs, SyncSpec, VendorSpec},
+    spec::{DestinationSpec, HttpSpec, Mode, ModelSpec, OnRemoved, SourceSpec, Specs, SyncSpec, VendorSpec},
 };
 
 /// Runs every check.
@@ -26,6 +26,7 @@ pub(super) fn check(tree: &Tree, specs: &Specs, sink: &Sink) {
         if let Some(destination) = specs.destination(&sync.destination) {
             check.late_window(sync, destination);
             check.removal(sync, destination, specs.model(&sync.model));
+            check.repetition(sync, destination);
         }
     }
     check.accounts(&specs.destinations);
@@ -164,7 +165,7 @@ impl Check<'_> {
             OnRemoved::Clear => Some(("on_removed", Operation::Clear)),
             OnRemoved::Delete => Some(("on_removed", Operation::Delete)),
         };
-        for (key, operation) in [Some(("object", Operation::Upsert)), removal].into_iter().flatten() {
+        for (key, operation) in [Some(("object", sync.mode.operation(false))), removal].into_iter().flatten() {
             if http.can(&sync.object, operation) {
                 continue;
             }
@@ -181,6 +182,31 @@ impl Check<'_> {
             };
             let message = format!("sync `{}` needs to {verb} records, which destination `{name}` cannot", sync.name);
             self.sink.error(&self.origin("syncs", &sync.name, key), message, cause, hint);
+        }
+    }
+
+    /// A sync that creates records once must be able to name a repetition, or to find what an unanswered request made.
+    fn repetition(&self, sync: &SyncSpec, destination: &DestinationSpec) {
+        if !sync.mode.creates_once() {
+            return;
+        }
+        let (name, mode) = (&sync.name, sync.mode.name());
+        let origin = self.origin("syncs", name, "mode");
+        match &destination.vendor {
+            VendorSpec::HubSpot(_) if sync.mode == Mode::Append => self.sink.error(
+                &origin,
+                format!("sync `{name}` cannot be of mode `{mode}`"),
+                "HubSpot takes no idempotency keys, so an event whose answer is lost could be added twice",
+                "use mode `insert` and match by a property with unique values that holds the event's key",
+            ),
+            VendorSpec::Http(http) if !http.names_rows(&sync.object, Operation::Insert) => self.sink.warning(
+                &origin,
+                format!("sync `{name}` may create a record twice after a crash"),
+                "a batch of which a part must be sent again goes under another idempotency key",
+                "set `idempotency_field` or `batch_size = 1`, or match by a field that the API keeps unique",
+            ),
+            // HubSpot: created records are found by their match, which is unique there.
+            VendorSpec::HubSpot(_) | VendorSpec::Http(_) | VendorSpec::File(_) => {}
         }
     }
 

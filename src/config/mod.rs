@@ -8,6 +8,7 @@ mod after;
 mod auth;
 mod changes;
 mod check;
+mod cursor;
 mod destination;
 mod diagnostic;
 mod environment;

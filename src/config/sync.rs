@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    cursor,
     diagnostic::Sink,
     fields, guard,
     layers::Tree,
@@ -10,7 +11,7 @@ use super::{
     schedule::schedule,
     tree::{Entry, Item},
 };
-use crate::model::spec::{FirstRun, GuardSpec, Mode, OnRemoved, Remap, Schedule, SyncSpec, WhenNull};
+use crate::model::spec::{CursorSpec, FirstRun, GuardSpec, Mode, OnRemoved, Remap, Schedule, SyncSpec, WhenNull};
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -45,7 +46,7 @@ pub(super) const KEYS: [&str; 24] = [
     "fields",
 ];
 /// Keys of later versions.
-const LATER: [&str; 6] = ["renamed_from", "send", "cursor", "options", "identity", "on_duplicate_match"];
+const LATER: [&str; 5] = ["renamed_from", "send", "options", "identity", "on_duplicate_match"];
 
 /// What syncs take over when they do not say otherwise.
 pub(super) struct Defaults {
@@ -95,8 +96,9 @@ pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) 
     let model = required(&reader, &["model"], "\"customers\"");
     let destination = required(&reader, &["destination"], "\"crm\"");
     let object = required(&reader, &["object"], "\"contacts\"");
-    let match_fields = match_fields(&reader);
     let mode = mode(&reader);
+    let match_fields = match_fields(&reader, mode);
+    let cursor = cursor_of(&reader, mode);
     let on_removed = on_removed(&reader, mode);
     let when_null = when_null(&reader).unwrap_or(defaults.when_null);
     let (fields, star) = fields::fields(&reader, when_null);
@@ -104,6 +106,7 @@ pub(super) fn sync(name: &str, entry: &Entry, defaults: &Defaults, sink: &Sink) 
     let base = SyncSpec::new(name, &text(model), &text(destination), &text(object));
     let spec = SyncSpec {
         mode: mode.unwrap_or(Mode::Upsert),
+        cursor,
         match_fields: match_fields.unwrap_or_default(),
         on_removed: on_removed.unwrap_or(OnRemoved::Keep),
         first_run: first_run(&reader).unwrap_or(defaults.first_run),
@@ -141,8 +144,9 @@ fn among_fields(reader: &Reader<'_>, key: &str) -> bool {
     })
 }
 
-fn match_fields(reader: &Reader<'_>) -> Option<Vec<String>> {
-    if !among_fields(reader, "match") {
+/// Events need no match: nothing is ever looked up.
+fn match_fields(reader: &Reader<'_>, mode: Option<Mode>) -> Option<Vec<String>> {
+    if mode != Some(Mode::Append) && !among_fields(reader, "match") {
         reader.require(&["match"], "\"email\"");
     }
     let fields = reader.texts("match")?;
@@ -157,25 +161,60 @@ fn mode(reader: &Reader<'_>) -> Option<Mode> {
     if !reader.has("mode") {
         return Some(Mode::Upsert);
     }
-    let modes = [("upsert", Mode::Upsert), ("mirror", Mode::Mirror)];
-    reader.choice("mode", &modes, &["insert", "update", "append", "audience"])
+    let modes = [Mode::Upsert, Mode::Mirror, Mode::Insert, Mode::Update, Mode::Append].map(|mode| (mode.name(), mode));
+    reader.choice("mode", &modes, &["audience"])
 }
 
-/// Legal pairs: upsert with keep (default), clear, delete; mirror with delete (default), clear.
+/// `cursor` belongs to mode `append`, which needs it.
+fn cursor_of(reader: &Reader<'_>, mode: Option<Mode>) -> Option<CursorSpec> {
+    if mode == Some(Mode::Append) {
+        reader.require(&["cursor"], "{ column = \"occurred_at\", lookback = \"1h\" }");
+    }
+    let cursor = cursor::cursor(reader);
+    if let (Some(mode), Some(node)) = (mode.filter(|mode| *mode != Mode::Append), reader.get("cursor")) {
+        let cause = format!("mode `{}` reads the whole model", mode.name());
+        reader.refuse("cursor", node, cause, "remove it, or use mode `append`");
+    }
+    cursor
+}
+
+/// The legal pairs are those of [`Mode::removals`].
 fn on_removed(reader: &Reader<'_>, mode: Option<Mode>) -> Option<OnRemoved> {
-    let all = [("keep", OnRemoved::Keep), ("clear", OnRemoved::Clear), ("delete", OnRemoved::Delete)];
+    let all = [OnRemoved::Keep, OnRemoved::Clear, OnRemoved::Delete].map(|way| (way.name(), way));
     let given = reader.choice("on_removed", &all, &[]);
-    match (mode, given) {
-        (Some(Mode::Mirror), Some(OnRemoved::Keep)) => {
+    let Some(mode) = mode else { return given };
+    match given {
+        Some(given) if !mode.removals().contains(&given) => {
             if let Some(node) = reader.get("on_removed") {
-                let cause = "mode `mirror` removes what left the model; got `keep`, expected `delete` or `clear`";
-                reader.refuse("on_removed", node, cause, "use mode `upsert` to keep removed records");
+                let legal: Vec<_> = mode.removals().iter().map(|way| format!("`{}`", way.name())).collect();
+                let cause = format!("{}; got `{}`, expected {}", why(mode), given.name(), legal.join(" or "));
+                reader.refuse("on_removed", node, cause, hint(mode));
             }
             None
         }
-        (_, Some(given)) => Some(given),
-        (Some(Mode::Mirror), None) => Some(OnRemoved::Delete),
-        (Some(Mode::Upsert) | None, None) => Some(OnRemoved::Keep),
+        Some(given) => Some(given),
+        None => mode.removals().first().copied(),
+    }
+}
+
+/// Why a mode does not know every way.
+const fn why(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Upsert => "mode `upsert` knows every way",
+        Mode::Mirror => "mode `mirror` removes what left the model",
+        Mode::Insert => "mode `insert` never touches a record again",
+        Mode::Update => "mode `update` did not create the records and deletes none",
+        Mode::Append => "mode `append` never removes an event",
+    }
+}
+
+const fn hint(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Upsert => "",
+        Mode::Mirror => "use mode `upsert` to keep removed records",
+        Mode::Insert => "remove it, or use mode `upsert`",
+        Mode::Update => "use `clear` to empty the fields that the sync writes, or mode `upsert`",
+        Mode::Append => "remove it, or use mode `mirror` for records that go away",
     }
 }
 

@@ -4,12 +4,18 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use crate::{
     destination::{Batch, BatchRow, Delivery, Outcome, Rejection},
-    model::Timestamp,
+    model::{Operation, Timestamp},
     telemetry::{event, events},
     wire::{Directive, Fault, FaultKind, HoldReason, Sent, VendorText, backoff},
 };
 
-use super::{batcher::part_key, context::Context, item::Item, stop::StopReason};
+use super::{
+    batcher::{part_key, rows_key},
+    context::Context,
+    item::Item,
+    read_back::read_back,
+    stop::StopReason,
+};
 
 /// Attempts of one request in one run.
 const MAX_ATTEMPTS: u32 = 3;
@@ -41,6 +47,8 @@ pub(super) enum Fate {
     Delivered { record_id: Option<Box<str>> },
     /// Refused.
     Rejected { rejection: Rejection, attempts: u32 },
+    /// Not created, because the record stands already.
+    Exists { record_id: Option<Box<str>> },
     /// Nothing stands at the known id.
     Gone,
     /// Needs a new intent before another attempt.
@@ -68,7 +76,9 @@ struct Part {
 pub(super) async fn send(context: &Context, batch: &Ready<'_>) -> Vec<RowEnd> {
     let mut ends: Vec<RowEnd> = batch.items.iter().map(|_| RowEnd { fate: Fate::Open, ambiguous_at: None }).collect();
     let attempts = batch.items.iter().map(|item| item.attempts).max().unwrap_or(0);
-    let mut parts = vec![Part { rows: (0..batch.items.len()).collect(), attempts, throttled: 0 }];
+    let rows = (0..batch.items.len()).filter(|&row| !is_found(batch, row, &mut ends)).collect::<Vec<_>>();
+    let mut parts: Vec<Part> =
+        Some(Part { rows, attempts, throttled: 0 }).filter(|part| !part.rows.is_empty()).into_iter().collect();
     while let Some(mut part) = parts.pop() {
         context.look_for_shutdown();
         if context.stop.requested() {
@@ -76,6 +86,9 @@ pub(super) async fn send(context: &Context, batch: &Ready<'_>) -> Vec<RowEnd> {
         }
         if context.clock.now() >= batch.send_before {
             part.rows.iter().for_each(|&row| end(&mut ends, row, Fate::Expired { attempts: part.attempts }));
+            continue;
+        }
+        if !read_back(context, batch.items, &mut part.rows, &mut ends).await {
             continue;
         }
         part.attempts += 1;
@@ -87,7 +100,15 @@ pub(super) async fn send(context: &Context, batch: &Ready<'_>) -> Vec<RowEnd> {
     ends
 }
 
-fn end(ends: &mut [RowEnd], row: usize, fate: Fate) {
+/// An insert whose record is known: an earlier one, whose answer was lost, was found to have made it.
+fn is_found(batch: &Ready<'_>, row: usize, ends: &mut [RowEnd]) -> bool {
+    let inserted = batch.items.get(row).filter(|item| item.operation == Operation::Insert);
+    let Some(record_id) = inserted.and_then(|item| item.record_id.clone()) else { return false };
+    end(ends, row, Fate::Delivered { record_id: Some(record_id) });
+    true
+}
+
+pub(super) fn end(ends: &mut [RowEnd], row: usize, fate: Fate) {
     if let Some(slot) = ends.get_mut(row) {
         slot.fate = fate;
     }
@@ -117,23 +138,27 @@ async fn attempt(context: &Context, batch: &Ready<'_>, part: &Part) -> Result<Ve
 }
 
 fn request(context: &Context, batch: &Ready<'_>, part: &Part) -> Batch {
-    let whole = part.rows.len() == batch.items.len();
+    let whole = || {
+        let is_whole = part.rows.len() == batch.items.len();
+        if is_whole { batch.idempotency } else { part_key(batch.idempotency, &part.rows) }
+    };
+    let own = rows_key(part.rows.iter().filter_map(|&row| batch.items.get(row)));
     let rows = part.rows.iter().filter_map(|&row| batch.items.get(row).map(|item| (row, item)));
     Batch {
         run: context.run,
         object: context.object.clone(),
         fields: context.fields.clone(),
-        operation: batch.items.first().map_or(crate::model::Operation::Upsert, |item| item.operation),
+        operation: batch.items.first().map_or(Operation::Upsert, |item| item.operation),
         match_fields: context.match_fields.clone(),
         rows: rows
             .map(|(row, item)| BatchRow {
                 correlation: row as u64,
                 record_id: item.record_id.clone(),
-                idempotency_key: None,
+                idempotency_key: item.row_key,
                 record: item.record.clone(),
             })
             .collect(),
-        idempotency_key: if whole { batch.idempotency } else { part_key(batch.idempotency, &part.rows) },
+        idempotency_key: own.unwrap_or_else(whole),
     }
 }
 
@@ -154,6 +179,7 @@ async fn sort_outcomes(
                 end(ends, row, Fate::Delivered { record_id });
             }
             Outcome::Gone => end(ends, row, Fate::Gone),
+            Outcome::Exists { record_id } => end(ends, row, Fate::Exists { record_id }),
             Outcome::Rejected(rejection) => end(ends, row, Fate::Rejected { rejection, attempts: part.attempts }),
             Outcome::Retry(rejection) => {
                 end(ends, row, Fate::Rejected { rejection, attempts: part.attempts });

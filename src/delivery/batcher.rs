@@ -1,4 +1,4 @@
-//! Forms batches: by operation, by count and bytes, and again exactly as they were after an unanswered send.
+//! Forms batches: by operation and address, by count and bytes, and again exactly as they were after an unanswered send.
 
 use std::{collections::BTreeMap, hash::Hasher as _, mem};
 
@@ -37,8 +37,15 @@ const MAX_REFORMING: usize = 64;
 #[derive(Debug)]
 pub(super) struct Batcher {
     caps: Caps,
-    open: BTreeMap<Operation, Open>,
+    open: BTreeMap<Group, Open>,
     reforming: BTreeMap<u128, Vec<Item>>,
+}
+
+/// Rows of one request are alike: a vendor may refuse one that names some by id and some by match.
+type Group = (Operation, bool);
+
+fn group(item: &Item) -> Group {
+    (item.operation, item.record_id.is_some())
 }
 
 #[derive(Debug, Default)]
@@ -80,10 +87,10 @@ impl Batcher {
     }
 
     fn reform(&mut self, batch_key: BatchKey, items: Vec<Item>, out: &mut Vec<Formed>) {
-        let Some(operation) = items.first().map(|item| item.operation) else { return };
+        let Some(alike) = items.first().map(group) else { return };
         let bytes = items.iter().map(|item| item.size).sum::<usize>();
-        let same = items.iter().all(|item| item.operation == operation && item.batch_key == Some(batch_key));
-        if same && items.len() <= self.caps.max_rows.of(operation) && bytes <= self.caps.max_bytes {
+        let same = items.iter().all(|item| group(item) == alike && item.batch_key == Some(batch_key));
+        if same && items.len() <= self.caps.max_rows.of(alike.0) && bytes <= self.caps.max_bytes {
             out.push(Formed { items, again: Some(batch_key) });
         } else {
             self.dissolve(items, out);
@@ -99,7 +106,7 @@ impl Batcher {
     fn ordinary(&mut self, mut item: Item, out: &mut Vec<Formed>) {
         item.batch_key = None;
         let operation = item.operation;
-        let open = self.open.entry(operation).or_default();
+        let open = self.open.entry(group(&item)).or_default();
         let full = open.items.len() >= self.caps.max_rows.of(operation) || open.bytes + item.size > self.caps.max_bytes;
         if full && !open.items.is_empty() {
             let items = mem::take(&mut open.items);
@@ -116,6 +123,18 @@ pub(super) fn part_key(whole: u128, rows: &[usize]) -> u128 {
     let mut hasher = SipHasher24::new_with_key(&whole.to_be_bytes());
     rows.iter().for_each(|row| hasher.write_u64(*row as u64));
     hasher.finish128().as_u128()
+}
+
+/// The idempotency key of rows that are created once: a function of their own keys, so that the same rows have it in every
+/// run. A refused request was answered and its key is used up, so each refusal of a row makes another one. `None` for rows
+/// that may be sent again in other forms.
+pub(super) fn rows_key<'a>(items: impl Iterator<Item = &'a Item>) -> Option<u128> {
+    let mut hasher = SipHasher24::new();
+    for item in items {
+        hasher.write_u128(item.row_key?);
+        hasher.write_u64(item.refusals);
+    }
+    Some(hasher.finish128().as_u128())
 }
 
 #[cfg(test)]
@@ -142,6 +161,9 @@ mod tests {
             takes_over: None,
             rejected_before: 0,
             attempts: 0,
+            row_key: None,
+            refusals: 0,
+            cursor: None,
             unapproved_removal: false,
             size,
         }
@@ -198,6 +220,16 @@ mod tests {
         assert_eq!(formed[0].again, Some(whole));
         assert_eq!(formed[0].items.len(), 2);
         assert_eq!((formed[1].again, formed[1].items.len()), (None, 3));
+    }
+
+    #[test]
+    fn rows_that_are_created_once_name_their_batch() {
+        let row = |key: u128, refusals| Item { row_key: Some(key), refusals, ..item(1, Operation::Insert, 1, None) };
+        let key = |items: &[Item]| rows_key(items.iter());
+        assert_eq!(key(&[row(1, 0), row(2, 0)]), key(&[row(1, 0), row(2, 0)]));
+        assert_ne!(key(&[row(1, 0)]), key(&[row(1, 0), row(2, 0)]));
+        assert_ne!(key(&[row(1, 0)]), key(&[row(1, 9)]));
+        assert_eq!(key(&[row(1, 0), item(2, Operation::Upsert, 1, None)]), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     clock::Clock,
     destination::Destination,
-    model::{Fingerprinter, RunId, SyncId, Timestamp},
+    model::{Fingerprinter, Key, RunId, SyncId, Timestamp, spec::Mode},
     shutdown::Shutdown,
     state::State,
     wire::{Account, Ahead, Class},
@@ -19,6 +19,7 @@ use crate::{
 
 use super::{
     claims::Claims,
+    item::Item,
     stop::{Stop, StopReason},
 };
 
@@ -36,6 +37,10 @@ pub struct Context {
     pub run: RunId,
     /// Epoch of the lease that the run works under.
     pub epoch: i64,
+    /// What is done with the model's rows.
+    pub mode: Mode,
+    /// Makes the idempotency keys of rows that are created once.
+    pub row_hasher: Fingerprinter,
     /// The destination's object.
     pub object: String,
     /// All destination fields of the mapping, in byte order.
@@ -90,6 +95,8 @@ pub struct Tallied {
     pub unknown: u64,
     /// Operations not begun.
     pub left_over: u64,
+    /// The least place on the cursor column of an operation that is not settled.
+    pub open_cursor: Option<i64>,
     /// Delivered operations that gave up a match value, which a standing conflict may be waiting for.
     pub released: u64,
     /// Batches begun.
@@ -98,6 +105,24 @@ pub struct Tallied {
     pub retries: u64,
     /// Removals that were settled without an approval.
     pub unapproved_removals: u64,
+}
+
+impl Tallied {
+    /// Counts an operation that was not begun.
+    pub fn leave(&mut self, item: &Item) {
+        self.left_over += 1;
+        self.keep_open(item);
+    }
+
+    /// The operation is not settled, so the next read begins no later.
+    pub(super) fn keep_open(&mut self, item: &Item) {
+        self.open_cursor = least(self.open_cursor, item.cursor);
+    }
+}
+
+/// The least of two places, where there are any.
+pub fn least(a: Option<i64>, b: Option<i64>) -> Option<i64> {
+    a.into_iter().chain(b).min()
 }
 
 impl Tally {
@@ -139,6 +164,13 @@ impl Context {
             self.stop.request(StopReason::PlanTooOld);
         }
         self.stop.requested()
+    }
+
+    /// Names a row in every attempt, whatever batch it is in: a function of sync and key alone. `None` where a record may be
+    /// changed after it was created.
+    pub fn row_key(&self, key: &Key) -> Option<u128> {
+        let named = self.mode.creates_once();
+        named.then(|| u128::from_be_bytes(self.row_hasher.of(key.as_bytes()).to_bytes()))
     }
 
     /// True only in the proof harness's broken variant without intents.

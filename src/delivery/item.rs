@@ -33,6 +33,12 @@ pub struct Item {
     pub rejected_before: u32,
     /// Attempts of this run under intents that have expired.
     pub attempts: u32,
+    /// Names the row of a record that is created once: see [`crate::destination::BatchRow::idempotency_key`].
+    pub row_key: Option<u128>,
+    /// Changes with every refusal of the key.
+    pub refusals: u64,
+    /// The event's place on the cursor column, in mode `append`.
+    pub cursor: Option<i64>,
     /// A removal that no approval covers: it counts in the 24-hour sum.
     pub unapproved_removal: bool,
     /// Size in a request body, in bytes.

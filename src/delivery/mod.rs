@@ -5,16 +5,15 @@ mod batcher;
 mod claims;
 mod context;
 mod item;
-mod local;
 mod mask;
 mod pass;
+mod read_back;
 mod settle;
 mod stop;
 
 pub use claims::{Claim, Claims};
-pub use context::{Context, Tallied, Tally};
+pub use context::{Context, Tallied, Tally, least};
 pub use item::{Item, TakenOver};
-pub use local::Settles;
 pub use mask::mask;
 pub use pass::{DeliveryError, deliver, deliver_again};
 pub use settle::settle_without_request;

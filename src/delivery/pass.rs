@@ -12,6 +12,7 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 
 use crate::{
+    destination::LookupKind,
     mapping::to_text,
     model::{BatchKey, Operation, RecordRef, Timestamp},
     spool::SpoolError,
@@ -20,7 +21,7 @@ use crate::{
 
 use super::{
     attempt::{self, Ready},
-    batcher::{Batcher, Caps, Formed},
+    batcher::{Batcher, Caps, Formed, rows_key},
     context::Context,
     item::Item,
     settle::settle,
@@ -164,11 +165,11 @@ impl<'a, N: FnMut() -> Result<Option<Item>, SpoolError>> Former<'a, N> {
     fn count_left_over(&mut self) -> Result<(), DeliveryError> {
         let mut out: Vec<Formed> = self.queue.drain(..).collect();
         let unfinished = self.batcher.take().map(|batcher| batcher.finish(&mut out)).is_some();
-        let mut left = out.iter().map(|formed| formed.items.len() as u64).sum::<u64>();
-        while unfinished && (self.next)()?.is_some() {
-            left += 1;
+        let leave = |item: &Item| self.context.tally.add(|tally| tally.leave(item));
+        out.iter().flat_map(|formed| &formed.items).for_each(leave);
+        while unfinished && let Some(item) = (self.next)()? {
+            leave(&item);
         }
-        self.context.tally.add(|tally| tally.left_over += left);
         Ok(())
     }
 }
@@ -179,7 +180,8 @@ async fn intend(context: &Context, mut formed: Formed) -> Result<Intended, State
     // In key order, as the batch is formed again after a crash: then its body is the same too.
     formed.items.sort_by(|a, b| a.key.cmp(&b.key));
     let send_before = context.clock.now() + INTENT_LIFE;
-    let idempotency = formed.again.map_or_else(|| fastrand::u128(..), |key| key.idempotency);
+    let again = || formed.again.map_or_else(|| fastrand::u128(..), |key| key.idempotency);
+    let idempotency = rows_key(formed.items.iter()).unwrap_or_else(again);
     let members = u32::try_from(formed.items.len()).unwrap_or(u32::MAX);
     let intent = NewIntent {
         sync: context.sync,
@@ -213,8 +215,12 @@ fn member(context: &Context, row: usize, item: &Item) -> Result<IntentMember, St
 /// What finds the record if the answer is lost and the match value then changes or the row vanishes. Only needed while
 /// the vendor's id is not known.
 fn sealed_match(context: &Context, item: &Item) -> Result<Option<Box<[u8]>>, StateError> {
-    let unknown = context.keeps_ids && item.record_id.is_none() && item.operation == Operation::Upsert;
-    let field = context.match_fields.first().filter(|_| unknown);
+    let wanted = match item.operation {
+        Operation::Upsert | Operation::Update => context.keeps_ids,
+        Operation::Insert => context.destination.capabilities(&context.object).lookup != LookupKind::None,
+        Operation::Clear | Operation::Delete => false,
+    };
+    let field = context.match_fields.first().filter(|_| wanted && item.record_id.is_none());
     let value = field.and_then(|field| RecordRef::new(&item.record).get(field));
     value.map(|value| context.state.seal("match", to_text(value).as_bytes())).transpose()
 }
@@ -238,7 +244,7 @@ async fn work(
         clashed.lock().unwrap_or_else(PoisonError::into_inner).extend(aftermath.clashed);
         for formed in again(whole, aftermath.expired, aftermath.gone) {
             if context.must_stop() {
-                context.tally.add(|tally| tally.left_over += formed.items.len() as u64);
+                context.tally.add(|tally| formed.items.iter().for_each(|item| tally.leave(item)));
             } else {
                 queue.push_back(intend(context, formed).await?);
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     destination::Rejection,
-    model::{ENCODING_VERSION, Entry, IntentId, Key, Operation, RecordRef, RejectedMark, Timestamp},
+    model::{ENCODING_VERSION, Entry, IntentId, Key, Operation, RecordRef, RejectedMark, Timestamp, spec::Mode},
     state::{End, LocalSettle, MarkDirty, OwnerChange, OwnerSpace, Settle, SettleRow, StateError},
 };
 
@@ -103,15 +103,26 @@ async fn end_of(
         Fate::Gone if item.operation.is_removal() => delivered(context, item, None, ambiguous_at, aftermath).await,
         Fate::Gone if item.record_id.is_none() => {
             // Found by match and yet gone: another upsert by match would end the same way.
-            let rejection = own_rejection("not_found", "the destination says that the record is gone");
+            let words = match context.mode {
+                Mode::Update => "no record there has this match value, and mode `update` creates none",
+                Mode::Upsert | Mode::Mirror | Mode::Insert | Mode::Append => {
+                    "the destination says that the record is gone"
+                }
+            };
+            let rejection = own_rejection("not_found", words);
             refused(context, &item, &rejection, 1, ambiguous_at)
         }
         Fate::Gone => {
-            // The record was deleted there: one upsert by match, under an intent of its own.
-            let item = Item { operation: Operation::Upsert, record_id: None, ..item };
+            // The record was deleted there, or merged: once more by match, under an intent of its own.
+            let item = Item { operation: context.mode.operation(false), record_id: None, ..item };
             aftermath.gone.push(renewed(item, intent, ambiguous_at));
             Ok(End::Undelivered { ambiguous_at })
         }
+        // An earlier insert of this key had no answer: it has made the record.
+        Fate::Exists { record_id } if ambiguous_at.max(item.ambiguous_at).is_some() => {
+            delivered(context, item, record_id, ambiguous_at, aftermath).await
+        }
+        Fate::Exists { .. } => exists(context, &item),
         Fate::Expired { attempts } => {
             aftermath.expired.push(renewed(Item { attempts, ..item }, intent, ambiguous_at));
             Ok(End::Undelivered { ambiguous_at })
@@ -123,12 +134,26 @@ async fn end_of(
         Fate::Rejected { rejection, attempts } => refused(context, &item, &rejection, attempts, ambiguous_at),
         Fate::Open => {
             context.tally.add(|tally| match ambiguous_at {
-                Some(_) => tally.unknown += 1,
-                None => tally.left_over += 1,
+                Some(_) => {
+                    tally.unknown += 1;
+                    tally.keep_open(&item);
+                }
+                None => tally.leave(&item),
             });
             Ok(End::Undelivered { ambiguous_at })
         }
     }
+}
+
+/// Trying an unchanged row again would not mend it.
+fn exists(context: &Context, item: &Item) -> Result<End, StateError> {
+    context.tally.add(|tally| {
+        tally.rejected += 1;
+        tally.rejected_again += u64::from(item.rejected_before > 0);
+    });
+    let words = "a record with this match value stands there already, and it is never touched in this mode";
+    let rejection = own_rejection("exists", words);
+    Ok(End::Rejected { mark: rejected(context, item, &rejection, 1, false)?, ambiguous_at: None })
 }
 
 fn refused(
@@ -195,6 +220,7 @@ async fn delivered(
         tombstone: false,
         match_hash: item.match_hash,
         record_id,
+        cursor: item.cursor,
     };
     Ok(End::Put { owners: owner_changes(context, item.entry.as_ref(), Some(&entry)), entry, quiet_until })
 }

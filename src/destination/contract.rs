@@ -271,7 +271,7 @@ pub struct BatchRow {
     pub correlation: u64,
     /// The vendor's record id, where it is known: then it is the address.
     pub record_id: Option<Box<str>>,
-    /// For appends: names the row in every attempt, whatever batch it is in; a function of sync id and key alone.
+    /// For inserts: names the row in every attempt, whatever batch it is in; a function of sync id and key alone.
     pub idempotency_key: Option<u128>,
     /// The canonical record. For `Clear`: the fields to clear, each null; for `Delete`: nothing; for both also the match
     /// fields with their values where the system has no record ids ([`Capabilities::record_ids`]).
@@ -303,7 +303,12 @@ pub enum Outcome {
     },
     /// Refused for a reason of its own.
     Rejected(Rejection),
-    /// Nothing stands at the known record id (404). The engine tries one upsert by match; a delete counts as delivered.
+    /// Not created, because a record with the match value stands already (inserts only).
+    Exists {
+        /// The id of that record, where the answer names it.
+        record_id: Option<Box<str>>,
+    },
+    /// Nothing stands at the known record id, or an update found nothing by match (404). The engine tries one upsert by match; a delete counts as delivered.
     Gone,
     /// Refused for now (a lock, a conflict with another row of the run): worth another attempt.
     Retry(Rejection),

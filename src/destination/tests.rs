@@ -17,6 +17,7 @@ pub(super) fn brief(outcomes: &[Outcome]) -> Vec<String> {
         Outcome::Delivered { record_id: None } => "delivered".to_owned(),
         Outcome::Rejected(why) if why.conflict => format!("conflict {}", why.code),
         Outcome::Rejected(why) => format!("rejected {}", why.code),
+        Outcome::Exists { record_id } => format!("exists {}", record_id.as_deref().unwrap_or("?")),
         Outcome::Gone => "gone".to_owned(),
         Outcome::Retry(why) => format!("retry {}", why.code),
         Outcome::Unknown => "unknown".to_owned(),

@@ -1,7 +1,10 @@
 //! The decision for one key (design sections 3.3 and 4).
 
-use super::{Context, Decision, Planned, Reform, Row, WaitReason};
-use crate::model::{ChangeKind, DirtyMark, Entry, Held, IntentId, Operation, Timestamp, spec::OnRemoved};
+use super::{Context, Decision, Planned, Reform, Row, WaitReason, once};
+use crate::model::{
+    ChangeKind, DirtyMark, Entry, Held, IntentId, Operation, Timestamp,
+    spec::{Mode, OnRemoved},
+};
 
 /// Code of a reject that stands because the record belongs to another key.
 const CONFLICT: &str = "conflict";
@@ -11,8 +14,10 @@ const CONFLICT: &str = "conflict";
 pub fn decide(row: Option<&Row>, held: Option<&Held>, context: &Context) -> Decision {
     match (row, held) {
         (None, None) => Decision::Nothing,
-        (Some(_), None) => Decision::Upsert(Planned::new_row()),
+        (Some(_), None) => Decision::Upsert(Planned::new_row(context.mode)),
+        (Some(row), Some(held)) if context.mode.creates_once() => once::decide_present(row, held, context),
         (Some(row), Some(held)) => decide_present(row, held, context),
+        (None, Some(held)) if context.mode == Mode::Append => once::decide_absent(held, context),
         (None, Some(held)) => decide_absent(held, context),
     }
 }
@@ -26,12 +31,9 @@ fn decide_present(row: &Row, held: &Held, context: &Context) -> Decision {
         return if entry.fingerprint == row.fingerprint { Decision::Unchanged } else { Decision::Rewrite };
     }
     let record_id = known_id(held);
-    let operation = if record_id.is_some() { Operation::Update } else { Operation::Upsert };
-    let agrees = |mark: &DirtyMark| !mark.operation.is_removal() && mark.fingerprint.is_some_and(|sent| row.is(sent));
-    let refused = held
-        .rejected
-        .as_ref()
-        .is_some_and(|reject| !reject.operation.is_removal() && reject.fingerprint.is_some_and(|sent| row.is(sent)));
+    let operation = context.mode.operation(record_id.is_some());
+    let agrees = |mark: &DirtyMark| sends(mark, row);
+    let refused = is_refused(row, held);
     if let Some(reason) = refused.then(|| backoff(held, context)).flatten() {
         return Decision::Waiting(reason);
     }
@@ -48,6 +50,7 @@ fn decide_present(row: &Row, held: &Held, context: &Context) -> Decision {
         loaded: loaded(held),
         id_from_mark: id_from_mark(held),
         find_first: find_first(held, agrees),
+        unanswered: None,
         reform: reform(held, |mark| {
             agrees(mark) && mark.operation == operation && mark.record_id.as_deref() == record_id
         }),
@@ -85,6 +88,7 @@ fn decide_absent(held: &Held, context: &Context) -> Decision {
         counts_for_guard: true,
         loaded: loaded(held),
         find_first: if operation.is_some() { find_first(held, |_| false) } else { Vec::new() },
+        unanswered: None,
         reform: reform(held, |mark| agrees(mark) && mark.record_id.as_deref() == record_id),
         id_from_mark: id_from_mark(held),
         record_id: record_id.map(Into::into),
@@ -92,19 +96,31 @@ fn decide_absent(held: &Held, context: &Context) -> Decision {
 }
 
 impl Planned {
-    fn new_row() -> Self {
+    fn new_row(mode: Mode) -> Self {
         Self {
             kind: ChangeKind::Added,
-            operation: Some(Operation::Upsert),
+            operation: Some(mode.operation(false)),
             resend: false,
             counts_for_guard: true,
             loaded: Vec::new(),
             record_id: None,
             id_from_mark: false,
             find_first: Vec::new(),
+            unanswered: None,
             reform: None,
         }
     }
+}
+
+/// Whether a mark is of an operation that sends this very record.
+pub(super) fn sends(mark: &DirtyMark, row: &Row) -> bool {
+    !mark.operation.is_removal() && mark.fingerprint.is_some_and(|sent| row.is(sent))
+}
+
+/// Whether this very record stands rejected.
+pub(super) fn is_refused(row: &Row, held: &Held) -> bool {
+    let reject = held.rejected.as_ref().filter(|reject| !reject.operation.is_removal());
+    reject.is_some_and(|reject| reject.fingerprint.is_some_and(|sent| row.is(sent)))
 }
 
 fn live_entry(held: &Held) -> Option<&Entry> {
@@ -131,18 +147,18 @@ fn id_from_mark(held: &Held) -> bool {
     entry_id(held).is_none() && known_id(held).is_some()
 }
 
-fn loaded(held: &Held) -> Vec<IntentId> {
+pub(super) fn loaded(held: &Held) -> Vec<IntentId> {
     held.dirty.iter().map(|mark| mark.intent).collect()
 }
 
-fn newest_first(held: &Held) -> Vec<&DirtyMark> {
+pub(super) fn newest_first(held: &Held) -> Vec<&DirtyMark> {
     let mut marks: Vec<_> = held.dirty.iter().collect();
     marks.sort_unstable_by_key(|mark| std::cmp::Reverse(mark.intent));
     marks
 }
 
 /// How long the standing reject of the same change holds it back; `None` when it is due.
-fn backoff(held: &Held, context: &Context) -> Option<WaitReason> {
+pub(super) fn backoff(held: &Held, context: &Context) -> Option<WaitReason> {
     let reject = held.rejected.as_ref()?;
     match reject.next_try {
         Some(next) if next <= context.now => None,
@@ -157,7 +173,7 @@ fn backoff(held: &Held, context: &Context) -> Option<WaitReason> {
 
 /// When nothing that may still be applied late disagrees with the change any more; `None` when nothing does now.
 /// `acknowledged`: the change is what the destination acknowledged last, which a quiet time lets through.
-fn late_until(
+pub(super) fn late_until(
     held: &Held,
     context: &Context,
     agrees: impl Fn(&DirtyMark) -> bool,
@@ -170,7 +186,7 @@ fn late_until(
 }
 
 /// Sealed match values of unanswered operations that sent something else than what is to be sent now.
-fn find_first(held: &Held, agrees: impl Fn(&DirtyMark) -> bool) -> Vec<Box<[u8]>> {
+pub(super) fn find_first(held: &Held, agrees: impl Fn(&DirtyMark) -> bool) -> Vec<Box<[u8]>> {
     if entry_id(held).is_some() {
         return Vec::new();
     }
@@ -178,7 +194,7 @@ fn find_first(held: &Held, agrees: impl Fn(&DirtyMark) -> bool) -> Vec<Box<[u8]>
     unanswered.filter_map(|mark| mark.sealed_match.clone()).collect()
 }
 
-fn reform(held: &Held, same: impl Fn(&DirtyMark) -> bool) -> Option<Reform> {
+pub(super) fn reform(held: &Held, same: impl Fn(&DirtyMark) -> bool) -> Option<Reform> {
     let newest = newest_first(held).into_iter().find(|mark| same(mark))?;
     newest.batch_key.map(|key| Reform { intent: newest.intent, key })
 }

@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use crate::model::{BatchKey, ChangeKind, Fingerprint, IntentId, Operation, RunId, Timestamp, spec::OnRemoved};
+use crate::model::{
+    BatchKey, ChangeKind, Fingerprint, IntentId, Operation, RunId, Timestamp,
+    spec::{Mode, OnRemoved},
+};
 
 /// The model's row of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +30,12 @@ pub struct Context {
     pub now: Timestamp,
     /// After an ambiguous attempt, other changes of the key wait this long.
     pub late_window: Duration,
+    /// What is done with the model's rows.
+    pub mode: Mode,
     /// What is done with keys that left the model.
     pub on_removed: OnRemoved,
+    /// The least place on the cursor column that was read, in mode `append`; `None`: everything was.
+    pub read_from: Option<i64>,
     /// False when a row of the result had a null or unencodable key (promise P4). Such a row may come last, so the
     /// removals that were planned until then must be withheld by the caller too.
     pub removals_allowed: bool,
@@ -46,6 +53,12 @@ pub enum Decision {
     Unchanged,
     /// As `Unchanged`, but the entry's fingerprint is of an older encoding: settle it anew, send nothing (P9).
     Rewrite,
+    /// The record was created and is not touched again, whatever the row has become; what else the state holds for the key
+    /// (dirty marks, a reject, a tombstone) is settled without a request. Not part of the plan.
+    Stands {
+        /// The dirty marks to drop.
+        loaded: Vec<IntentId>,
+    },
     /// The row is not planned in this run.
     Waiting(WaitReason),
     /// The row is to be sent.
@@ -54,8 +67,8 @@ pub enum Decision {
     Removal(Planned),
     /// The key left the model, but its removal is not planned in this run.
     WaitingRemoval(WaitReason),
-    /// The key left the model and nothing of it can stand at the destination: its marks and its reject are dropped
-    /// without a request. Not part of the plan.
+    /// The key left the model and nothing of it can stand at the destination, or in mode `append` no later read can hold
+    /// it: its marks and its reject are dropped without a request. Not part of the plan.
     Forget {
         /// The dirty marks to drop; may be empty when only a reject stands.
         loaded: Vec<IntentId>,
@@ -117,6 +130,9 @@ pub struct Planned {
     /// Sealed match values of unanswered operations of a key whose entry has no record id, newest first. Where such a value is
     /// not the record's present one, the record is to be found by it before anything is sent.
     pub find_first: Vec<Box<[u8]>>,
+    /// Of an operation that creates: the fingerprint that the newest unanswered one sent. If the record is found, that is what
+    /// stands there.
+    pub unanswered: Option<Fingerprint>,
     /// The batch to form again, with the same idempotency key, if all its members still want the same.
     pub reform: Option<Reform>,
 }
@@ -141,6 +157,7 @@ impl fmt::Debug for Planned {
             .field("has_id", &self.record_id.is_some())
             .field("id_from_mark", &self.id_from_mark)
             .field("find_first", &self.find_first.len())
+            .field("unanswered", &self.unanswered)
             .field("reform", &self.reform)
             .finish()
     }

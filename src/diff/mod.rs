@@ -5,6 +5,7 @@
 mod decide;
 mod decision;
 mod merge;
+mod once;
 mod ownership;
 
 pub use decide::decide;

@@ -132,6 +132,8 @@ pub struct Entry {
     pub match_hash: Option<u64>,
     /// The vendor's record id, where the sync keeps it.
     pub record_id: Option<Box<str>>,
+    /// The event's place on the cursor column, in mode `append`: the entry is forgotten once no later read can hold it.
+    pub cursor: Option<i64>,
 }
 
 impl fmt::Debug for Entry {

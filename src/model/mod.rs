@@ -3,6 +3,7 @@
 mod change;
 mod counts;
 mod cron;
+mod cursor;
 mod fingerprint;
 mod held;
 mod key;
@@ -21,6 +22,7 @@ mod value;
 pub use change::{BatchKey, ChangeKind, DirtyMark, Entry, IntentId, Operation, RunId, SyncId};
 pub use counts::Counts;
 pub use cron::{Cron, CronProblem};
+pub use cursor::CursorKind;
 pub use fingerprint::{Fingerprint, Fingerprinter};
 pub use held::{Held, InvalidCode, InvalidRow, RejectedMark};
 pub use key::{Key, KeyKind, KeyProblem, MAX_KEY_BYTES, encode_key, encode_part};

@@ -1,6 +1,6 @@
 //! The bytes of plan rows, standings, claims and annotations in spools. They live as long as the run, so there is no version.
 
-use super::PlanRow;
+use super::{LocalEnd, PlanRow};
 use crate::{
     diff::{Annotation, Claim, Group, Planned, Reform, Standing, Was},
     model::{
@@ -23,7 +23,9 @@ pub(super) fn put_row(row: &PlanRow, out: &mut Vec<u8>) {
     put_option(row.entry.as_ref(), out, put_entry);
     put_varint(row.rejected_before as usize, out);
     out.push(u8::from(row.remapped));
-    put_option(row.ambiguous_at, out, |at, out| out.extend_from_slice(&at.as_micros().to_le_bytes()));
+    put_place(row.ambiguous_at.map(Timestamp::as_micros), out);
+    put_place(row.cursor, out);
+    put_varint(row.refusals as usize, out);
 }
 
 pub(super) fn take_row(mut bytes: &[u8]) -> Option<PlanRow> {
@@ -37,10 +39,27 @@ pub(super) fn take_row(mut bytes: &[u8]) -> Option<PlanRow> {
         entry: take_option(bytes, take_entry)?,
         rejected_before: u32::try_from(take_varint(bytes)?).ok()?,
         remapped: take_u8(bytes)? != 0,
-        ambiguous_at: take_option(bytes, |bytes| {
-            take_array(bytes).map(i64::from_le_bytes).map(Timestamp::from_micros)
-        })?,
+        ambiguous_at: take_place(bytes)?.map(Timestamp::from_micros),
+        cursor: take_place(bytes)?,
+        refusals: take_varint(bytes)? as u64,
     })
+}
+
+pub(super) fn put_local(end: &LocalEnd, out: &mut Vec<u8>) {
+    put_key(&end.key, out);
+    put_intents(&end.loaded, out);
+    put_option(end.entry.as_ref(), out, put_entry);
+}
+
+pub(super) fn take_local(mut bytes: &[u8]) -> Option<LocalEnd> {
+    let bytes = &mut bytes;
+    let (key, loaded) = (take_key(bytes)?, take_list(bytes, take_intent)?);
+    Some(LocalEnd { key, loaded, entry: take_option(bytes, take_entry)? })
+}
+
+fn put_intents(intents: &[IntentId], out: &mut Vec<u8>) {
+    put_varint(intents.len(), out);
+    intents.iter().for_each(|intent| put_intent(*intent, out));
 }
 
 fn put_entry(entry: &Entry, out: &mut Vec<u8>) {
@@ -49,6 +68,7 @@ fn put_entry(entry: &Entry, out: &mut Vec<u8>) {
     out.extend_from_slice(&entry.run.0.to_le_bytes());
     put_option(entry.match_hash, out, |hash, out| out.extend_from_slice(&hash.to_le_bytes()));
     put_id(&entry.record_id, out);
+    put_place(entry.cursor, out);
 }
 
 fn take_entry(bytes: &mut &[u8]) -> Option<Entry> {
@@ -61,7 +81,16 @@ fn take_entry(bytes: &mut &[u8]) -> Option<Entry> {
         run: RunId(i64::from_le_bytes(take_array(bytes)?)),
         match_hash: take_option(bytes, |bytes| take_array(bytes).map(u64::from_le_bytes))?,
         record_id: take_id(bytes)?,
+        cursor: take_place(bytes)?,
     })
+}
+
+fn put_place(place: Option<i64>, out: &mut Vec<u8>) {
+    put_option(place, out, |place, out| out.extend_from_slice(&place.to_le_bytes()));
+}
+
+fn take_place(bytes: &mut &[u8]) -> Option<Option<i64>> {
+    take_option(bytes, |bytes| take_array(bytes).map(i64::from_le_bytes))
 }
 
 fn put_planned(planned: &Planned, out: &mut Vec<u8>) {
@@ -73,15 +102,13 @@ fn put_planned(planned: &Planned, out: &mut Vec<u8>) {
             | flag(planned.counts_for_guard, COUNTS)
             | flag(planned.id_from_mark, ID_FROM_MARK),
     );
-    put_varint(planned.loaded.len(), out);
-    for intent in &planned.loaded {
-        put_intent(*intent, out);
-    }
+    put_intents(&planned.loaded, out);
     put_id(&planned.record_id, out);
     put_varint(planned.find_first.len(), out);
     for sealed in &planned.find_first {
         put_bytes(sealed, out);
     }
+    put_option(planned.unanswered, out, |print, out| out.extend_from_slice(&print.to_bytes()));
     put_option(planned.reform, out, |reform, out| {
         put_intent(reform.intent, out);
         out.extend_from_slice(&reform.key.idempotency.to_le_bytes());
@@ -105,6 +132,7 @@ fn take_planned(bytes: &mut &[u8]) -> Option<Planned> {
         loaded: take_list(bytes, take_intent)?,
         record_id: take_id(bytes)?,
         find_first: take_list(bytes, |bytes| take_bytes(bytes).map(Into::into))?,
+        unanswered: take_option(bytes, |bytes| take_array(bytes).map(Fingerprint::from_bytes))?,
         reform: take_option(bytes, |bytes| {
             let intent = take_intent(bytes)?;
             let idempotency = u128::from_le_bytes(take_array(bytes)?);

@@ -28,6 +28,11 @@ pub struct PlanRow {
     pub remapped: bool,
     /// When the last ambiguous attempt of the key may have begun at the latest.
     pub ambiguous_at: Option<Timestamp>,
+    /// The event's place on the cursor column, in mode `append`.
+    pub cursor: Option<i64>,
+    /// Changes with every refusal of the key (the run of the standing reject, or 0): a refused request was answered, so its
+    /// idempotency key is used up.
+    pub refusals: u64,
 }
 
 impl fmt::Debug for PlanRow {

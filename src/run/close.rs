@@ -97,6 +97,7 @@ impl Ended<'_, '_> {
             mapping,
             last_removal_at: freed.then_some(now),
             full_read: clean.then(|| full_read(self.run.answer, now)),
+            cursor: outcome.cursor.clone(),
             ..SyncUpdate::default()
         };
         state.update_sync(sync, update).await?;

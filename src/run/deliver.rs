@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use crate::{
-    delivery::{self, Context, Item, Settles, TakenOver},
+    delivery::{self, Context, Item, TakenOver},
     diff::Annotation,
     model::{Key, Operation, RecordRef, RunId, SyncId},
-    plan::{Plan, PlanItem, PlanReader, PlanRow, Verdict},
+    plan::{LocalEnd, Locals, Plan, PlanItem, PlanReader, PlanRow, Verdict},
     spool::SpoolError,
-    state::{LocalSettle, OwnerSpace, State},
+    state::{End, LocalSettle, OwnerSpace, State},
 };
 
 use super::{
@@ -86,8 +86,9 @@ impl Outgoing<'_> {
     fn upsert(&self, plan_item: PlanItem) -> Item {
         let PlanItem { row, annotation, .. } = plan_item;
         let known = self.address(&row);
+        let mode = self.context.mode;
         let (takes_over, taken_id) = match annotation {
-            Some(Annotation::TakesOver { from: key, record_id }) => {
+            Some(Annotation::TakesOver { from: key, record_id }) if !mode.creates_once() => {
                 let record_id = self.resolved.get(&key).cloned().unwrap_or(record_id);
                 if keeps_own(&known, &record_id) {
                     (None, None)
@@ -96,7 +97,8 @@ impl Outgoing<'_> {
                 }
             }
             Some(
-                Annotation::TakenOver { .. }
+                Annotation::TakesOver { .. }
+                | Annotation::TakenOver { .. }
                 | Annotation::After { .. }
                 | Annotation::Invalid { .. }
                 | Annotation::Waits { .. },
@@ -104,12 +106,17 @@ impl Outgoing<'_> {
             | None => (None, None),
         };
         let record_id = known.or(taken_id);
-        let operation = if record_id.is_some() { Operation::Update } else { Operation::Upsert };
+        let operation = mode.operation(record_id.is_some());
+        // What was found is what was sent then.
+        let found = row.planned.unanswered.filter(|_| operation == Operation::Insert && record_id.is_some());
         Item {
+            row_key: self.context.row_key(&row.key),
+            refusals: row.refusals,
+            cursor: row.cursor,
             size: self.context.destination.encoded_len(&self.context.object, RecordRef::new(&row.record)),
             key: row.key,
             operation,
-            fingerprint: row.fingerprint,
+            fingerprint: found.or(row.fingerprint),
             record: Bytes::from(row.record),
             record_id,
             match_hash: row.claims.first().copied(),
@@ -131,7 +138,7 @@ impl Outgoing<'_> {
             let hashes: Vec<u64> = item.match_hash.into_iter().collect();
             let owners = self.context.state.owners_of(self.context.sync, OwnerSpace::Match, &hashes).await?;
             if owners.into_iter().flatten().any(|owner| owner != item.key) {
-                self.context.tally.add(|tally| tally.left_over += 1);
+                self.context.tally.add(|tally| tally.leave(&item));
             } else {
                 free.push(item);
             }
@@ -214,6 +221,9 @@ impl Outgoing<'_> {
     /// The key that takes this removed key's record over.
     fn taker<'b>(&self, item: &'b PlanItem) -> Option<&'b Key> {
         let Some(Annotation::TakenOver { by }) = &item.annotation else { return None };
+        if self.context.mode.creates_once() {
+            return None;
+        }
         let own = self.resolved.get(by).cloned().flatten();
         (!keeps_own(&own, &self.address(&item.row))).then_some(by)
     }
@@ -236,6 +246,9 @@ impl Outgoing<'_> {
             takes_over: None,
             rejected_before: row.rejected_before,
             attempts: 0,
+            row_key: None,
+            refusals: 0,
+            cursor: None,
             unapproved_removal: !plan_item.approved,
             key: row.key,
         }
@@ -309,13 +322,23 @@ pub(super) async fn settle_outside_plan(
     state: &State,
     sync: SyncId,
     epoch: i64,
-    settles: Settles,
+    ends: &Locals,
 ) -> Result<(), RunError> {
-    let mut rows = settles.into_rows();
-    while !rows.is_empty() {
-        let rest = rows.split_off(rows.len().min(CHUNK));
+    let mut reader = ends.reader();
+    loop {
+        let mut rows = Vec::new();
+        while rows.len() < CHUNK
+            && let Some(LocalEnd { key, loaded, entry }) = reader.next()?
+        {
+            let end = match entry {
+                Some(entry) => End::Put { entry, owners: Vec::new(), quiet_until: None },
+                None => End::Remove { owners: Vec::new(), quiet_until: None },
+            };
+            rows.push(LocalSettle { key, loaded, end });
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
         state.writer().settle_local(sync, epoch, rows).wait().await?;
-        rows = rest;
     }
-    Ok(())
 }

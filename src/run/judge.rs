@@ -4,12 +4,15 @@ use std::{path::Path, time::Duration};
 
 use crate::{
     diff::{Annotation, Was},
-    model::{ChangeKind, Counts, InvalidCode, InvalidRow, Key, RecordRef, RunId, SyncId, Timestamp, spec::SyncSpec},
+    model::{
+        ChangeKind, Counts, InvalidCode, InvalidRow, Key, RecordRef, RunId, SyncId, Timestamp,
+        spec::{GuardSpec, Mode, SyncSpec},
+    },
     plan::{ApprovedWriter, DataAge, Measured, Plan, PlanItem, Verdict, judge},
     state::{NullShare, OwnerSpace, State, SyncRecord},
 };
 
-use super::{RunError, nulls::NullCounts, planner::Passed};
+use super::{RunError, nulls::NullCounts, passed::Passed};
 
 /// Unapproved removals are summed over this long.
 const REMOVALS_SUMMED: Duration = Duration::from_secs(24 * 3600);
@@ -97,7 +100,7 @@ impl Basis<'_> {
         let emptied = tally.nulls.emptied(&self.state.null_shares(self.record.id).await?);
         let age = self.age(&tally.counts, passed.newest);
         let measured = Measured { emptied: &emptied, age, ..self.measured(&tally, approval).await? };
-        let verdict = judge(&self.sync.guard, self.sync.first_run, &measured);
+        let verdict = judge(&self.guard(), self.sync.first_run, &measured);
         let nulls = tally.nulls.shares();
         let Tally { counts, withheld, .. } = tally;
         Ok(Judged { plan, counts, verdict, invalid, withheld, approved: approval.run, to_find, nulls, standing })
@@ -125,10 +128,26 @@ impl Basis<'_> {
         }
     }
 
+    /// The rules that apply. The snapshot of a sync that appends holds the lookback alone: it is no measure for shares of
+    /// what is new, and an empty read is no accident.
+    fn guard(&self) -> GuardSpec {
+        let guard = self.sync.guard.clone();
+        match self.sync.mode {
+            Mode::Append => {
+                GuardSpec { stop_on_empty: false, max_removed: 100.0, max_changed: 100.0, max_added: 100.0, ..guard }
+            }
+            Mode::Upsert | Mode::Mirror | Mode::Insert | Mode::Update => guard,
+        }
+    }
+
     async fn measured(&self, tally: &Tally, approval: Approval) -> Result<Measured<'static>, RunError> {
         let since = self.now - REMOVALS_SUMMED;
         Ok(Measured {
-            snapshot_rows: self.entries,
+            snapshot_rows: if self.sync.mode == Mode::Append {
+                self.entries.max(tally.counts.read)
+            } else {
+                self.entries
+            },
             result_rows: tally.counts.read,
             added: tally.judged[0],
             changed: tally.judged[1],
@@ -167,7 +186,7 @@ fn list_conflicts(annotations: &crate::plan::Annotations, invalid: &mut Vec<Inva
     let mut reader = annotations.reader();
     while let Some((key, annotation)) = reader.next()? {
         let Annotation::Invalid { others, .. } = annotation else { continue };
-        if invalid.len() >= super::planner::MAX_LISTED {
+        if invalid.len() >= super::passed::MAX_LISTED {
             break;
         }
         let detail = "other rows have the same match value".to_owned();
@@ -199,7 +218,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn of(passed: &super::planner::PassCounts, nulls: NullCounts, withheld: Withheld) -> Self {
+    fn of(passed: &super::passed::PassCounts, nulls: NullCounts, withheld: Withheld) -> Self {
         let counts = Counts {
             read: passed.read,
             unchanged: passed.unchanged,

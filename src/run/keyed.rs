@@ -1,8 +1,11 @@
-//! The match fields of a removed key, for destinations that know records only by their match value.
+//! The record of a removed key: its match fields, for destinations that know records only by them, and the fields to clear.
 
 use crate::{
     mapping::{KeyPart, Mapping, to_text},
-    model::{Key, KeyValues, Value, encode_field},
+    model::{
+        Key, KeyValues, Value, encode_field,
+        spec::{OnRemoved, SyncSpec},
+    },
 };
 
 /// Makes the match fields of a key that is no longer in the model, from the key itself.
@@ -51,4 +54,18 @@ impl KeyRecord {
         fields.sort();
         fields.into_iter().flat_map(|(_, bytes)| bytes).collect()
     }
+}
+
+/// For `on_removed = "clear"`: every mapped field but those of the match, as null.
+pub(super) fn cleared_record(sync: &SyncSpec, mapping: &Mapping) -> Vec<u8> {
+    let mut record = Vec::new();
+    if sync.on_removed == OnRemoved::Clear {
+        for name in mapping.field_names().filter(|name| !sync.match_fields.iter().any(|f| f == name)) {
+            // A null is always a valid value.
+            if encode_field(name, Value::Null, &mut record).is_err() {
+                record.clear();
+            }
+        }
+    }
+    record
 }

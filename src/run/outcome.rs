@@ -4,7 +4,7 @@ use crate::{
     delivery::{Context, StopReason},
     model::{Counts, InvalidRow, RunId},
     plan::Verdict,
-    state::{MappingRecord, NullShare},
+    state::{CursorRecord, MappingRecord, NullShare},
     wire::{AccountStats, Fault},
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Outcome {
     pub(super) unapproved_removals: u64,
     /// Delivered operations that gave up a match value.
     pub(super) released: u64,
+    /// Where the cursor of a sync that appends stands after this run.
+    pub(super) cursor: Option<CursorRecord>,
 }
 
 impl Outcome {
@@ -53,6 +55,7 @@ impl Outcome {
             open_mapping: earlier::left(present, earlier, None),
             unapproved_removals: 0,
             released: 0,
+            cursor: None,
         }
     }
 
@@ -60,6 +63,11 @@ impl Outcome {
     pub(super) fn nothing_sent(&mut self, fault: Fault) {
         self.counts.left_over = self.counts.added + self.counts.changed + self.counts.removed - self.counts.guarded;
         self.stop = Some(StopReason::of_fault(fault));
+    }
+
+    /// After a run that was mostly refused the cursor stays: those events are to be sent again once the mapping is repaired.
+    pub(super) const fn is_mostly_refused(&self) -> bool {
+        matches!(self.stop, Some(StopReason::TooManyRejects { .. }))
     }
 
     pub(super) fn count(&mut self, context: &Context, before: &AccountStats) {

@@ -14,6 +14,8 @@ pub(super) struct PendingRow {
     pub(super) nulls: Vec<u16>,
     /// Fingerprints of the record under earlier mappings, in their order.
     pub(super) earlier: Vec<Option<Fingerprint>>,
+    /// The place on the cursor column, in mode `append`.
+    pub(super) cursor: Option<i64>,
 }
 
 impl PendingRow {
@@ -24,6 +26,7 @@ impl PendingRow {
         self.problem = None;
         self.nulls.clear();
         self.earlier.clear();
+        self.cursor = None;
     }
 }
 

@@ -3,16 +3,14 @@
 use std::path::Path;
 
 use crate::{
-    delivery::Settles,
     destination::Destination,
-    diff::{self, Decision, Neighbours, Planned, Row, Seen, Side, Standing, side},
+    diff::{self, Decision, Neighbours, Planned, Row, Seen, Side, Standing, WaitReason, side},
     mapping::{FreshColumn, Mapping},
     model::{
-        Fingerprint, Fingerprinter, Held, InvalidCode, InvalidRow, Key, KeyKind, KeyProblem, RecordRef, RowRef,
-        encode_key,
-        spec::{OnRemoved, Remap, SyncSpec},
+        Entry, Fingerprinter, Held, InvalidCode, InvalidRow, Key, KeyKind, RecordRef, RowRef, encode_key,
+        spec::{Mode, Remap, SyncSpec},
     },
-    plan::{OwnershipBuilder, OwnershipResolver, Plan, PlanRow, PlanWriter},
+    plan::{LocalEnd, LocalWriter, OwnershipBuilder, PlanRow, PlanWriter},
     shutdown::Shutdown,
     spool::SpoolError,
     state::Overlay,
@@ -21,42 +19,14 @@ use crate::{
 use super::{
     RunError,
     claims::MatchHasher,
+    cursor::{self, Cursor},
     earlier::{self, Earlier},
+    keyed::cleared_record,
     nulls::NullCounts,
+    passed::{MAX_LISTED, PassCounts, Passed, key_code, latest_ambiguous, rejected_before},
     pending::PendingRow,
     sharing::Rows,
 };
-
-/// Invalid rows that are listed by key; the rest is only counted.
-pub(super) const MAX_LISTED: usize = 1_000;
-
-/// Rows and keys as the diff pass counted them, before ownership.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct PassCounts {
-    pub(super) read: u64,
-    pub(super) unchanged: u64,
-    pub(super) invalid: u64,
-    pub(super) waiting: u64,
-    pub(super) waiting_removals: u64,
-}
-
-/// What the diff pass found.
-pub(super) struct Passed {
-    pub(super) plan: Plan,
-    pub(super) counts: PassCounts,
-    pub(super) ownership: Option<OwnershipResolver>,
-    pub(super) invalid: Vec<InvalidRow>,
-    /// A row had no usable key: absence proves nothing, so removals are withheld (promise P4).
-    pub(super) unusable_keys: u64,
-    /// How often each field is null.
-    pub(super) nulls: NullCounts,
-    /// The newest value of the column of `fresh`: microseconds since 1970.
-    pub(super) newest: Option<i64>,
-    /// Rows that stand under each earlier mapping and are not sent.
-    pub(super) standing: Vec<u64>,
-    /// Settles that need no request and are no part of the plan.
-    pub(super) local: Settles,
-}
 
 /// Everything that one diff pass needs.
 pub(super) struct Planner<'a> {
@@ -71,6 +41,7 @@ pub(super) struct Planner<'a> {
     pub(super) fingerprinter: Fingerprinter,
     pub(super) hasher: Option<MatchHasher>,
     pub(super) context: diff::Context,
+    pub(super) cursor: Option<&'a Cursor>,
     pub(super) spool_dir: &'a Path,
 }
 
@@ -127,7 +98,8 @@ struct Pass<'a> {
     nulls: NullCounts,
     newest: Option<i64>,
     standing: Vec<u64>,
-    local: Settles,
+    local: LocalWriter,
+    cursor: cursor::Seen,
     /// The record of every removal: fields to clear, or nothing.
     cleared: Vec<u8>,
 }
@@ -138,29 +110,34 @@ impl<'a> Pass<'a> {
         Ok(Self {
             writer: PlanWriter::new(planner.spool_dir),
             ownership: planner.hasher.as_ref().map(|_| OwnershipBuilder::new(planner.spool_dir)),
-            cleared: cleared_record(&planner),
+            cleared: cleared_record(planner.sync, planner.mapping),
             nulls: NullCounts::of(planner.mapping.field_names()),
             newest: None,
             standing: vec![0; planner.earlier.len()],
+            local: LocalWriter::new(planner.spool_dir),
+            cursor: cursor::Seen::default(),
             planner,
             overlay,
             held,
             counts: PassCounts::default(),
             invalid: Vec::new(),
             unusable_keys: 0,
-            local: Settles::default(),
         })
     }
 
-    /// Encodes a row; false when it has no usable key, which settles what becomes of it.
+    /// Encodes a row; false when it has no usable key, which settles what becomes of it, or lies before the cursor.
     fn load(&mut self, row: RowRef<'_>, pending: &mut PendingRow) -> bool {
-        self.counts.read += 1;
         pending.clear();
+        if !self.place(row, pending) {
+            return false;
+        }
+        self.counts.read += 1;
         let mapping = self.planner.mapping;
         self.newest = self.newest.max(self.planner.fresh.and_then(|fresh| fresh.of(row)));
         match encode_key(row, mapping.key_columns(), self.planner.key_kinds, &mut pending.key) {
             Ok(()) => {
                 match mapping.encode(row, &mut pending.record) {
+                    Ok(()) if pending.problem.is_some() => {}
                     Ok(()) => {
                         pending.fingerprint = Some(self.planner.fingerprinter.of(&pending.record));
                         mapping.nulls(row, &mut pending.nulls);
@@ -173,10 +150,25 @@ impl<'a> Pass<'a> {
             }
             Err(problem) => {
                 self.unusable_keys += 1;
+                self.cursor.keep_open(pending.cursor);
                 self.invalid_row(None, key_code(problem), None, problem.to_string());
                 false
             }
         }
+    }
+
+    /// Notes the row's place on the cursor column; false for a row that is not read.
+    fn place(&mut self, row: RowRef<'_>, pending: &mut PendingRow) -> bool {
+        match self.planner.cursor.map(|cursor| cursor.locate(row)) {
+            Some(Ok(None)) => return false,
+            Some(Ok(Some(place))) => {
+                self.cursor.read(place);
+                pending.cursor = Some(place);
+            }
+            Some(Err(problem)) => pending.problem = Some(problem),
+            None => {}
+        }
+        true
     }
 
     fn invalid_row(&mut self, key: Option<Key>, code: InvalidCode, field: Option<String>, detail: String) {
@@ -206,6 +198,7 @@ impl<'a> Pass<'a> {
         if copy {
             let key = Key::from_encoded(&row.key);
             self.note(&key, &Standing::Invalid)?;
+            self.cursor.keep_open(row.cursor);
             let detail = "several rows have this key".to_owned();
             self.invalid_row(Some(key), InvalidCode::DuplicateKey, None, detail);
             return Ok(row);
@@ -222,6 +215,7 @@ impl<'a> Pass<'a> {
 
     fn present(&mut self, row: &PendingRow, held: Option<&Held>) -> Result<(), RunError> {
         let (Some(fingerprint), None) = (row.fingerprint, &row.problem) else {
+            self.cursor.keep_open(row.cursor);
             let key = Key::from_encoded(&row.key);
             self.note(&key, &Standing::Invalid)?;
             if let Some(problem) = &row.problem {
@@ -232,8 +226,16 @@ impl<'a> Pass<'a> {
         self.nulls.row(&row.nulls, held.and_then(earlier::live_entry).is_some());
         match diff::decide(Some(&Row { fingerprint, previous: None }), held, &self.planner.context) {
             Decision::Unchanged | Decision::Rewrite => self.counts.unchanged += 1,
-            Decision::Waiting(_) => {
+            Decision::Stands { loaded } => {
+                self.counts.unchanged += 1;
+                let entry = held.and_then(|held| held.entry.clone()).map(|entry| Entry { tombstone: false, ..entry });
+                self.local.push(&LocalEnd { key: Key::from_encoded(&row.key), loaded, entry })?;
+            }
+            Decision::Waiting(reason) => {
                 self.counts.waiting += 1;
+                if !matches!(reason, WaitReason::Rejected { .. }) {
+                    self.cursor.keep_open(row.cursor);
+                }
                 self.note_waiting(row, held)?;
             }
             Decision::Upsert(planned) => {
@@ -263,6 +265,7 @@ impl<'a> Pass<'a> {
         let key = Key::from_encoded(&row.key);
         let record = RecordRef::new(&row.record);
         if let Err(refused) = self.planner.destination.accepts(&self.planner.sync.object, record) {
+            self.cursor.keep_open(row.cursor);
             self.note(&key, &Standing::Invalid)?;
             self.invalid_row(Some(key), InvalidCode::Unencodable, Some(refused.field), refused.reason);
             return Ok(());
@@ -281,6 +284,8 @@ impl<'a> Pass<'a> {
             rejected_before: held.map_or(0, |held| rejected_before(held, row.fingerprint)),
             remapped,
             ambiguous_at: held.and_then(latest_ambiguous),
+            cursor: row.cursor,
+            refusals: held.and_then(|held| held.rejected.as_ref()).map_or(0, |mark| mark.run.0.unsigned_abs()),
         };
         Ok(self.writer.push(&plan_row)?)
     }
@@ -322,10 +327,16 @@ impl<'a> Pass<'a> {
             }
             Decision::Forget { loaded } => {
                 self.note(&held.key, &Standing::Absent { record_id })?;
-                self.local.forget(held.key, loaded, held.entry);
+                // A tombstone stays; what a sync that appends forgets does not.
+                let entry = held.entry.filter(|_| self.planner.sync.mode != Mode::Append);
+                self.local.push(&LocalEnd { key: held.key, loaded, entry })?;
             }
             Decision::Nothing => self.note(&held.key, &Standing::Absent { record_id })?,
-            Decision::Unchanged | Decision::Rewrite | Decision::Waiting(_) | Decision::Upsert(_) => {
+            Decision::Unchanged
+            | Decision::Rewrite
+            | Decision::Stands { .. }
+            | Decision::Waiting(_)
+            | Decision::Upsert(_) => {
                 return Err(RunError::Accounting("an absent key was decided as present".to_owned()));
             }
         }
@@ -347,6 +358,8 @@ impl<'a> Pass<'a> {
             rejected_before,
             remapped: false,
             ambiguous_at,
+            cursor: None,
+            refusals: 0,
         };
         self.writer.push(&row)
     }
@@ -364,36 +377,8 @@ impl<'a> Pass<'a> {
             nulls: self.nulls,
             newest: self.newest,
             standing: self.standing,
-            local: self.local,
+            local: self.local.finish()?,
+            cursor: self.cursor,
         })
     }
-}
-
-/// Attempts at the same record that were refused: a changed one begins anew.
-fn rejected_before(held: &Held, fingerprint: Option<Fingerprint>) -> u32 {
-    held.rejected.as_ref().filter(|mark| mark.fingerprint == fingerprint).map_or(0, |mark| mark.attempts)
-}
-
-fn latest_ambiguous(held: &Held) -> Option<crate::model::Timestamp> {
-    held.dirty.iter().filter_map(|mark| mark.ambiguous_at).max()
-}
-
-fn key_code(problem: KeyProblem) -> InvalidCode {
-    match problem {
-        KeyProblem::Null { .. } => InvalidCode::NullKey,
-        KeyProblem::WrongKind { .. } => InvalidCode::UnencodableKey,
-        KeyProblem::TooLong => InvalidCode::TooLarge,
-    }
-}
-
-/// For `on_removed = "clear"`: every mapped field but those of the match, as null.
-fn cleared_record(planner: &Planner<'_>) -> Vec<u8> {
-    let mut record = Vec::new();
-    if planner.sync.on_removed == OnRemoved::Clear {
-        for name in planner.mapping.field_names().filter(|name| !planner.sync.match_fields.iter().any(|f| f == name)) {
-            // A null is always a valid value.
-            crate::model::encode_field(name, crate::model::Value::Null, &mut record).unwrap_or(());
-        }
-    }
-    record
 }

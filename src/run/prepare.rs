@@ -10,7 +10,7 @@ use crate::{
     model::{
         Fingerprinter, KeyKind, Schema,
         spec::{
-            DestinationSpec, FieldSource, HashFunction, HashSpec, KeyShape, ModelBodySpec, ModelSpec, OnRemoved,
+            DestinationSpec, FieldSource, HashFunction, HashSpec, KeyShape, Mode, ModelBodySpec, ModelSpec, OnRemoved,
             SyncSpec,
         },
     },
@@ -20,6 +20,7 @@ use crate::{
 
 use super::{
     Engine, RunError,
+    cursor::Cursor,
     earlier::{self, Earlier},
     keyed::KeyRecord,
 };
@@ -45,6 +46,8 @@ pub(super) struct Prepared<'a> {
     pub(super) late_window: Duration,
     pub(super) traits: Traits,
     pub(super) key_record: KeyRecord,
+    /// Of a sync that appends.
+    pub(super) cursor: Option<Cursor>,
 }
 
 /// What a sync keeps beside fingerprints.
@@ -75,8 +78,10 @@ impl Engine {
         if let Some(record) = known {
             check_target(record, sync, spec, model)?;
         }
-        let query = query(sync, model, fixed.map(|key| key.kinds), timeout);
+        let mut query = query(sync, model, fixed.map(|key| key.kinds), timeout);
         let schema = source.describe(&query).await?;
+        let cursor = sync.cursor.as_ref().map(|spec| Cursor::new(&sync.name, spec, &schema, known)).transpose()?;
+        query.after = cursor.as_ref().and_then(Cursor::after);
         let refused = |errors| RunError::mapping(errors, &sync.name);
         let keys = self.hash_keys(sync).await?;
         let mapping = Mapping::compile_with(sync, &schema, &model.primary_key, &keys).map_err(refused)?;
@@ -89,6 +94,7 @@ impl Engine {
         let traits = traits(sync, &mapping, destination.as_ref());
         let by_key = !destination.capabilities(&sync.object).record_ids;
         let key_record = KeyRecord::new(&mapping, &sync.match_fields, by_key);
+        check_operations(sync, spec, destination.as_ref())?;
         check_removals(sync, spec, traits, &key_record)?;
         let late_window = sync.late_window.unwrap_or(spec.request_timeout + LATE_MARGIN);
         Ok(Prepared {
@@ -105,6 +111,7 @@ impl Engine {
             late_window,
             traits,
             key_record,
+            cursor,
         })
     }
 
@@ -185,9 +192,28 @@ fn traits(sync: &SyncSpec, mapping: &Mapping, destination: &dyn Destination) -> 
     let exact = sync.match_fields.iter().all(|field| destination.match_is_exact(&sync.object, field));
     let made_of_key = mapping.match_is_key() && exact;
     let removes = sync.on_removed != OnRemoved::Keep;
+    if sync.mode == Mode::Append {
+        // Nothing is ever addressed again.
+        return Traits { keeps_ids: false, keeps_owners: false };
+    }
     let capabilities = destination.capabilities(&sync.object);
     let needed = removes || !made_of_key || capabilities.updates_by_id;
     Traits { keeps_ids: capabilities.record_ids && needed, keeps_owners: !made_of_key }
+}
+
+/// The destination must know what the mode sends.
+fn check_operations(sync: &SyncSpec, spec: &DestinationSpec, destination: &dyn Destination) -> Result<(), RunError> {
+    let known = &destination.capabilities(&sync.object).operations;
+    let operation = sync.mode.operation(false);
+    if known.contains(&operation) {
+        return Ok(());
+    }
+    let (mode, operation) = (sync.mode.name(), operation.name());
+    Err(RunError::Connector {
+        destination: spec.name.clone(),
+        reason: format!("sync `{}` is of mode `{mode}`, and this destination has no {operation}", sync.name),
+        hint: "use another mode, or say how the destination does it".to_owned(),
+    })
 }
 
 /// A removed row is known only by its key, so its record must be found by an id or by the key.

@@ -108,6 +108,7 @@ fn stranger(sync: &SyncSpec, target: Target) -> SyncRecord {
         created_at: Timestamp::default(),
         last_ok_at: None,
         last_removal_at: None,
+        cursor: None,
         invalid: 0,
         paused: false,
         resync_through: None,

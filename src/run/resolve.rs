@@ -53,7 +53,8 @@ pub(super) async fn resolve(
         }
     }
     let living = living_claims(hasher, plan, &asked)?;
-    asked.retain(|asked| !is_claimed(hasher, &living, asked));
+    // A record that an insert of this key has made is this key's, whoever claims its value now.
+    asked.retain(|asked| context.mode.creates_once() || !is_claimed(hasher, &living, asked));
     for chunk in asked.chunks(LOOKUP) {
         for (find, record_id) in look_up(context, chunk).await? {
             if !owned_by_another(context, &find.key, &record_id).await? {

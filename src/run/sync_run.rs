@@ -8,6 +8,7 @@ use crate::{
     delivery::{Claims, Context, Stop, Tally},
     diff,
     model::{Fingerprint, spec::SyncSpec},
+    plan::Locals,
     state::{BegunRun, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
     wire::{Fault, FaultKind, Sent},
@@ -17,11 +18,13 @@ use super::{
     Connected, Engine, RunError, RunReport,
     claims::MatchHasher,
     close::Ended,
-    deliver::{Outgoing, finish, settle_outside_plan},
+    cursor,
+    deliver::{Outgoing, finish, held, settle_outside_plan},
     guarded,
     judge::{Basis, Judged},
     outcome::Outcome,
-    planner::{Passed, Planner},
+    passed::Passed,
+    planner::Planner,
     prepare::Prepared,
     report::{Durations, millis},
     resolve::resolve,
@@ -166,7 +169,7 @@ impl Run<'_> {
             total_ms = durations.plan_ms
         );
         let judging = Instant::now();
-        let (passed, local) = split_local(passed);
+        let (local, mut seen) = (passed.local.clone(), passed.cursor);
         let judged = self.basis().judge(passed).await?;
         let guarded = guarded::save(self.state(), self.record.id, self.begun.run, &judged).await?;
         durations.judge_ms = millis(judging.elapsed());
@@ -175,10 +178,19 @@ impl Run<'_> {
         let counts = outcome.counts;
         let delivering = Instant::now();
         let planned = counts.added + counts.changed + counts.removed;
-        settle_outside_plan(self.state(), self.record.id, self.begun.epoch, local).await?;
-        let delivered = if planned > guarded { self.deliver(prepared, &judged, &mut outcome).await } else { Ok(()) };
+        self.settle_outside_plan(prepared, &local).await?;
+        if guarded > 0 {
+            seen.keep_planned(&judged.plan, |item| held(&judged.verdict, item))?;
+        }
+        let delivered = match planned > guarded {
+            true => self.deliver(prepared, &judged, &mut outcome, &mut seen).await,
+            false => Ok(()),
+        };
         // Also after a failure: what has been delivered stays so.
         delivered.and(finish(prepared, self.begun.run).await)?;
+        let now = self.engine.parts.clock.now();
+        outcome.cursor =
+            prepared.cursor.as_ref().filter(|_| !outcome.is_mostly_refused()).map(|cursor| cursor.moved(seen, now));
         outcome.durations.deliver_ms = millis(delivering.elapsed());
         outcome.invalid = judged.invalid;
         Ok(outcome)
@@ -238,12 +250,27 @@ impl Run<'_> {
         }
     }
 
-    async fn deliver(&self, prepared: &Prepared<'_>, judged: &Judged, outcome: &mut Outcome) -> Result<(), RunError> {
+    /// Settles what needs no request. What a sync that appends forgets must never be read again, so that is noted first.
+    async fn settle_outside_plan(&self, prepared: &Prepared<'_>, ends: &Locals) -> Result<(), RunError> {
+        if let Some(cursor) = prepared.cursor.as_ref().filter(|_| !ends.is_empty()) {
+            let update = SyncUpdate { cursor: Some(cursor.floored()), ..SyncUpdate::default() };
+            self.state().update_sync(self.record.id, update).await?;
+        }
+        settle_outside_plan(self.state(), self.record.id, self.begun.epoch, ends).await
+    }
+
+    async fn deliver(
+        &self,
+        prepared: &Prepared<'_>,
+        judged: &Judged,
+        outcome: &mut Outcome,
+        seen: &mut cursor::Seen,
+    ) -> Result<(), RunError> {
         let spec = self.engine.destination(self.sync)?;
         let connected = match self.unless_stopped(self.engine.connect(spec, prepared.destination.as_ref())).await {
             Err(RunError::Request { fault, .. }) => {
                 outcome.nothing_sent(*fault);
-                return Ok(());
+                return Ok(seen.keep_planned(&judged.plan, |_| true)?);
             }
             connected => connected?,
         };
@@ -255,7 +282,7 @@ impl Run<'_> {
         let resolved = match self.unless_stopped(resolving).await {
             Err(RunError::Request { fault, .. }) => {
                 outcome.nothing_sent(*fault);
-                return Ok(());
+                return Ok(seen.keep_planned(&judged.plan, |_| true)?);
             }
             resolved => resolved?,
         };
@@ -269,6 +296,7 @@ impl Run<'_> {
         };
         let delivered = outgoing.deliver().await;
         outcome.count(&context, &before);
+        seen.keep_open(context.tally.get().open_cursor);
         outcome.stop = context.stop.take();
         delivered
     }
@@ -300,6 +328,8 @@ impl Run<'_> {
             sync: self.record.id,
             run: self.begun.run,
             epoch: self.begun.epoch,
+            mode: self.sync.mode,
+            row_hasher: self.state().idempotency_hasher(&self.record),
             object: self.sync.object.clone(),
             fields: prepared.mapping.field_names().map(str::to_owned).collect(),
             match_fields: self.sync.match_fields.clone(),
@@ -359,11 +389,14 @@ impl Engine {
             context: diff::Context {
                 now: self.parts.clock.now(),
                 late_window: prepared.late_window,
+                mode: prepared.sync.mode,
                 on_removed: prepared.sync.on_removed,
+                read_from: prepared.cursor.as_ref().and_then(|cursor| cursor.from),
                 removals_allowed: true,
                 last_removal: record.last_removal_at,
                 resync_through: record.resync_through.filter(|_| prepared.sync.mode.can_repeat()),
             },
+            cursor: prepared.cursor.as_ref(),
             spool_dir: &self.parts.spool_dir,
         }
     }
@@ -376,11 +409,6 @@ impl Engine {
             fields: prepared.sync.match_fields.clone(),
         })
     }
-}
-
-fn split_local(mut passed: Passed) -> (Passed, crate::delivery::Settles) {
-    let local = std::mem::take(&mut passed.local);
-    (passed, local)
 }
 
 /// Time since the run began.

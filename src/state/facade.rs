@@ -172,6 +172,11 @@ impl State {
         self.inner.keyring.hasher(&sync.uuid, b"owner v1")
     }
 
+    /// Makes the idempotency keys of records that are created once.
+    pub fn idempotency_hasher(&self, sync: &SyncRecord) -> Fingerprinter {
+        self.inner.keyring.hasher(&sync.uuid, b"idempotency v1")
+    }
+
     /// Hashes what belongs to no sync, such as credentials.
     pub fn installation_hasher(&self) -> Fingerprinter {
         self.inner.keyring.hasher(&[], b"installation v1")

@@ -38,8 +38,8 @@ pub use open::{Access, Location, OpenOptions};
 pub use overlay::Overlay;
 pub use owners::OwnerScan;
 pub use records::{
-    BegunRun, FullRead, MappingRecord, NewSync, NullShare, Owner, OwnerChange, OwnerSpace, Recovered, Request,
-    RunClose, RunRow, RunStatus, Standing, SyncRecord, SyncUpdate, Target,
+    BegunRun, CursorRecord, FullRead, MappingRecord, NewSync, NullShare, Owner, OwnerChange, OwnerSpace, Recovered,
+    Request, RunClose, RunRow, RunStatus, Standing, SyncRecord, SyncUpdate, Target,
 };
 pub use settle::{End, IntentMember, LocalSettle, MarkDirty, NewIntent, Settle, SettleRow};
 pub use writer::{SettleTicket, Writer};

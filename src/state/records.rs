@@ -1,6 +1,6 @@
 //! Rows of the state as the other modules see them.
 
-use crate::model::{Counts, Fingerprint, Key, RunId, SyncId, Timestamp, spec::KeyShape};
+use crate::model::{Counts, CursorKind, Fingerprint, Key, RunId, SyncId, Timestamp, spec::KeyShape};
 use serde::{Deserialize, Serialize};
 
 /// What a sync writes to. A change of it is refused, never approvable.
@@ -42,6 +42,8 @@ pub struct SyncRecord {
     pub last_ok_at: Option<Timestamp>,
     /// When a removal was last settled: a conflict with its record may be gone since.
     pub last_removal_at: Option<Timestamp>,
+    /// How far a sync that appends has read.
+    pub cursor: Option<CursorRecord>,
     /// Invalid rows of the last run that read the model.
     pub invalid: u64,
     /// An operator paused it.
@@ -63,6 +65,19 @@ pub struct FullRead {
     pub answer: Fingerprint,
     /// When its run closed.
     pub at: Timestamp,
+}
+
+/// How far a sync that appends has read. Places are on the scale of the column's kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CursorRecord {
+    /// The column.
+    pub column: String,
+    /// What it holds.
+    pub kind: CursorKind,
+    /// No event below it is open; the next read begins a lookback earlier.
+    pub watermark: Option<i64>,
+    /// Events below it may be forgotten, so no read begins earlier.
+    pub floor: Option<i64>,
 }
 
 /// A mapping as text (opaque to the state, without row values) and its hash.
@@ -111,6 +126,8 @@ pub struct SyncUpdate {
     pub last_ok_at: Option<Timestamp>,
     /// See [`SyncRecord::last_removal_at`].
     pub last_removal_at: Option<Timestamp>,
+    /// See [`SyncRecord::cursor`].
+    pub cursor: Option<CursorRecord>,
     /// See [`SyncRecord::paused`].
     pub paused: Option<bool>,
     /// See [`SyncRecord::full_read`]; `Some(None)` forgets it.

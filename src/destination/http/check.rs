@@ -16,7 +16,8 @@ pub(crate) fn check_sync(spec: &HttpSpec, sync: &SyncSpec) -> Result<(), SyncPro
     if matches!(sync.object.as_str(), "" | "." | "..") {
         return Err(SyncProblem::new("object", "the name cannot stand in a path", "name the API's collection"));
     }
-    if sync.match_fields.len() != 1 {
+    let needs_match = sync.mode != Mode::Append || spec.needs_match(&sync.object, Operation::Insert);
+    if sync.match_fields.len() > 1 || (sync.match_fields.is_empty() && needs_match) {
         return Err(SyncProblem::new("match", "this destination finds records by exactly one field", "name one field"));
     }
     for (key, operation) in needed(sync) {
@@ -29,13 +30,11 @@ pub(crate) fn check_sync(spec: &HttpSpec, sync: &SyncSpec) -> Result<(), SyncPro
 
 /// What a sync sends, and the setting that makes it so.
 fn needed(sync: &SyncSpec) -> Vec<(&'static str, Operation)> {
-    let mut needed = match sync.mode {
-        Mode::Upsert | Mode::Mirror => vec![("object", Operation::Upsert)],
-    };
+    let mut needed = vec![("object", sync.mode.operation(false))];
     match (sync.on_removed, sync.mode) {
         (OnRemoved::Delete, _) | (OnRemoved::Keep, Mode::Mirror) => needed.push(("on_removed", Operation::Delete)),
         (OnRemoved::Clear, _) => needed.push(("on_removed", Operation::Clear)),
-        (OnRemoved::Keep, Mode::Upsert) => {}
+        (OnRemoved::Keep, Mode::Upsert | Mode::Insert | Mode::Update | Mode::Append) => {}
     }
     needed
 }

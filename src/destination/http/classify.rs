@@ -9,9 +9,11 @@
 //! | `permanent` | the refusal of the one row; of several: `BatchRefused` |
 //! | 404 or 410 to a path made of the record's id | gone |
 //! | 404 or 410 to any other delete | delivered |
+//! | 404 to an update of one row | gone |
 //! | 404 else | `NotFound` |
 //! | a 2xx that is not in `success` | as a 4xx |
-//! | 409 | a conflict of the one row; of several: `BatchRefused` |
+//! | 409 to an insert of one row | `Exists` |
+//! | 409 else | a conflict of the one row; of several: `BatchRefused` |
 //! | other 4xx | the refusal of the one row; of several: `BatchRefused` |
 //! | 3xx, 401, 403, 405, 406, 408, 413, 415, 423, 425, 429, 5xx | see [`Answer::common_fault`] |
 
@@ -66,6 +68,8 @@ pub(super) fn classify(
     match status {
         404 | 410 if call.by_id => Ok(rows.iter().map(|_| Outcome::Gone).collect()),
         404 | 410 if operation == Operation::Delete => Ok(all_delivered(rows, None)),
+        404 if operation == Operation::Update && rows.len() == 1 => Ok(vec![Outcome::Gone]),
+        409 if operation == Operation::Insert && rows.len() == 1 => Ok(vec![Outcome::Exists { record_id: None }]),
         404 => Err(described(answer.fault(FaultKind::NotFound), answer)),
         _ => refused(call, rows, answer),
     }
@@ -80,7 +84,7 @@ fn delivered(
     match &call.results {
         // The simple form has results of writes only; an operation of its own says what it has.
         Some(results) if operation != Operation::Delete || !matches!(call.body, Body::None) => {
-            by_result(results, rows, answer)
+            by_result(results, operation, rows, answer)
         }
         Some(_) | None => {
             let id = record_id(call, rows, answer);
@@ -157,7 +161,12 @@ fn whole(results: Option<&Results>, row: &SentRow<'_>, answer: &Answer<'_>) -> R
 /// Stands in for a code that the answer does not have.
 const UNNAMED: &str = "UNNAMED_ERROR";
 
-fn by_result(results: &Results, rows: &[SentRow<'_>], answer: &Answer<'_>) -> Result<Vec<Outcome>, Fault> {
+fn by_result(
+    results: &Results,
+    operation: Operation,
+    rows: &[SentRow<'_>],
+    answer: &Answer<'_>,
+) -> Result<Vec<Outcome>, Fault> {
     let body: Value = answer.json()?;
     let list = match body.pointer(&results.pointers.rows) {
         Some(Value::Array(list)) => list.as_slice(),
@@ -173,7 +182,7 @@ fn by_result(results: &Results, rows: &[SentRow<'_>], answer: &Answer<'_>) -> Re
         None => return Err(answer.protocol(AnswerProblem::Contract("not as many results as rows"))),
     };
     let outcome = |(row, result): (&SentRow<'_>, Option<&Value>)| {
-        result.map_or(Outcome::Unknown, |result| outcome(results, row.record, result))
+        result.map_or(Outcome::Unknown, |result| outcome(results, operation, row.record, result))
     };
     Ok(rows.iter().zip(found).map(outcome).collect())
 }
@@ -190,7 +199,7 @@ fn by_key<'a>(key: &str, list: &'a [Value], rows: &[SentRow<'_>]) -> Vec<Option<
 }
 
 /// What a result says. A status that is an HTTP status keeps its meaning.
-fn outcome(results: &Results, record: RecordRef<'_>, result: &Value) -> Outcome {
+fn outcome(results: &Results, operation: Operation, record: RecordRef<'_>, result: &Value) -> Outcome {
     let Some(status) = result.pointer(&results.pointers.status) else { return Outcome::Unknown };
     if results.success.contains(status) {
         let id = results.pointers.record_id.as_ref().and_then(|pointer| text_of(result.pointer(pointer)?));
@@ -198,6 +207,8 @@ fn outcome(results: &Results, record: RecordRef<'_>, result: &Value) -> Outcome 
     }
     let rejection = rejection(results, record, result);
     match status.as_u64() {
+        Some(404 | 410) if operation == Operation::Update => Outcome::Gone,
+        Some(409) if operation == Operation::Insert => Outcome::Exists { record_id: None },
         Some(408 | 500..=599) => Outcome::Unknown,
         Some(423 | 425 | 429) => Outcome::Retry(rejection),
         Some(409) => Outcome::Rejected(Rejection { conflict: true, ..rejection }),

@@ -8,6 +8,7 @@
 //! | 2xx that is no JSON | unknown (`Protocol`) |
 //! | 400, 404, 409, other 4xx that name rows | these are refused, the others were not tried |
 //! | the same without names | `BatchRefused`, or the refusal of the one row |
+//! | a conflict about the match of a create | `Exists`, with the record that HubSpot names |
 //! | 404 about the object or path | `NotFound` |
 //! | 400 about a match that is not unique | `Settings` |
 //! | 429 with policy `DAILY` | `QuotaSpent` |
@@ -220,6 +221,9 @@ impl Question<'_> {
     /// What an error means for a row that it is about.
     fn refusal(&self, row: &SentRow<'_>, problem: Problem<'_>) -> Outcome {
         let rejection = || problem.rejection(row.record);
+        if self.operation == Operation::Insert && problem.is_about_existing(self.id_property) {
+            return Outcome::Exists { record_id: problem.existing_id() };
+        }
         match (problem.category(), self.operation) {
             (OBJECT_NOT_FOUND, Operation::Update | Operation::Clear | Operation::Delete) => missing(self.operation),
             ("RATE_LIMITS" | "RATE_LIMIT" | "OBJECT_LOCKED", _) => Outcome::Retry(rejection()),
@@ -266,11 +270,10 @@ impl<'a> Names<'a> {
         if let Some(trace) = text_of(&item.object_write_trace_id) {
             return self.by_trace.get(&trace.parse().ok()?).copied();
         }
-        let found = match self.question.operation {
-            Operation::Upsert | Operation::Insert => self.row_of_properties(item),
-            Operation::Update | Operation::Clear | Operation::Delete => {
-                text_of(&item.id).and_then(|id| self.by_address.get(id.as_ref()).copied())
-            }
+        let found = if self.question.rows.first().is_some_and(|row| row.by_match) {
+            self.row_of_properties(item)
+        } else {
+            text_of(&item.id).and_then(|id| self.by_address.get(id.as_ref()).copied())
         };
         found.or((self.question.rows.len() == 1 && results == 1).then_some(0))
     }
@@ -315,6 +318,7 @@ impl Said {
             // Several errors of one row: the first stands.
             (Self::Once(Outcome::Rejected(_) | Outcome::Retry(_)), Outcome::Rejected(_) | Outcome::Retry(_)) => true,
             (Self::Once(Outcome::Gone), Outcome::Gone) => true,
+            (Self::Once(Outcome::Exists { .. }), Outcome::Exists { .. }) => true,
             (Self::Once(_) | Self::Contradiction, _) => false,
         };
         if !agrees {

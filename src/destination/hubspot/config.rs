@@ -7,7 +7,10 @@ use std::{num::NonZeroU32, time::Duration};
 use crate::{
     destination::{Capabilities, Correlation, LookupKind, RowCaps, SyncProblem, Unacceptable},
     mapping::to_text,
-    model::{Operation, RecordRef, Value, spec::SyncSpec},
+    model::{
+        Operation, RecordRef, Value,
+        spec::{Mode, SyncSpec},
+    },
     wire::{Daily, Limits, Window},
 };
 
@@ -33,7 +36,13 @@ const MAX_NAME: usize = 100;
 pub(super) static CAPABILITIES: Capabilities = Capabilities {
     max_rows: RowCaps::new(MAX_ROWS, MAX_ROWS),
     max_bytes: MAX_BYTES,
-    operations: Cow::Borrowed(&[Operation::Upsert, Operation::Update, Operation::Clear, Operation::Delete]),
+    operations: Cow::Borrowed(&[
+        Operation::Upsert,
+        Operation::Insert,
+        Operation::Update,
+        Operation::Clear,
+        Operation::Delete,
+    ]),
     correlation: Correlation::Trace,
     record_ids: true,
     updates_by_id: false,
@@ -97,6 +106,11 @@ pub(crate) fn check_sync(sync: &SyncSpec) -> Result<(), SyncProblem> {
     if !is_object_name(&sync.object) {
         let message = "HubSpot objects have names like `contacts`, `0-1` or `p1234_cars`";
         return Err(SyncProblem::new("object", message, "use the object's API name or its type id"));
+    }
+    if sync.mode == Mode::Append {
+        let message = "HubSpot takes no idempotency keys, so an event whose answer is lost could be added twice";
+        let hint = "use mode `insert` and match by a property with unique values that holds the event's key";
+        return Err(SyncProblem::new("mode", message, hint));
     }
     match sync.match_fields.as_slice() {
         [field] => check_match(&sync.object, field),

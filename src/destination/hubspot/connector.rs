@@ -123,7 +123,13 @@ impl HubSpot {
         if ids.is_empty() {
             return outcomes;
         }
-        let Ok(missing) = self.not_found(account, &batch.object, ids).await else { return outcomes };
+        let field = batch.match_fields.first().filter(|_| sent.first().is_some_and(|row| row.by_match));
+        let by = match field {
+            Some(field) => LookupBy::Match { field: field.clone(), values: ids.clone() },
+            None => LookupBy::RecordIds(ids.clone()),
+        };
+        let lookup = Lookup { object: batch.object.clone(), by, fields: Vec::new() };
+        let Ok(missing) = self.not_found(account, &lookup, &ids).await else { return outcomes };
         let is_missing = |at: usize, row: &SentRow<'_>| open(at) && missing.contains(row.address.as_ref());
         let settled: Vec<bool> = sent.iter().enumerate().map(|(at, row)| is_missing(at, row)).collect();
         if !settled.contains(&true) {
@@ -134,10 +140,9 @@ impl HubSpot {
         Ok(known.into_iter().zip(settled).map(settle).collect())
     }
 
-    async fn not_found(&self, account: &Account, object: &str, ids: Vec<String>) -> Result<HashSet<String>, Fault> {
-        let lookup = Lookup { object: object.to_owned(), by: LookupBy::RecordIds(ids.clone()), fields: Vec::new() };
-        let body = Asked::new(&lookup, 0, &ids).body();
-        let url = self.batch_url(account, object, "read").await?;
+    async fn not_found(&self, account: &Account, lookup: &Lookup, ids: &[String]) -> Result<HashSet<String>, Fault> {
+        let body = Asked::new(lookup, 0, ids).body();
+        let url = self.batch_url(account, &lookup.object, "read").await?;
         let request = Request::new(Method::POST, url, Class::Read, READ_ROUTE);
         self.read(account, request.json(body), read::not_found).await
     }

@@ -17,8 +17,10 @@ pub(super) struct SentRow<'a> {
     /// Position in the batch.
     pub(super) position: usize,
     pub(super) correlation: u64,
-    /// The record id, or for an upsert the normalised match value.
+    /// The record id, or else the normalised match value.
     pub(super) address: Cow<'a, str>,
+    /// The address is the match value.
+    pub(super) by_match: bool,
     pub(super) record: RecordRef<'a>,
 }
 
@@ -30,11 +32,12 @@ pub(super) struct Encoded<'a> {
     pub(super) refused: Vec<(usize, Rejection)>,
 }
 
-/// One input. HubSpot refuses `idProperty` in an update by record id.
+/// One input. HubSpot refuses `idProperty` in an update by record id, and a create takes no id at all.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Input<'a> {
-    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id_property: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,7 +81,8 @@ pub(super) fn encode(batch: &Batch) -> Encoded<'_> {
         match encode_row(batch, id_property, row, &mut body) {
             Ok(address) => {
                 let record = RecordRef::new(&row.record);
-                sent.push(SentRow { position, correlation: row.correlation, address, record });
+                let by_match = is_by_match(batch.operation, row);
+                sent.push(SentRow { position, correlation: row.correlation, address, by_match, record });
             }
             Err(rejection) => {
                 body.truncate(length);
@@ -97,23 +101,33 @@ fn encode_row<'a>(
     body: &mut Vec<u8>,
 ) -> Result<Cow<'a, str>, Rejection> {
     let record = RecordRef::new(&row.record);
-    let address = match batch.operation {
-        Operation::Upsert | Operation::Insert => Cow::Owned(match_value(&batch.object, id_property, record)?),
-        Operation::Update | Operation::Clear | Operation::Delete => {
-            let known = row.record_id.as_deref().filter(|id| !id.is_empty());
-            Cow::Borrowed(known.ok_or_else(|| refuse("MISSING_RECORD_ID", "the record id is not known"))?)
-        }
+    let by_match = is_by_match(batch.operation, row);
+    let address = if by_match {
+        Cow::Owned(match_value(&batch.object, id_property, record)?)
+    } else {
+        let known = row.record_id.as_deref().filter(|id| !id.is_empty());
+        Cow::Borrowed(known.ok_or_else(|| refuse("MISSING_RECORD_ID", "the record id is not known"))?)
     };
     // An archive input is an id and nothing else.
     let is_delete = batch.operation == Operation::Delete;
+    let has_id = batch.operation != Operation::Insert;
     let input = Input {
-        id: &address,
-        id_property: (batch.operation == Operation::Upsert).then_some(id_property),
+        id: has_id.then_some(&*address),
+        id_property: (has_id && by_match).then_some(id_property),
         properties: (!is_delete).then_some(Properties(record)),
         object_write_trace_id: (!is_delete).then(|| row.correlation.to_string()),
     };
     serde_json::to_writer(body, &input).map_err(|_| refuse("NOT_ENCODABLE", "the record cannot be written as JSON"))?;
     Ok(address)
+}
+
+/// Whether a row is named by its match value: a create and an upsert always, an update without a known record.
+fn is_by_match(operation: Operation, row: &BatchRow) -> bool {
+    match operation {
+        Operation::Upsert | Operation::Insert => true,
+        Operation::Update => row.record_id.is_none(),
+        Operation::Clear | Operation::Delete => false,
+    }
 }
 
 fn match_value(object: &str, id_property: &str, record: RecordRef<'_>) -> Result<String, Rejection> {

@@ -83,6 +83,26 @@ impl<'a> Problem<'a> {
             || self.message().contains("already has that value")
     }
 
+    /// True when a create is refused because a record has the match value: `Contact already exists. Existing ID: 51`, or
+    /// `Cannot set PropertyValueCoordinates{propertyName=erp_id, value=…}. 51 already has that value.`
+    pub(super) fn is_about_existing(self, id_property: &str) -> bool {
+        let (detail, field) = self.detail();
+        let message = self.message();
+        let names_match = field.as_deref() == Some(id_property)
+            || message.contains(&format!("propertyName={id_property},"))
+            || (id_property == "email" && message.contains("already exists"));
+        names_match && (self.is_conflict(detail.as_deref()) || message.contains("already exists"))
+    }
+
+    /// The record that stands in the way.
+    pub(super) fn existing_id(self) -> Option<Box<str>> {
+        const BEFORE: &str = "Existing ID: ";
+        let message = self.message();
+        let rest = message.get(message.find(BEFORE)? + BEFORE.len()..)?;
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        rest.get(..digits).filter(|id| !id.is_empty()).map(Into::into)
+    }
+
     /// The code to show: category and detail, `VALIDATION_ERROR/INVALID_EMAIL`.
     pub(super) fn code(self, record: Option<RecordRef<'_>>) -> Option<String> {
         // HubSpot's codes are written in capitals; anything else may be a value.

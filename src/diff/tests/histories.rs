@@ -51,6 +51,7 @@ impl World {
             Decision::Removal(planned) => self.settle(None, &planned),
             Decision::Forget { .. } => (self.held.dirty, self.held.rejected) = (Vec::new(), None),
             Decision::Unchanged | Decision::Rewrite => assert!(self.held.dirty.is_empty()),
+            Decision::Stands { .. } => unreachable!("only of modes that create once"),
             Decision::Waiting(_) | Decision::WaitingRemoval(_) | Decision::Nothing => {}
         }
     }

@@ -1,6 +1,7 @@
 mod decisions;
 mod histories;
 mod merging;
+mod modes;
 mod owning;
 
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use super::Context;
 use crate::model::{
     BatchKey, DirtyMark, Entry, Fingerprint, Held, IntentId, Key, Operation, RejectedMark, RunId, Timestamp,
-    spec::OnRemoved,
+    spec::{Mode, OnRemoved},
 };
 
 const LATE: Duration = Duration::from_secs(60);
@@ -33,7 +34,9 @@ fn context(on_removed: OnRemoved, now: i64) -> Context {
     Context {
         now: at(now),
         late_window: LATE,
+        mode: Mode::Upsert,
         on_removed,
+        read_from: None,
         removals_allowed: true,
         last_removal: None,
         resync_through: None,
@@ -52,6 +55,7 @@ fn entry(value: u8, id: Option<&str>) -> Entry {
         tombstone: false,
         record_id: id.map(Into::into),
         match_hash: None,
+        cursor: None,
     }
 }
 

@@ -150,6 +150,25 @@ impl HttpSpec {
         }
     }
 
+    /// Whether a row of an object keeps an idempotency key of its own, whatever request it is sent in.
+    pub fn names_rows(&self, object: &str, operation: Operation) -> bool {
+        match self.objects.get(object) {
+            None => self.batch_size <= 1 || self.idempotency_field.is_some(),
+            Some(own) => serving(own, operation).is_some_and(HttpOperationSpec::names_rows),
+        }
+    }
+
+    /// Whether a row of an object is told from others by its match value.
+    pub fn needs_match(&self, object: &str, operation: Operation) -> bool {
+        let keyed = |results: &Option<HttpResultsSpec>| results.as_ref().is_some_and(|results| results.key.is_some());
+        match self.objects.get(object) {
+            None => keyed(&self.results) || self.path.as_ref().is_some_and(|path| path.contains("{match}")),
+            Some(own) => {
+                serving(own, operation).is_some_and(|spec| keyed(&spec.results) || spec.path.contains("match"))
+            }
+        }
+    }
+
     /// Whether records of an object are addressed by ids that answers name.
     pub fn gives_ids(&self, object: &str) -> bool {
         self.objects.get(object).is_some_and(gives_ids)
@@ -169,6 +188,15 @@ pub fn gives_ids(object: &HttpObjectSpec) -> bool {
 }
 
 impl HttpOperationSpec {
+    fn names_rows(&self) -> bool {
+        let named = match &self.body {
+            HttpBodySpec::Records(records) => records.idempotency_field.is_some(),
+            HttpBodySpec::Template { text, .. } => text.contains("idempotency_key"),
+            HttpBodySpec::None => true,
+        };
+        named || self.batch_size() <= 1
+    }
+
     /// A request of one record, or of none for a delete, to a path.
     pub fn new(operation: Operation, path: &str) -> Self {
         let (method, body) = match operation {

@@ -1,5 +1,6 @@
 //! What the configuration says, validated and as plain data: sources, models, destinations, syncs.
 
+mod cursor;
 mod destination;
 mod field;
 mod http;
@@ -7,6 +8,7 @@ mod settings;
 mod source;
 mod sync;
 
+pub use cursor::{CursorSpec, CursorStart, Lookback};
 pub use destination::{
     AuthSpec, DestinationSpec, FileFormat, FileSpec, HubSpotSpec, LimitsSpec, OAuthSpec, OAuthStyle, VendorSpec,
     WindowSpec,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{FieldSource, FreshSpec, Remap};
-use crate::model::{Cron, KeyKind};
+use super::{CursorSpec, FieldSource, FreshSpec, Remap};
+use crate::model::{Cron, KeyKind, Operation};
 
 /// A sync: model to object of a destination.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +18,9 @@ pub struct SyncSpec {
     pub object: String,
     /// What is done with the model's rows.
     pub mode: Mode,
-    /// Destination fields that identify a record there; exactly one in this version.
+    /// Where to read on from; of mode `append` alone.
+    pub cursor: Option<CursorSpec>,
+    /// Destination fields that identify a record there; exactly one in this version, in mode `append` also none.
     pub match_fields: Vec<String>,
     /// What is done with keys that left the model.
     pub on_removed: OnRemoved,
@@ -57,6 +59,7 @@ impl SyncSpec {
             destination: destination.to_owned(),
             object: object.to_owned(),
             mode: Mode::Upsert,
+            cursor: None,
             match_fields: Vec::new(),
             on_removed: OnRemoved::Keep,
             first_run: FirstRun::Ask,
@@ -82,22 +85,60 @@ pub enum Mode {
     Upsert,
     /// Create, update and remove: `on_removed` is `delete` unless it says `clear`.
     Mirror,
+    /// Create records of new keys; what stands is never touched.
+    Insert,
+    /// Update records that exist; never create one.
+    Update,
+    /// Create a record for each event past a cursor, once; nothing is changed or removed afterwards.
+    Append,
 }
 
 impl Mode {
+    /// What is sent for a present row whose record's id is known, or not.
+    pub const fn operation(self, has_id: bool) -> Operation {
+        match self {
+            Self::Insert | Self::Append => Operation::Insert,
+            Self::Update => Operation::Update,
+            Self::Upsert | Self::Mirror => {
+                if has_id {
+                    Operation::Update
+                } else {
+                    Operation::Upsert
+                }
+            }
+        }
+    }
+
+    /// True where a record is created once and never changed: then an operation is named by an idempotency key that is a
+    /// function of the key alone.
+    pub const fn creates_once(self) -> bool {
+        matches!(self, Self::Insert | Self::Append)
+    }
+
+    /// What may be done with removed keys, the default first.
+    pub const fn removals(self) -> &'static [OnRemoved] {
+        match self {
+            Self::Upsert => &[OnRemoved::Keep, OnRemoved::Clear, OnRemoved::Delete],
+            Self::Mirror => &[OnRemoved::Delete, OnRemoved::Clear],
+            Self::Update => &[OnRemoved::Keep, OnRemoved::Clear],
+            Self::Insert | Self::Append => &[OnRemoved::Keep],
+        }
+    }
+
     /// The name in the configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Upsert => "upsert",
             Self::Mirror => "mirror",
+            Self::Insert => "insert",
+            Self::Update => "update",
+            Self::Append => "append",
         }
     }
 
     /// Whether a row that was delivered may be sent again without harm: a resync does that.
     pub const fn can_repeat(self) -> bool {
-        match self {
-            Self::Upsert | Self::Mirror => true,
-        }
+        !self.creates_once()
     }
 }
 

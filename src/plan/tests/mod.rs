@@ -26,6 +26,7 @@ fn plan_row(key: Key, kind: ChangeKind, counts: bool) -> PlanRow {
             record_id: None,
             id_from_mark: false,
             find_first: Vec::new(),
+            unanswered: None,
             reform: None,
         },
         fingerprint: Some(Fingerprint::from_bytes([1; 16])),
@@ -35,5 +36,7 @@ fn plan_row(key: Key, kind: ChangeKind, counts: bool) -> PlanRow {
         rejected_before: 0,
         remapped: false,
         ambiguous_at: None,
+        cursor: None,
+        refusals: 0,
     }
 }

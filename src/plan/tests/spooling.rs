@@ -4,7 +4,7 @@ use super::{key, plan_row};
 use crate::{
     diff::{Planned, Reform, Standing},
     model::{BatchKey, ChangeKind, Entry, Fingerprint, IntentId, Key, Operation, RunId, Timestamp},
-    plan::{ApprovedWriter, OwnershipBuilder, Plan, PlanRow, PlanWriter, codec},
+    plan::{ApprovedWriter, LocalEnd, LocalWriter, OwnershipBuilder, Plan, PlanRow, PlanWriter, codec},
 };
 
 fn kinds() -> impl Strategy<Value = ChangeKind> {
@@ -22,7 +22,7 @@ fn intents() -> impl Strategy<Value = IntentId> {
 prop_compose! {
     fn planned()(
         kind in kinds(),
-        operation in proptest::option::of((0_u8..4).prop_map(|code| Operation::from_code(code).unwrap())),
+        operation in proptest::option::of((0_u8..5).prop_map(|code| Operation::from_code(code).unwrap())),
         (resend, counts_for_guard, id_from_mark) in any::<(bool, bool, bool)>(),
         loaded in proptest::collection::vec(intents(), 0..4),
         record_id in proptest::option::of("[a-zä0-9]{0,9}"),
@@ -33,20 +33,22 @@ prop_compose! {
             kind, operation, resend, counts_for_guard, id_from_mark, loaded,
             record_id: record_id.map(Into::into),
             find_first: find_first.into_iter().map(Into::into).collect(),
+            unanswered: None,
             reform: reform.map(|(intent, idempotency, members)| Reform { intent, key: BatchKey { idempotency, members } }),
         }
     }
 }
 
 prop_compose! {
-    fn entries()(print in any::<[u8; 16]>(), encoding in any::<u8>(), run in any::<i64>(), tombstone in any::<bool>(), id in proptest::option::of("[a-z]{0,9}"), match_hash in proptest::option::of(any::<u64>())) -> Entry {
-        Entry { fingerprint: Fingerprint::from_bytes(print), encoding, run: RunId(run), tombstone, record_id: id.map(Into::into), match_hash }
+    fn entries()(print in any::<[u8; 16]>(), encoding in any::<u8>(), run in any::<i64>(), tombstone in any::<bool>(), id in proptest::option::of("[a-z]{0,9}"), match_hash in proptest::option::of(any::<u64>()), cursor in proptest::option::of(any::<i64>())) -> Entry {
+        Entry { fingerprint: Fingerprint::from_bytes(print), encoding, run: RunId(run), tombstone, record_id: id.map(Into::into), match_hash, cursor }
     }
 }
 
 prop_compose! {
-    fn rows()(key in bytes(), planned in planned(), print in proptest::option::of(any::<[u8; 16]>()), claims in proptest::collection::vec(any::<u64>(), 0..3), record in bytes(), entry in proptest::option::of(entries()), rejected_before in any::<u32>(), remapped in any::<bool>(), ambiguous in proptest::option::of(any::<i64>())) -> PlanRow {
-        PlanRow { key: Key::from_encoded(&key), planned, fingerprint: print.map(Fingerprint::from_bytes), claims, record, entry, rejected_before, remapped, ambiguous_at: ambiguous.map(Timestamp::from_micros) }
+    fn rows()(key in bytes(), planned in planned(), print in proptest::option::of(any::<[u8; 16]>()), claims in proptest::collection::vec(any::<u64>(), 0..3), record in bytes(), entry in proptest::option::of(entries()), rejected_before in any::<u32>(), remapped in any::<bool>(), ambiguous in proptest::option::of(any::<i64>()), cursor in proptest::option::of(any::<i64>()), (refusals, unanswered) in (0..u64::MAX / 2, proptest::option::of(any::<[u8; 16]>()))) -> PlanRow {
+        let planned = Planned { unanswered: unanswered.map(Fingerprint::from_bytes), ..planned };
+        PlanRow { cursor, refusals, key: Key::from_encoded(&key), planned, fingerprint: print.map(Fingerprint::from_bytes), claims, record, entry, rejected_before, remapped, ambiguous_at: ambiguous.map(Timestamp::from_micros) }
     }
 }
 
@@ -62,8 +64,21 @@ proptest! {
     }
 
     #[test]
+    fn local_ends_come_back(key in bytes(), loaded in proptest::collection::vec((any::<i64>(), any::<u32>()), 0..3), entry in proptest::option::of(entries())) {
+        let loaded = loaded.into_iter().map(|(batch, position)| IntentId { batch, position }).collect();
+        let end = LocalEnd { key: Key::from_encoded(&key), loaded, entry };
+        let mut writer = LocalWriter::new(std::path::Path::new("/nowhere"));
+        writer.push(&end).unwrap();
+        let ends = writer.finish().unwrap();
+        let mut reader = ends.reader();
+        prop_assert_eq!(reader.next().unwrap(), Some(end));
+        prop_assert_eq!(reader.next().unwrap(), None);
+    }
+
+    #[test]
     fn foreign_bytes_never_panic(bytes in bytes()) {
         let _ = codec::take_row(&bytes);
+        let _ = codec::take_local(&bytes);
         let _ = codec::take_standing(&bytes);
         let _ = codec::take_claim(&bytes);
         let _ = codec::take_question(&bytes);

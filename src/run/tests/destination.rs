@@ -53,6 +53,10 @@ struct Vendor {
     /// Match values that are refused.
     refused: BTreeSet<String>,
     last_id: u64,
+    /// Records by the idempotency key of their row.
+    by_row_key: BTreeMap<u128, u64>,
+    /// An insert never looks at what stands: `Some(true)` when idempotency keys of rows are honoured.
+    log: Option<bool>,
     script: VecDeque<Step>,
     calls: Vec<Call>,
     late: Vec<Batch>,
@@ -82,7 +86,8 @@ fn email(record: &[u8]) -> String {
 
 impl ScriptedDestination {
     pub(crate) fn new(max_rows: usize) -> Self {
-        const ALL: &[Operation] = &[Operation::Upsert, Operation::Update, Operation::Clear, Operation::Delete];
+        const ALL: &[Operation] =
+            &[Operation::Upsert, Operation::Insert, Operation::Update, Operation::Clear, Operation::Delete];
         let capabilities = Capabilities {
             max_rows: RowCaps::new(max_rows, max_rows),
             max_bytes: 1 << 20,
@@ -105,6 +110,11 @@ impl ScriptedDestination {
 
     pub(crate) fn script(&self, steps: impl IntoIterator<Item = Step>) {
         self.vendor.lock().unwrap().script.extend(steps);
+    }
+
+    /// Makes inserts an append log, which honours the idempotency keys of rows or does not.
+    pub(crate) fn append_log(&self, honours: bool) {
+        self.vendor.lock().unwrap().log = Some(honours);
     }
 
     pub(crate) fn panic_once(&self) {
@@ -140,6 +150,14 @@ impl ScriptedDestination {
         self.vendor.lock().unwrap().refused.clear();
     }
 
+    /// Somebody makes a record at the vendor.
+    pub(crate) fn put(&self, email: &str, name: &str) {
+        let mut vendor = self.vendor.lock().unwrap();
+        vendor.last_id += 1;
+        let (id, fields) = (vendor.last_id, [("email", email), ("name", name)]);
+        vendor.records.insert(id, fields.map(|(field, value)| (field.to_owned(), value.to_owned())).into());
+    }
+
     /// Somebody deletes the record at the vendor.
     pub(crate) fn delete(&self, email: &str) {
         let mut vendor = self.vendor.lock().unwrap();
@@ -163,6 +181,9 @@ impl Vendor {
 
     fn apply_row(&mut self, operation: Operation, row: &BatchRow) -> Outcome {
         let email = email(&row.record);
+        if let Some(honours) = self.log.filter(|_| operation == Operation::Insert) {
+            return self.append(row, honours);
+        }
         if self.refused.contains(&email) {
             return refused(false);
         }
@@ -170,11 +191,12 @@ impl Vendor {
         let found = match operation {
             Operation::Upsert | Operation::Insert => self.find(&email),
             Operation::Update | Operation::Clear | Operation::Delete => {
-                known.filter(|id| self.records.contains_key(id))
+                let by_match = || self.find(&email).filter(|_| operation == Operation::Update);
+                row.record_id.as_ref().map_or_else(by_match, |_| known.filter(|id| self.records.contains_key(id)))
             }
         };
         match (operation, found) {
-            (Operation::Insert, Some(_)) => refused(true),
+            (Operation::Insert, Some(id)) => Outcome::Exists { record_id: Some(id.to_string().into()) },
             (Operation::Upsert | Operation::Insert, None) => {
                 self.last_id += 1;
                 self.write(self.last_id, row)
@@ -192,6 +214,18 @@ impl Vendor {
             }
             (Operation::Clear | Operation::Delete, None) => Outcome::Delivered { record_id: None },
         }
+    }
+
+    fn append(&mut self, row: &BatchRow, honours: bool) -> Outcome {
+        if self.refused.contains(&email(&row.record)) {
+            return refused(false);
+        }
+        if let Some(id) = row.idempotency_key.and_then(|key| self.by_row_key.get(&key)).filter(|_| honours) {
+            return Outcome::Delivered { record_id: Some(id.to_string().into()) };
+        }
+        self.last_id += 1;
+        self.by_row_key.extend(row.idempotency_key.map(|key| (key, self.last_id)));
+        self.write(self.last_id, row)
     }
 
     fn find(&self, email: &str) -> Option<u64> {

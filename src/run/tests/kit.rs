@@ -28,10 +28,12 @@ pub(crate) struct Row {
     pub(crate) email: String,
     /// Empty: null.
     pub(crate) name: String,
+    /// The cursor column.
+    pub(crate) at: Option<i64>,
 }
 
 pub(crate) fn row(id: i64, email: &str, name: &str) -> Row {
-    Row { id: Some(id), email: email.to_owned(), name: name.to_owned() }
+    Row { id: Some(id), email: email.to_owned(), name: name.to_owned(), at: Some(id) }
 }
 
 /// Rows of these keys with one name.

@@ -1,10 +1,12 @@
 //! The engine end to end in one process: a source of given rows, a destination that follows a script, a real state.
 
+mod cursor;
 mod destination;
 mod faults;
 mod guarding;
 mod histories;
 mod kit;
+mod modes;
 mod ownership;
 mod random;
 mod remapping;

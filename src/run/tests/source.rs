@@ -47,6 +47,7 @@ impl FakeSource {
             batch.push(row.id.map_or(Value::Null, Value::Int));
             batch.push(Value::Text(&row.email));
             batch.push(if row.name.is_empty() { Value::Null } else { Value::Text(&row.name) });
+            batch.push(row.at.map_or(Value::Null, Value::Int));
             query.flags.iter().for_each(|flag| batch.push(Value::Int(holds(flag, row).into())));
         }
     }
@@ -75,6 +76,7 @@ impl Source for FakeSource {
             column("id", ColumnKind::Int, KeyKind::Integer),
             column("email", ColumnKind::Text, KeyKind::Text),
             column("name", ColumnKind::Text, KeyKind::Text),
+            column("at", ColumnKind::Int, KeyKind::Integer),
         ];
         columns.extend(query.flags.iter().map(|flag| column(flag, ColumnKind::Int, KeyKind::Integer)));
         Ok(Arc::new(Schema { columns }))

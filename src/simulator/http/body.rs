@@ -7,6 +7,8 @@ use super::HttpOptions;
 /// A row and its key, if it has one.
 pub(super) struct Entry {
     pub(super) key: Option<String>,
+    /// Its own idempotency key, if it has one.
+    pub(super) row_key: Option<String>,
     pub(super) value: Value,
 }
 
@@ -15,9 +17,14 @@ pub(super) fn entries(options: &HttpOptions, body: &[u8], fallback: Option<&str>
     let mut value: Value = serde_json::from_slice(body)?;
     let wrapped = value.pointer_mut(&options.array_pointer).filter(|found| found.is_array()).map(Value::take);
     Ok(match wrapped.unwrap_or(value) {
-        Value::Array(rows) => rows.into_iter().map(|value| Entry { key: key(options, &value), value }).collect(),
-        value => vec![Entry { key: key(options, &value).or_else(|| fallback.map(str::to_owned)), value }],
+        Value::Array(rows) => rows.into_iter().map(|value| entry(options, value, None)).collect(),
+        value => vec![entry(options, value, fallback)],
     })
+}
+
+fn entry(options: &HttpOptions, value: Value, fallback: Option<&str>) -> Entry {
+    let key = key(options, &value).or_else(|| fallback.map(str::to_owned));
+    Entry { key, row_key: value.pointer(&options.row_key_pointer).and_then(scalar), value }
 }
 
 /// The key of a row: at the pointer, or the value itself.

@@ -13,9 +13,18 @@
 //! - The first answer to an `Idempotency-Key` is kept and repeated (header `Idempotent-Replayed: true`) for the same
 //!   method, path and body; anything else under that key is refused with 422.
 //!
-//! All paths share one set of records; the judge knows it as the object `records`.
+//! - A row may carry an idempotency key of its own (`--row-key-pointer`, default `/idempotency_key`): the first write under
+//!   it wins, a later one is answered `ok` and writes nothing.
+//! - Below `--log-path` (such as `/events`) lies an append log: every row of a `POST` adds an event, also one that is there
+//!   already, unless an idempotency key is known. The judge knows it as the object `events` and counts how often each was
+//!   applied.
+//! - With `--strict` a `POST` of a record that exists and a `PATCH` of one that does not are refused: one object with 409
+//!   and 404, a row of an array with the codes `exists` and `not_found`.
+//!
+//! All other paths share one set of records; the judge knows it as the object `records`.
 
 mod body;
+mod log;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -29,10 +38,22 @@ pub struct HttpOptions {
     pub key_pointer: String,
     /// From an envelope to its rows.
     pub array_pointer: String,
+    /// From a row to its own idempotency key.
+    pub row_key_pointer: String,
+    /// Paths that begin with this are an append log.
+    pub log_path: Option<String>,
+    /// `POST` only creates and `PATCH` only updates.
+    pub strict: bool,
 }
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        Self { key_pointer: "/id".to_owned(), array_pointer: "/records".to_owned() }
+        Self {
+            key_pointer: "/id".to_owned(),
+            array_pointer: "/records".to_owned(),
+            row_key_pointer: "/idempotency_key".to_owned(),
+            log_path: None,
+            strict: false,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Records by key, and the answers kept for idempotency keys.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use ::http::{HeaderName, Method, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     HttpOptions,
     body::{Entry, entries, fields},
+    log::{LOG, Log},
 };
 use crate::{
     model::Timestamp,
@@ -21,6 +22,9 @@ use crate::{
 };
 
 const OBJECT: &str = "records";
+/// Codes of a strict endpoint.
+const EXISTS: &str = "exists";
+const NOT_FOUND: &str = "not_found";
 
 /// The endpoint's account.
 pub(in crate::simulator) struct HttpStore {
@@ -34,6 +38,9 @@ pub(in crate::simulator) struct HttpStore {
     updated: u64,
     /// By idempotency key: the hash of the request, and its answer.
     kept: HashMap<String, (u64, Answer)>,
+    /// Hashes of the own idempotency keys of written rows.
+    row_keys: HashSet<u64>,
+    log: Log,
 }
 
 struct Record {
@@ -58,6 +65,8 @@ impl HttpStore {
             created: 0,
             updated: 0,
             kept: HashMap::new(),
+            row_keys: HashSet::new(),
+            log: Log::default(),
         }
     }
 
@@ -65,7 +74,7 @@ impl HttpStore {
         let segments = call.segments();
         let last = segments.last();
         if call.method == Method::DELETE && call.body.is_empty() {
-            return Ok(vec![Entry { key: last.cloned(), value: Value::Null }]);
+            return Ok(vec![Entry { key: last.cloned(), row_key: None, value: Value::Null }]);
         }
         entries(&self.options, &call.body, last.map(String::as_str))
             .map_err(|error| refuse(StatusCode::BAD_REQUEST, "invalid_json", &error.to_string()))
@@ -77,12 +86,14 @@ impl HttpStore {
             Err(refusal) => return Applied::nothing(refusal),
         };
         let inputs = rows.len();
+        let is_log = call.method == Method::POST && self.is_log(call);
         let (mut results, mut touches, mut writes) =
             (Vec::with_capacity(inputs), Vec::with_capacity(inputs), Writes::default());
         for (position, row) in rows.into_iter().enumerate() {
             let id = row.key.clone();
             let verdict = match rejections.get(&position) {
                 Some(rejection) => Err((rejection.category.clone(), rejection.message.clone())),
+                None if is_log => self.append(row),
                 None => self.write_row(&call.method, row, at),
             };
             results.push(match verdict {
@@ -92,6 +103,10 @@ impl HttpStore {
                     json!({ "id": id, "status": "ok" })
                 }
                 Err((code, message)) => {
+                    if let (1, Some(status)) = (inputs, self.strict_status(&code)) {
+                        let answer = refuse(status, &code, &message);
+                        return Applied { inputs, ..Applied::nothing(answer) };
+                    }
                     json!({ "id": id, "status": "error", "error": { "code": code, "message": message } })
                 }
             });
@@ -100,12 +115,50 @@ impl HttpStore {
         Applied { answer, inputs, touches, writes }
     }
 
+    fn is_log(&self, call: &Call) -> bool {
+        self.options.log_path.as_ref().is_some_and(|path| call.path.starts_with(path))
+    }
+
+    /// The status of a strict refusal of one object.
+    fn strict_status(&self, code: &str) -> Option<StatusCode> {
+        match code {
+            EXISTS if self.options.strict => Some(StatusCode::CONFLICT),
+            NOT_FOUND if self.options.strict => Some(StatusCode::NOT_FOUND),
+            _ => None,
+        }
+    }
+
+    fn append(&mut self, row: Entry) -> Result<(bool, Touch), (String, String)> {
+        let missing = || ("missing_key".to_owned(), "the event has no key".to_owned());
+        let key = row.key.ok_or_else(missing)?;
+        let identical = self.log.add(&key, row.row_key.as_deref());
+        Ok((identical, touch(&key, hash_of(&row.value))))
+    }
+
+    /// Why a strict endpoint refuses a write.
+    fn strict_refusal(&self, method: &Method, key: &str) -> Option<&'static str> {
+        let found = self.index.get(key).and_then(|position| self.records.get(*position));
+        let exists = found.is_some_and(|record| !record.removed);
+        match *method {
+            Method::POST if self.options.strict && exists => Some(EXISTS),
+            Method::PATCH if self.options.strict && !exists => Some(NOT_FOUND),
+            _ => None,
+        }
+    }
+
     fn write_row(&mut self, method: &Method, row: Entry, at: Timestamp) -> Result<(bool, Touch), (String, String)> {
         let refusal = |code: &str, message: &str| (code.to_owned(), message.to_owned());
         let Some(key) = row.key else {
             return Err(refusal("missing_key", "the record has no key"));
         };
         let touch = touch(&key, payload(method, &row.value));
+        if row.row_key.as_ref().is_some_and(|row_key| self.row_keys.contains(&hash_of(row_key))) {
+            return Ok((true, touch));
+        }
+        if let Some(code) = self.strict_refusal(method, &key) {
+            return Err(refusal(code, "the record is not as this method wants it"));
+        }
+        self.row_keys.extend(row.row_key.map(hash_of));
         let identical = if method == Method::DELETE {
             self.remove(&key, at)
         } else if let Value::Object(fields) = row.value {
@@ -263,6 +316,9 @@ impl Vendor for HttpStore {
     }
 
     fn records(&self, object: &str, offset: usize, limit: usize) -> Result<String, String> {
+        if object == LOG && self.options.log_path.is_some() {
+            return Ok(self.log.page(offset, limit));
+        }
         known(object)?;
         let page = self.records.iter().skip(offset).take(limit).map(|record| {
             json!({
@@ -280,15 +336,21 @@ impl Vendor for HttpStore {
 
     fn report(&self) -> Value {
         let archived = self.records.len() as u64 - self.live;
-        json!({ OBJECT: {
+        let mut report = json!({ OBJECT: {
             "live": self.live, "archived": archived, "created_total": self.created, "updated_total": self.updated,
-        } })
+        } });
+        if let Some(objects) = report.as_object_mut().filter(|_| self.options.log_path.is_some()) {
+            objects.insert(LOG.to_owned(), self.log.report());
+        }
+        report
     }
 
     fn reset(&mut self) {
         self.index.clear();
         self.records.clear();
         self.kept.clear();
+        self.row_keys.clear();
+        self.log = Log::default();
         (self.live, self.created, self.updated) = (0, 0, 0);
     }
 }

@@ -112,3 +112,50 @@ async fn rows_are_rejected_and_edited_as_told() {
         400
     );
 }
+
+async fn with(change: impl FnOnce(&mut HttpOptions)) -> Probe {
+    let mut options = HttpOptions::default();
+    change(&mut options);
+    Probe::start(VendorConfig::http(options)).await
+}
+
+#[tokio::test]
+async fn the_log_counts_how_often_each_event_was_applied() {
+    let probe = with(|options| options.log_path = Some("/events".to_owned())).await;
+    let keyed = |id: &str| json!({ "id": id, "idempotency_key": format!("key-{id}") });
+    probe.send("POST", "/events", json!([keyed("a"), keyed("b"), keyed("a")])).await;
+    let again = probe.send("POST", "/events/batch", json!({ "records": [keyed("b"), keyed("c")] })).await.json();
+    assert_eq!(again["results"], json!([{ "id": "b", "status": "ok" }, { "id": "c", "status": "ok" }]));
+    // Without a key of its own a row is one more event.
+    probe.send("POST", "/events", json!([{ "id": "a" }])).await;
+    // Nor does a request under a key that is known add anything.
+    for _ in 0..2 {
+        probe.try_send("POST", "/events", "idempotency-key: k\r\n", r#"[{"id":"d"}]"#).await.unwrap();
+    }
+    let report = probe.report().await;
+    let expected = json!({ "distinct": 4, "applied": 5, "repeated": 1, "deduplicated": 2 });
+    assert_eq!(report["objects"]["events"], expected);
+    assert_eq!(probe.records("events").await[0], json!({ "id": "a", "applied": 2 }));
+    assert_eq!(held(&probe).await, []);
+}
+
+#[tokio::test]
+async fn the_first_write_under_a_rows_own_key_wins() {
+    let probe = endpoint().await;
+    probe.send("PUT", "/c", json!([{ "id": "a", "n": 1, "idempotency_key": "k" }])).await;
+    let again = probe.send("PUT", "/c", json!([{ "id": "a", "n": 2, "idempotency_key": "k" }])).await.json();
+    assert_eq!(again["results"][0]["status"], "ok");
+    assert_eq!(held(&probe).await[0].1["n"], 1);
+}
+
+#[tokio::test]
+async fn a_strict_endpoint_creates_with_post_and_updates_with_patch() {
+    let probe = with(|options| options.strict = true).await;
+    assert_eq!(probe.send("PATCH", "/c/a", json!({ "n": 1 })).await.status, 404);
+    assert_eq!(probe.send("POST", "/c", json!({ "id": "a", "n": 1 })).await.status, 200);
+    assert_eq!(probe.send("POST", "/c", json!({ "id": "a", "n": 2 })).await.status, 409);
+    assert_eq!(probe.send("PATCH", "/c/a", json!({ "n": 3 })).await.status, 200);
+    let body = probe.send("POST", "/c", json!([{ "id": "a" }, { "id": "b" }])).await.json();
+    assert_eq!((&body["results"][0]["error"]["code"], &body["results"][1]["status"]), (&json!("exists"), &json!("ok")));
+    assert_eq!(held(&probe).await.len(), 2);
+}

@@ -13,6 +13,7 @@ const WHAT: &str = "pages";
 const TOMBSTONE: u8 = 1;
 const HAS_ID: u8 = 2;
 const HAS_MATCH: u8 = 4;
+const HAS_CURSOR: u8 = 8;
 
 /// What a page holds for a key: an [`Entry`], or nothing in the owner indexes.
 pub(crate) trait PageValue: Sized + Clone + Send {
@@ -35,7 +36,8 @@ impl PageValue for Entry {
     fn put(&self, out: &mut Vec<u8>) {
         let tombstone = if self.tombstone { TOMBSTONE } else { 0 };
         let has_match = if self.match_hash.is_some() { HAS_MATCH } else { 0 };
-        out.push(tombstone | has_match | if self.record_id.is_some() { HAS_ID } else { 0 });
+        let has_cursor = if self.cursor.is_some() { HAS_CURSOR } else { 0 };
+        out.push(tombstone | has_match | has_cursor | if self.record_id.is_some() { HAS_ID } else { 0 });
         out.push(self.encoding);
         out.extend_from_slice(&self.fingerprint.to_bytes());
         put_varint(usize::try_from(self.run.0).unwrap_or(0), out);
@@ -44,6 +46,9 @@ impl PageValue for Entry {
         }
         if let Some(id) = &self.record_id {
             put_bytes(id.as_bytes(), out);
+        }
+        if let Some(place) = self.cursor {
+            out.extend_from_slice(&place.to_le_bytes());
         }
     }
 
@@ -55,7 +60,9 @@ impl PageValue for Entry {
         let match_hash = if flags & HAS_MATCH == 0 { None } else { Some(u64::from_le_bytes(take_array(bytes)?)) };
         let record_id =
             if flags & HAS_ID == 0 { None } else { Some(std::str::from_utf8(take_bytes(bytes)?).ok()?.into()) };
-        Some(Self { fingerprint, encoding, run, tombstone: flags & TOMBSTONE != 0, match_hash, record_id })
+        let cursor = if flags & HAS_CURSOR == 0 { None } else { Some(i64::from_le_bytes(take_array(bytes)?)) };
+        let tombstone = flags & TOMBSTONE != 0;
+        Some(Self { fingerprint, encoding, run, tombstone, match_hash, record_id, cursor })
     }
 
     fn is_live(&self) -> bool {

@@ -14,15 +14,20 @@ use crate::{
 const SYNC: SyncId = SyncId(3);
 
 fn entry() -> impl Strategy<Value = Entry> {
-    let owned = (proptest::option::of(any::<u64>()), proptest::option::of("[a-z0-9]{0,12}"));
+    let owned = (
+        proptest::option::of(any::<u64>()),
+        proptest::option::of("[a-z0-9]{0,12}"),
+        proptest::option::of(any::<i64>()),
+    );
     (any::<[u8; 16]>(), any::<u8>(), 0..i64::MAX, any::<bool>(), owned).prop_map(
-        |(fingerprint, encoding, run, tombstone, (match_hash, id))| Entry {
+        |(fingerprint, encoding, run, tombstone, (match_hash, id, cursor))| Entry {
             fingerprint: Fingerprint::from_bytes(fingerprint),
             encoding,
             run: RunId(run),
             tombstone,
             match_hash,
             record_id: id.map(Into::into),
+            cursor,
         },
     )
 }
@@ -129,6 +134,7 @@ fn pages_keep_their_budget() {
         tombstone: false,
         match_hash: None,
         record_id: None,
+        cursor: None,
     };
     let bytes_per_row = |keys: std::collections::BTreeSet<Key>| {
         let items: Vec<(Key, Entry)> = (0..).zip(keys).map(|(number, key)| (key, entry(number))).collect();

@@ -211,7 +211,8 @@ async fn update_sync(c: &mut PgConnection, id: SyncId, update: &SyncUpdate) -> R
                  paused = coalesce($7, paused),
                  last_removal_at = coalesce($8, last_removal_at),
                  full_read_answer = case when $9 then $10 else full_read_answer end,
-                 full_read_at = case when $9 then $11 else full_read_at end
+                 full_read_at = case when $9 then $11 else full_read_at end,
+                 cursor = coalesce($12, cursor)
                where id = $1";
     let full_read = update.full_read.flatten();
     let sql = sqlx::query(sql)
@@ -225,7 +226,8 @@ async fn update_sync(c: &mut PgConnection, id: SyncId, update: &SyncUpdate) -> R
         .bind(update.last_removal_at.map(Timestamp::as_micros))
         .bind(update.full_read.is_some())
         .bind(full_read.map(|read| read.answer.to_bytes().to_vec()))
-        .bind(full_read.map(|read| read.at.as_micros()));
+        .bind(full_read.map(|read| read.at.as_micros()))
+        .bind(update.cursor.as_ref().map(json).transpose()?);
     one(c, "sync of that id", sql).await
 }
 

@@ -236,7 +236,8 @@ async fn update_sync(c: &mut SqliteConnection, id: SyncId, update: &SyncUpdate) 
                  paused = coalesce(?7, paused),
                  last_removal_at = coalesce(?8, last_removal_at),
                  full_read_answer = iif(?9, ?10, full_read_answer),
-                 full_read_at = iif(?9, ?11, full_read_at)
+                 full_read_at = iif(?9, ?11, full_read_at),
+                 cursor = coalesce(?12, cursor)
                where id = ?1";
     let sql = sqlx::query(sql)
         .bind(id.0)
@@ -249,7 +250,8 @@ async fn update_sync(c: &mut SqliteConnection, id: SyncId, update: &SyncUpdate) 
         .bind(update.last_removal_at.map(Timestamp::as_micros))
         .bind(update.full_read.is_some())
         .bind(full_read.map(|read| read.answer.to_bytes().to_vec()))
-        .bind(full_read.map(|read| read.at.as_micros()));
+        .bind(full_read.map(|read| read.at.as_micros()))
+        .bind(update.cursor.as_ref().map(json).transpose()?);
     one(c, "sync of that id", sql).await
 }
 

@@ -13,7 +13,7 @@ const READ: &str = "read the state";
 pub(super) async fn syncs(c: &mut SqliteConnection) -> Result<Vec<SyncRecord>, StateError> {
     let rows = sqlx::query(
         "select id, name, uuid, target, mapping, previous_mapping, first_run_closed, created_at, last_ok_at, invalid, paused,
-                last_removal_at, full_read_answer, full_read_at, resync_through, resync_open, suspect
+                last_removal_at, full_read_answer, full_read_at, resync_through, resync_open, suspect, cursor
            from syncs order by name",
     )
     .fetch_all(c)
@@ -44,6 +44,7 @@ fn sync(row: &SqliteRow) -> Result<SyncRecord, sqlx::Error> {
         resync_open: row.try_get(15)?,
         suspect: row.try_get(16)?,
         full_read: full_read(row)?,
+        cursor: row.try_get::<Option<&str>, _>(17)?.map(json).transpose()?,
     })
 }
 

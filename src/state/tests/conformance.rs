@@ -8,10 +8,10 @@ use super::support::{
     Home, Run, at, begin, entry, key, member, on_every_store, overlay, own, put, rejected, settle, sync,
 };
 use crate::{
-    model::{ChangeKind, Counts, Fingerprint, IntentId, InvalidCode, InvalidRow, Key, Operation},
+    model::{ChangeKind, Counts, CursorKind, Fingerprint, IntentId, InvalidCode, InvalidRow, Key, Operation},
     state::{
-        Access, End, GuardedSet, LocalSettle, MappingRecord, MarkDirty, NullShare, OwnerSpace, RunClose, RunStatus,
-        State, StateError, SyncUpdate,
+        Access, CursorRecord, End, GuardedSet, LocalSettle, MappingRecord, MarkDirty, NullShare, OwnerSpace, RunClose,
+        RunStatus, State, StateError, SyncUpdate,
     },
 };
 
@@ -275,6 +275,17 @@ async fn syncs_runs_and_mappings_are_kept(home: Home) {
     }
     let update = SyncUpdate { first_run_closed: Some(true), last_ok_at: Some(at(9)), ..SyncUpdate::default() };
     state.update_sync(run.sync, update).await.unwrap();
+    assert_eq!(state.sync("one").await.unwrap().unwrap().cursor, None);
+    let cursor = |watermark| {
+        let (column, kind) = ("at".to_owned(), CursorKind::Timestamp);
+        Some(CursorRecord { column, kind, watermark, floor: Some(i64::MIN) })
+    };
+    for watermark in [None, Some(-7), Some(i64::MAX)] {
+        let update = SyncUpdate { cursor: cursor(watermark), ..SyncUpdate::default() };
+        state.update_sync(run.sync, update).await.unwrap();
+        state.update_sync(run.sync, SyncUpdate::default()).await.unwrap();
+        assert_eq!(state.sync("one").await.unwrap().unwrap().cursor, cursor(watermark));
+    }
     let record = state.sync("one").await.unwrap().unwrap();
     assert_eq!((record.mapping, record.previous_mapping), (mapping("b"), mapping("a")));
     assert_eq!((record.first_run_closed, record.last_ok_at), (true, Some(at(9))));

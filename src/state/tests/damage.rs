@@ -217,7 +217,11 @@ async fn foreign_and_newer_files_are_refused() {
     assert!(matches!(home.open(Access::Runner).await, Err(StateError::Foreign { .. })));
     let home = Home::new();
     filled(&home).await;
-    with_sql(&home, "update _sqlx_migrations set version = 999 where version = 1").await;
+    with_sql(
+        &home,
+        "update _sqlx_migrations set version = 999 where version = (select max(version) from _sqlx_migrations)",
+    )
+    .await;
     assert!(matches!(home.open(Access::Runner).await, Err(StateError::Newer { found: 999, .. })));
     assert!(matches!(home.open(Access::Reader).await, Err(StateError::Newer { found: 999, .. })));
 }

@@ -137,6 +137,7 @@ pub(super) fn entry(value: u8) -> Entry {
         tombstone: false,
         record_id: None,
         match_hash: None,
+        cursor: None,
     }
 }
 

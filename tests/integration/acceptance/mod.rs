@@ -14,6 +14,7 @@ mod identity;
 mod kill_loop;
 mod lane;
 mod lost_answers;
+mod modes;
 mod poison;
 mod takeover;
 mod two_daemons;

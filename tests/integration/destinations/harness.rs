@@ -145,6 +145,7 @@ fn brief(outcome: &Outcome) -> String {
         Outcome::Delivered { record_id } => format!("delivered {}", record_id.as_deref().unwrap_or("-")),
         Outcome::Rejected(why) if why.conflict => format!("conflict {}", why.code),
         Outcome::Rejected(why) => format!("rejected {} {}", why.code, why.field.as_deref().unwrap_or("-")),
+        Outcome::Exists { record_id } => format!("exists {}", record_id.as_deref().unwrap_or("-")),
         Outcome::Gone => "gone".to_owned(),
         Outcome::Retry(why) => format!("retry {}", why.code),
         Outcome::Unknown => "unknown".to_owned(),

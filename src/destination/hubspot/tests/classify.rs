@@ -82,6 +82,56 @@ fn each_category_has_its_meaning() {
 }
 
 #[test]
+fn a_create_of_what_exists_names_the_record() {
+    let conflict = |message: &str, category: &str, trace: Option<&str>| {
+        let mut error = json!({ "category": category, "message": message, "context": {} });
+        if let Some(trace) = trace {
+            error["context"]["objectWriteTraceId"] = json!([trace]);
+        }
+        error
+    };
+    let taken = "Cannot set PropertyValueCoordinates{propertyName=erp_id, value=x}. 51 already has that value.";
+    let table = [
+        ("Contact already exists. Existing ID: 51", "CONFLICT", "exists 51"),
+        ("Contact already exists.", "CONFLICT", "exists ?"),
+        (
+            "Cannot set PropertyValueCoordinates{propertyName=email, value=x}. 51 already has that value.",
+            "CONFLICT",
+            "exists ?",
+        ),
+        // Another unique property is a clash, which another row may free.
+        (taken, "CONFLICT", "conflict CONFLICT"),
+        ("Property values were not valid", "VALIDATION_ERROR", "rejected VALIDATION_ERROR"),
+    ];
+    for (message, category, expected) in table {
+        let errors = [conflict(message, category, Some("2"))];
+        let body = json!({ "results": [result(1)], "numErrors": 1, "errors": errors });
+        let outcomes = ask(&batch(Operation::Insert, 2), 207, &body).unwrap();
+        assert_eq!(brief(&outcomes), ["delivered 501", expected], "{message}");
+        // Alone, also when the whole answer is the refusal.
+        let outcomes = ask(&batch(Operation::Insert, 1), 409, &conflict(message, category, None)).unwrap();
+        assert_eq!(brief(&outcomes), [expected], "{message}");
+    }
+    // A refused batch that names nobody is halved until the row stands alone.
+    let whole =
+        ask(&batch(Operation::Insert, 2), 409, &conflict("Contact already exists. Existing ID: 51", "CONFLICT", None));
+    assert_eq!(whole.unwrap_err().kind, FaultKind::BatchRefused);
+    // An upsert never exists already.
+    let upsert =
+        ask(&batch(Operation::Upsert, 1), 409, &conflict("Contact already exists.", "CONFLICT", None)).unwrap();
+    assert_eq!(brief(&upsert), ["conflict CONFLICT"]);
+}
+
+#[test]
+fn an_update_by_match_is_gone_when_nothing_has_the_value() {
+    let mut update = batch(Operation::Update, 2);
+    update.rows.iter_mut().for_each(|row| row.record_id = None);
+    let missing = json!({ "results": [{ "id": "8", "properties": { "email": "1@EXAMPLE.com" } }],
+        "errors": [{ "category": "OBJECT_NOT_FOUND", "context": { "ids": ["2@example.com"] } }] });
+    assert_eq!(brief(&ask(&update, 207, &missing).unwrap()), ["delivered 8", "gone"]);
+}
+
+#[test]
 fn what_the_answer_does_not_name_is_unknown() {
     let unnamed = json!({ "category": "VALIDATION_ERROR", "message": "a row is wrong" });
     let table = [

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     destination::{Batch, BatchRow, tests::sync},
-    model::{Operation, RecordRef, Value},
+    model::{
+        Operation, RecordRef, Value,
+        spec::{Mode, SyncSpec},
+    },
 };
 
 fn body_of(batch: &Batch) -> String {
@@ -93,6 +96,50 @@ fn a_clear_sends_empty_strings() {
 }
 
 #[test]
+fn a_create_names_no_id() {
+    insta::assert_snapshot!(body_of(&batch(Operation::Insert, 1)), @r#"
+    {
+      "inputs": [
+        {
+          "objectWriteTraceId": "1",
+          "properties": {
+            "email": " 1@Example.com",
+            "name": "canary-7f3a"
+          }
+        }
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn an_update_without_a_known_record_is_by_match() {
+    let mut update = batch(Operation::Update, 1);
+    update.rows[0].record_id = None;
+    insta::assert_snapshot!(body_of(&update), @r#"
+    {
+      "inputs": [
+        {
+          "id": "1@example.com",
+          "idProperty": "email",
+          "objectWriteTraceId": "1",
+          "properties": {
+            "email": " 1@Example.com",
+            "name": "canary-7f3a"
+          }
+        }
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn events_cannot_be_appended_because_nothing_names_a_repetition() {
+    let append = SyncSpec { mode: Mode::Append, ..sync("contacts", &["email"]) };
+    assert_eq!(check_sync(&append).unwrap_err().key, "mode");
+}
+
+#[test]
 fn an_archive_names_ids_only() {
     insta::assert_snapshot!(body_of(&batch(Operation::Delete, 2)), @r#"
     {
@@ -118,9 +165,9 @@ fn a_row_that_cannot_be_addressed_is_refused_alone() {
     assert_eq!(refused, [(0, "MISSING_MATCH"), (2, "MISSING_MATCH")]);
     assert_eq!(encoded.sent.iter().map(|row| row.position).collect::<Vec<_>>(), [1]);
 
-    let mut update = batch(Operation::Update, 2);
-    update.rows[1].record_id = None;
-    let encoded = encode(&update);
+    let mut clear = batch(Operation::Clear, 2);
+    clear.rows[1].record_id = None;
+    let encoded = encode(&clear);
     assert_eq!(encoded.refused[0].1.code, "MISSING_RECORD_ID");
     assert!(
         serde_json::from_slice::<serde_json::Value>(&encoded.body).unwrap()["inputs"].as_array().unwrap().len() == 1

@@ -26,7 +26,8 @@ fn record(fields: &[(&str, Value<'_>)]) -> Bytes {
 fn batch(operation: Operation, rows: u64) -> Batch {
     let row = |trace: u64| BatchRow {
         correlation: trace,
-        record_id: (operation != Operation::Upsert).then(|| (100 + trace).to_string().into()),
+        record_id: (!matches!(operation, Operation::Upsert | Operation::Insert))
+            .then(|| (100 + trace).to_string().into()),
         idempotency_key: None,
         record: record(&[("email", Value::Text(&format!(" {trace}@Example.com"))), ("name", Value::Text(CANARY))]),
     };
