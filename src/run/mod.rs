@@ -1,5 +1,6 @@
 //! One run of one sync, end to end: read, map, diff, judge, deliver, settle, close.
 
+mod begin;
 mod check;
 mod claims;
 mod close;

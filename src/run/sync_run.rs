@@ -9,13 +9,14 @@ use crate::{
     diff,
     model::{Fingerprint, spec::SyncSpec},
     plan::Locals,
-    state::{BegunRun, NewSync, RunStatus, State, SyncRecord, SyncUpdate},
+    state::{BegunRun, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
     wire::{Fault, FaultKind, Sent},
 };
 
 use super::{
     Connected, Engine, RunError, RunReport,
+    begin::Begun,
     claims::MatchHasher,
     close::Ended,
     cursor,
@@ -28,11 +29,8 @@ use super::{
     prepare::Prepared,
     report::{Durations, millis},
     resolve::resolve,
-    resync,
     sharing::{self, Ticket},
-    skip::Looked,
     trigger::Trigger,
-    turn,
 };
 
 /// A run under way.
@@ -46,12 +44,6 @@ pub(super) struct Run<'a> {
     pub(super) guarded_before: bool,
     /// What `changed_when` answered before the run read.
     pub(super) answer: Option<Fingerprint>,
-}
-
-/// A run that has begun, or that ended with a look.
-pub(super) enum Begun<'a> {
-    Run(Box<(Run<'a>, Prepared<'a>)>),
-    Skipped(Box<RunReport>),
 }
 
 impl Engine {
@@ -75,79 +67,12 @@ impl Engine {
                 let ended = run.carry_out(&prepared, ticket, progress).await;
                 return run.close(ended).await;
             }
-            Ok(Begun::Skipped(report)) => return *report,
+            Ok(Begun::Ended(report)) => return *report,
             Err(error) => error,
         };
         // The others need not wait for what is only recorded.
         drop(ticket);
         self.report_unbegun(name, &error).await
-    }
-
-    /// Checks what can be checked, registers the sync at its first run, and begins the run.
-    pub(super) async fn begin<'a>(
-        &'a self,
-        name: &str,
-        trigger: Trigger,
-        started: Instant,
-    ) -> Result<Begun<'a>, RunError> {
-        let sync = self.sync(name).ok_or_else(|| RunError::unknown("sync", name))?;
-        let known = self.state().sync(name).await?;
-        known.as_ref().map_or(Ok(()), resync::refuse_paused)?;
-        let unless_after = trigger.due().map(|due| turn::began_by(sync, due));
-        if let Some(record) = &known {
-            // Looked at once more under the lease; here it spares asking the source.
-            self.state().check_turn(record.id, unless_after).await?;
-        }
-        // Reading and asking changes nothing, so a stop need not wait for a slow database.
-        let looked = async {
-            Ok(match self.look(sync, trigger).await? {
-                Looked::Same(record) => Err(record),
-                Looked::Read(answer) => Ok((answer, self.prepare(sync, known.as_ref()).await?)),
-            })
-        };
-        let looked: Result<_, RunError> = tokio::select! {
-            looked = looked => looked,
-            () = self.parts.shutdown.cancelled() => return Err(RunError::Stopped),
-        };
-        let (answer, prepared) = match looked? {
-            Ok(ready) => ready,
-            Err(record) => return Ok(Begun::Skipped(Box::new(self.skip(&record, trigger, unless_after).await?))),
-        };
-        let mut record = match known {
-            Some(record) => record,
-            None => self.register(&prepared).await?,
-        };
-        let before = self.state().runs(Some(record.id), 1).await?;
-        let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
-        let begun = self.state().begin_run_unless(record.id, trigger.name(), unless_after).await?;
-        if let Some(newer) = self.state().sync(name).await? {
-            // Another process may have run it since it was looked at first, and a resync may have been asked for.
-            record = newer;
-        }
-        let due = trigger.due().map(|due| due.to_string());
-        event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name(), due);
-        if begun.recovered.dirty_marks > 0 || begun.recovered.interrupted_runs > 0 {
-            event!(
-                events::STATE_RECOVERED,
-                sync = name,
-                run = %begun.run,
-                interrupted_runs = begun.recovered.interrupted_runs,
-                dirty = begun.recovered.dirty_marks
-            );
-        }
-        if record.full_read.is_some() {
-            // Only a clean end may be relied on.
-            let update = SyncUpdate { full_read: Some(None), ..SyncUpdate::default() };
-            self.state().update_sync(record.id, update).await?;
-        }
-        let run = Run { engine: self, sync, record, begun, started, guarded_before, answer };
-        Ok(Begun::Run(Box::new((run, prepared))))
-    }
-
-    async fn register(&self, prepared: &Prepared<'_>) -> Result<SyncRecord, RunError> {
-        let spec = self.destination(prepared.sync)?;
-        let new = NewSync { name: prepared.sync.name.clone(), target: prepared.target(spec), mapping: None };
-        Ok(self.state().register_sync(new).await?)
     }
 }
 
@@ -370,7 +295,7 @@ impl Run<'_> {
         }
     }
 
-    async fn close(&self, ended: Result<Outcome, RunError>) -> RunReport {
+    pub(super) async fn close(&self, ended: Result<Outcome, RunError>) -> RunReport {
         Ended { run: self }.close(ended).await
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     state::StateError,
 };
 
-use super::{Engine, RunError, Trigger, sync_run::Begun};
+use super::{Engine, RunError, Trigger, begin::Begun};
 
 /// Processes that share a state agree on the time to this much.
 const SLACK: Duration = Duration::from_secs(1);

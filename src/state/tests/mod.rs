@@ -4,6 +4,7 @@ mod budget;
 mod conformance;
 mod damage;
 mod files;
+mod kept;
 mod leases;
 mod model;
 mod postgres;

@@ -227,3 +227,11 @@ pub(super) async fn overlay(state: &State, sync: SyncId) -> Result<Vec<Held>, St
     }
     Ok(all)
 }
+
+/// A state with a sync `one` and a run of it that has begun.
+pub(super) async fn started(home: &Home) -> (State, Run) {
+    let state = home.runner().await;
+    let id = sync(&state, "one").await;
+    let run = begin(&state, id).await;
+    (state, run)
+}
