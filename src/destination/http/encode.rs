@@ -53,7 +53,7 @@ pub(super) fn encode<'a>(call: &Call, batch: &'a Batch) -> Result<Encoded<'a>, U
             None => sent.push(row),
         }
     }
-    let idempotency_key = request_key(batch, &sent);
+    let idempotency_key = hex(batch.idempotency_key);
     let mut encoded =
         Encoded { body: Bytes::new(), path: String::new(), headers: Vec::new(), idempotency_key, sent, refused };
     if encoded.sent.is_empty() {
@@ -89,15 +89,6 @@ fn unaddressed(call: &Call, operation: Operation, field: &str, row: &SentRow<'_>
 fn no_match(field: &str) -> Rejection {
     let reason = "the match value is empty or cannot stand in a path";
     Rejection { field: Some(field.to_owned()), ..refuse("MISSING_MATCH", reason) }
-}
-
-/// The key of the one row, where it has one, so that it is the same whatever the batch was before it was split.
-fn request_key(batch: &Batch, rows: &[SentRow<'_>]) -> String {
-    let own = match rows {
-        [row] if batch.rows.len() == 1 => row.row.idempotency_key,
-        _ => None,
-    };
-    hex(own.unwrap_or(batch.idempotency_key))
 }
 
 fn hex(key: u128) -> String {

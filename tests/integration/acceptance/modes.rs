@@ -192,9 +192,10 @@ struct Events {
 
 impl Events {
     fn new(batch: u64, settings: &str) -> Self {
-        let sim = Sim::start("http", &["--key-pointer", "/event_id", "--log-path", "/events"]);
+        let oauth = ["--oauth-client", "client-1:secret-1", "--token-life", "5s"];
+        let sim = Sim::start("http", &[&["--key-pointer", "/event_id", "--log-path", "/events"], &oauth[..]].concat());
         let mut workspace = Workspace::new();
-        workspace.variable("CRM_TOKEN", TOKEN);
+        workspace.variable("CLIENT_SECRET", "secret-1");
         let url = &sim.url;
         let text = format!(
             r#"
@@ -213,11 +214,16 @@ primary_key = "id"
 table = "m"
 [destinations.log]
 type = "http"
-token = {{ env = "CRM_TOKEN" }}
 base_url = "{url}"
 allow_private = ["127.0.0.1/32"]
 path = "/events"
 batch_size = {batch}
+idempotency_field = "idempotency_key"
+[destinations.log.auth.oauth2]
+token_url = "{url}/oauth/token"
+allow_private = ["127.0.0.1/32"]
+client_id = "client-1"
+client_secret = {{ env = "CLIENT_SECRET" }}
 [syncs.tested]
 model = "m"
 destination = "log"
