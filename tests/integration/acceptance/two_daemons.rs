@@ -81,7 +81,9 @@ fn a_scheduled_run_is_made_by_one_of_them() {
     let gaps: Vec<i128> =
         times.windows(2).map(|two| (two[1].as_millisecond() - two[0].as_millisecond()).into()).collect();
     println!("gaps of a schedule of 3 s, two daemons: {gaps:?} ms");
-    assert!(gaps.iter().all(|gap| *gap >= 2_500), "{gaps:?}");
+    // A run's begin may be late on a busy machine; one out of turn would take three seconds from the whole.
+    let whole: i128 = gaps.iter().sum();
+    assert!(whole >= 3_000 * gaps.len() as i128 - 1_500, "{gaps:?}");
     // Killed between runs, it leaves nothing behind that the other waits for.
     again.kill();
     let before = runs(&second).len();
