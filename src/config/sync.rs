@@ -158,7 +158,7 @@ fn match_fields(reader: &Reader<'_>, mode: Option<Mode>) -> Option<Vec<String>> 
 }
 
 fn mode(reader: &Reader<'_>) -> Option<Mode> {
-    if !reader.has("mode") {
+    if reader.get("mode").is_none() {
         return Some(Mode::Upsert);
     }
     let modes = [Mode::Upsert, Mode::Mirror, Mode::Insert, Mode::Update, Mode::Append].map(|mode| (mode.name(), mode));

@@ -144,12 +144,12 @@ impl Scheduler {
                     self.replace(engine);
                     self.look_for_pauses().await?;
                 }
+                _ = watch.tick() => self.look_around().await?,
                 _ = poll.tick() => {
                     self.take_requests().await?;
                     self.take_over().await?;
                 }
                 _ = beat.tick() => self.heartbeat.beat(),
-                _ = watch.tick() => self.look_around().await?,
                 () = tokio::time::sleep_until(next) => {}
             }
         }

@@ -266,7 +266,7 @@ fn each_kind_of_mistake_has_its_error() {
         ),
         ("destination = \"d\"", "destination = \"h\"\non_removed = \"clear\"", "known only by its key"),
         ("type = \"hubspot\"", "tpye = \"hubspot\"", "did you mean `type`?"),
-        ("model = \"m\"", "modle = \"m\"", "did you mean `model`?"),
+        ("model = \"m\"", "modell = \"m\"", "did you mean `model`?"),
         ("table = \"t\"", "tabel = \"t\"", "did you mean `table`?"),
         ("email = \"email\"", "email = 7", "`email` of sync `s` is not a column"),
         ("{ env = \"T\" }", "{ evn = \"T\" }", "did you mean `env`?"),

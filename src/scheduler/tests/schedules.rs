@@ -100,6 +100,10 @@ async fn a_child_finds_at_start_what_a_command_has_run_and_does_not_repeat_its_o
     kit.vendor.panic_once();
     let bench = Bench::start(kit).await;
     bench.step(MINUTE).await;
+    // Two may run at once: the order is that of the starts only if the first has begun.
+    while bench.runs().await.len() < 2 {
+        bench.step(Duration::from_secs(1)).await;
+    }
     let state = bench.kit.engine.state().clone();
     let request = post(&state, &RequestKind::Sync { sync: "p".to_owned() }).await.unwrap();
     bench.step(MINUTE).await;
