@@ -103,8 +103,8 @@ pub struct Tallied {
     pub batches: u64,
     /// Attempts after the first.
     pub retries: u64,
-    /// Removals that were settled without an approval.
-    pub unapproved_removals: u64,
+    /// Removals without an approval that are settled next: they go into the 24-hour log first.
+    pub unlogged_removals: u64,
 }
 
 impl Tallied {
@@ -131,6 +131,10 @@ impl Tally {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    fn take_unlogged(&self) -> u64 {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).unlogged_removals)
+    }
+
     /// The counts so far.
     pub fn get(&self) -> Tallied {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -138,6 +142,15 @@ impl Tally {
 }
 
 impl Context {
+    /// Counts removals into the 24-hour log, right before they are settled: a run that dies later has them counted too.
+    pub fn log_removals(&self) {
+        let count = self.tally.take_unlogged();
+        if count > 0 {
+            // Not awaited: it is durable with the settle that follows, and a failure stops the next intent.
+            drop(self.state.writer().log_removals(self.sync, self.run, self.clock.now(), count));
+        }
+    }
+
     /// Requests a stop once the daemon is asked to end.
     pub(super) fn look_for_shutdown(&self) {
         if self.shutdown.is_cancelled() {

@@ -57,6 +57,7 @@ pub(super) async fn settle(
         also.extend(yields.filter(|_| matches!(end, End::Put { .. })));
         rows.push(SettleRow { position: intent.position, loaded, end });
     }
+    context.log_removals();
     if batch == NO_INTENT {
         settle_unnoted(context, keys, rows, also);
         context.claims.queued(&aftermath.claimed).await;
@@ -190,7 +191,7 @@ async fn delivered(
     if item.operation.is_removal() {
         context.tally.add(|tally| {
             tally.delivered += 1;
-            tally.unapproved_removals += u64::from(item.unapproved_removal);
+            tally.unlogged_removals += u64::from(item.unapproved_removal);
         });
         return Ok(End::Remove { owners: owner_changes(context, item.entry.as_ref(), None), quiet_until });
     }
@@ -307,7 +308,7 @@ pub(super) fn owner_changes(context: &Context, old: Option<&Entry>, new: Option<
 pub fn settle_without_request(context: &Context, item: Item, tombstone: bool) -> LocalSettle {
     context.tally.add(|tally| {
         tally.skipped += 1;
-        tally.unapproved_removals += u64::from(item.unapproved_removal);
+        tally.unlogged_removals += u64::from(item.unapproved_removal);
     });
     let end = match item.entry.as_ref().filter(|_| tombstone) {
         Some(old) => {

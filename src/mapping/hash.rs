@@ -49,7 +49,7 @@ impl HashKey {
 
 impl fmt::Debug for HashKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HashKey(..)")
+        f.debug_tuple("HashKey").field(&self.id).finish()
     }
 }
 

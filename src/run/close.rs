@@ -64,9 +64,6 @@ impl Ended<'_, '_> {
     async fn update_sync(&self, outcome: &Outcome, status: RunStatus) -> Result<(), RunError> {
         let state = self.run.engine.state();
         let (sync, now) = (self.run.record.id, self.run.engine.parts.clock.now());
-        if outcome.unapproved_removals > 0 {
-            state.writer().log_removals(sync, self.run.begun.run, now, outcome.unapproved_removals).await?;
-        }
         let counts = &outcome.counts;
         let open = counts.guarded + counts.left_over + counts.unknown + counts.pending;
         let whole = outcome.stop.is_none() && open == 0 && !outcome.withheld;

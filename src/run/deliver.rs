@@ -284,6 +284,7 @@ impl Outgoing<'_> {
         if !local.is_empty() && local.len() >= at_least {
             let rows = std::mem::take(local);
             let context = self.context;
+            context.log_removals();
             context.state.writer().settle_local(context.sync, context.epoch, rows).wait().await?;
         }
         Ok(())

@@ -22,7 +22,9 @@ use crate::{
     wire::Accounts,
 };
 
-use super::{RunError, connection::Connections, quota::StateQuota, source_settings, tokens::StateTokens};
+use super::{
+    RunError, connection::Connections, quota::StateQuota, sharing::Apart, source_settings, tokens::StateTokens,
+};
 
 /// A secret that could not be read. Names the reference, never the secret.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -69,6 +71,8 @@ pub struct EngineParts {
 pub struct Engine {
     pub(super) parts: EngineParts,
     pub(super) connections: Arc<Connections>,
+    /// Models whose last common read failed: their syncs read apart the next time.
+    pub(super) apart: Apart,
     sources: Mutex<HashMap<String, Arc<dyn Source>>>,
     #[cfg(test)]
     pub(super) stand_ins: Option<StandIns>,
@@ -91,6 +95,7 @@ impl Engine {
             .with_tokens(Arc::new(StateTokens::new(parts.state.clone())));
         Self {
             connections: Arc::new(Connections::new(accounts)),
+            apart: Apart::default(),
             parts,
             sources: Mutex::default(),
             #[cfg(test)]
@@ -115,6 +120,7 @@ impl Engine {
         };
         Self {
             connections: self.connections.clone(),
+            apart: Apart::default(),
             parts,
             sources: Mutex::default(),
             #[cfg(test)]

@@ -29,7 +29,6 @@ pub(super) struct Outcome {
     pub(super) settled_mapping: MappingRecord,
     /// The same after a run that did not see to all rows.
     pub(super) open_mapping: MappingRecord,
-    pub(super) unapproved_removals: u64,
     /// Delivered operations that gave up a match value.
     pub(super) released: u64,
     /// Where the cursor of a sync that appends stands after this run.
@@ -53,7 +52,6 @@ impl Outcome {
             nulls: judged.nulls.clone(),
             settled_mapping: earlier::left(present, earlier, Some(&judged.standing)),
             open_mapping: earlier::left(present, earlier, None),
-            unapproved_removals: 0,
             released: 0,
             cursor: None,
         }
@@ -77,7 +75,6 @@ impl Outcome {
         self.counts.skipped = tally.skipped;
         self.counts.unknown = tally.unknown;
         self.counts.left_over = tally.left_over;
-        self.unapproved_removals = tally.unapproved_removals;
         self.released = tally.released;
         let after = context.account.stats();
         self.requests = Requests {

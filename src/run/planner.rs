@@ -238,8 +238,14 @@ impl<'a> Pass<'a> {
                 }
                 self.note_waiting(row, held)?;
             }
-            Decision::Upsert(planned) => {
-                match (earlier::stands_under(&row.earlier, held, &planned), self.planner.sync.remap) {
+            Decision::Upsert(mut planned) => {
+                let under = earlier::stands_under(&row.earlier, held, &planned);
+                match (under, self.planner.sync.remap) {
+                    // What a resync asks for is sent, whatever mapping it stands under, and nobody minds.
+                    (Some(_), Remap::Later) if self.is_resynced(held) => {
+                        planned.counts_for_guard = false;
+                        self.upsert(row, held, planned, false)?;
+                    }
                     // The entry keeps its fingerprint, so the row waits for its data to change.
                     (Some(place), Remap::Later) => {
                         self.counts.unchanged += 1;
@@ -253,6 +259,11 @@ impl<'a> Pass<'a> {
             }
         }
         Ok(())
+    }
+
+    fn is_resynced(&self, held: Option<&Held>) -> bool {
+        let entry = held.and_then(earlier::live_entry);
+        entry.is_some_and(|entry| Some(entry.run) <= self.planner.context.resync_through)
     }
 
     fn upsert(

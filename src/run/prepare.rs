@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// The keys of the sync's keyed hashes.
-    async fn hash_keys(&self, sync: &SyncSpec) -> Result<HashKeys, RunError> {
+    pub(super) async fn hash_keys(&self, sync: &SyncSpec) -> Result<HashKeys, RunError> {
         let mut keys = HashKeys::default();
         for field in &sync.fields {
             if let FieldSource::Identifier { hash: Some(HashSpec { function, .. }), .. } = &field.source

@@ -4,7 +4,7 @@
 //! dropping its ticket. The last to join or leave starts the reads: one for all whose rows can come from one statement.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,13 +12,28 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Engine, RunError, prepare::Prepared};
 use crate::{
-    model::{KeyKind, RowBatch, RowRef, Schema, Value},
+    model::{Column, KeyKind, RowBatch, RowRef, Schema, Value},
     shutdown::Shutdown,
     source::{ModelQuery, RowStream, Source, SourceError},
 };
 
 /// Batches that a sync may be ahead of the slowest one.
 const AHEAD: usize = 2;
+
+/// Models whose last common read failed though the conditions of its syncs differ: one of them may be to blame, so they
+/// read apart the next time, and only that one fails.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Apart(Arc<Mutex<HashSet<String>>>);
+
+impl Apart {
+    fn insert(&self, model: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(model.to_owned());
+    }
+
+    fn take(&self, model: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(model)
+    }
+}
 
 /// A place in a common read. Dropping it leaves the others to read without it.
 pub struct Ticket {
@@ -27,7 +42,10 @@ pub struct Ticket {
     open: bool,
 }
 
-struct Group(Mutex<Gathering>);
+struct Group {
+    gathering: Mutex<Gathering>,
+    apart: Apart,
+}
 
 #[derive(Default)]
 struct Gathering {
@@ -51,7 +69,9 @@ impl Engine {
         let mut groups: HashMap<&str, Vec<Ticket>> = HashMap::new();
         for model in names.iter().filter_map(model) {
             let members = names.iter().filter(|other| self.sync(other).is_some_and(|sync| sync.model == model)).count();
-            groups.entry(model).or_insert_with(|| if members > 1 { Ticket::group(members) } else { Vec::new() });
+            groups.entry(model).or_insert_with(|| {
+                if members > 1 && !self.apart.take(model) { Ticket::group(members, &self.apart) } else { Vec::new() }
+            });
         }
         names.iter().map(|name| groups.get_mut(model(name)?)?.pop()).collect()
     }
@@ -76,9 +96,9 @@ pub(super) async fn rows(
 
 impl Ticket {
     /// `members` places in one group.
-    fn group(members: usize) -> Vec<Self> {
-        let gathering = Gathering { outstanding: members, joined: Vec::new() };
-        let group = Arc::new(Group(Mutex::new(gathering)));
+    fn group(members: usize, apart: &Apart) -> Vec<Self> {
+        let gathering = Mutex::new(Gathering { outstanding: members, joined: Vec::new() });
+        let group = Arc::new(Group { gathering, apart: apart.clone() });
         (0..members).map(|_| Self { group: group.clone(), open: true }).collect()
     }
 
@@ -106,7 +126,7 @@ impl Group {
     /// One member has joined or left; after the last one reading starts.
     fn settle(&self, joined: Option<Joined>) {
         let ready = {
-            let mut gathering = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut gathering = self.gathering.lock().unwrap_or_else(PoisonError::into_inner);
             gathering.outstanding = gathering.outstanding.saturating_sub(1);
             gathering.joined.extend(joined);
             if gathering.outstanding > 0 {
@@ -114,12 +134,12 @@ impl Group {
             }
             std::mem::take(&mut gathering.joined)
         };
-        start(ready);
+        start(ready, &self.apart);
     }
 }
 
 /// Sorts the members into those whose rows can come from one statement, and starts one read for each lot.
-fn start(mut ready: Vec<Joined>) {
+fn start(mut ready: Vec<Joined>, apart: &Apart) {
     while let Some(first) = ready.pop() {
         let (others, rest): (Vec<_>, Vec<_>) = ready.into_iter().partition(|other| first.reads_like(other));
         ready = rest;
@@ -128,7 +148,7 @@ fn start(mut ready: Vec<Joined>) {
             // A run that was stopped meanwhile wants no rows.
             drop(first.rows.send(rows));
         } else {
-            tokio::spawn(Common::of(first, others).pump());
+            tokio::spawn(Common::of(first, others).pump(apart.clone()));
         }
     }
 }
@@ -136,7 +156,10 @@ fn start(mut ready: Vec<Joined>) {
 impl Joined {
     fn reads_like(&self, other: &Self) -> bool {
         let (a, b) = (&self.query, &other.query);
-        let same = a.body == b.body && a.primary_key == b.primary_key && self.kinds() == other.kinds();
+        let same = a.body == b.body
+            && a.primary_key == b.primary_key
+            && self.kinds() == other.kinds()
+            && same_columns(&self.schema.columns, &other.schema.columns);
         // A sync that reads on from a place of its own reads alone.
         same && a.after.is_none() && b.after.is_none() && Arc::ptr_eq(&self.source, &other.source)
     }
@@ -153,10 +176,18 @@ impl Joined {
     }
 }
 
+/// Whether two descriptions are of the same columns; the source's own name of a type may differ in a wrapped statement.
+fn same_columns(a: &[Column], b: &[Column]) -> bool {
+    let kind = |column: &Column| (column.kind, column.key_kind);
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.name == b.name && kind(a) == kind(b))
+}
+
 /// A read for several syncs.
 struct Common {
     source: Arc<dyn Source>,
     query: ModelQuery,
+    /// The columns that the members' mappings are bound to.
+    schema: Arc<Schema>,
     /// Each member's rows, and which flag column says that a row is one of them.
     members: Vec<(oneshot::Sender<Rows>, Option<usize>)>,
 }
@@ -164,7 +195,8 @@ struct Common {
 impl Common {
     /// The statement that has all rows that any member wants. Where their conditions differ, each is a flag column.
     fn of(first: Joined, others: Vec<Joined>) -> Self {
-        let (source, mut query, width) = (first.source.clone(), first.query.clone(), first.schema.columns.len());
+        let (source, mut query, schema) = (first.source.clone(), first.query.clone(), first.schema.clone());
+        let width = schema.columns.len();
         let lot: Vec<Joined> = std::iter::once(first).chain(others).collect();
         let filters: BTreeSet<Option<&str>> = lot.iter().map(|joined| joined.query.filter.as_deref()).collect();
         if filters.len() > 1 {
@@ -178,21 +210,41 @@ impl Common {
         };
         let flags: Vec<_> = lot.iter().map(flag).collect();
         let members = lot.into_iter().map(|joined| joined.rows).zip(flags).collect();
-        Self { source, query, members }
+        Self { source, query, schema, members }
     }
 
-    async fn pump(self) {
+    /// The model has other columns than the mappings are bound to: nothing of it may be sent.
+    fn changed(&self) -> SourceError {
+        let reason = "its columns changed while it was about to be read".to_owned();
+        SourceError::Read { model: self.query.name.clone(), rows: 0, reason }
+    }
+
+    async fn pump(mut self, apart: Apart) {
         let mut senders = Vec::with_capacity(self.members.len());
-        for (rows, flag) in self.members {
+        for (rows, flag) in std::mem::take(&mut self.members) {
             let (sender, pieces) = mpsc::channel(AHEAD);
             if rows.send(Rows::Shared(Shared { pieces, flag })).is_ok() {
                 senders.push(sender);
             }
         }
         let end = match self.source.describe(&self.query).await {
-            Ok(schema) => distribute(self.source.read(&self.query, &schema), &mut senders).await,
+            Ok(found) if self.schema.columns.len() + self.query.flags.len() != found.columns.len() => {
+                Err(self.changed())
+            }
+            Ok(found)
+                if !found
+                    .columns
+                    .get(..self.schema.columns.len())
+                    .is_some_and(|own| same_columns(own, &self.schema.columns)) =>
+            {
+                Err(self.changed())
+            }
+            Ok(found) => distribute(self.source.read(&self.query, &found), &mut senders).await,
             Err(error) => Err(error),
         };
+        if end.is_err() && !self.query.flags.is_empty() {
+            apart.insert(&self.query.name);
+        }
         let end = end.map_err(Arc::new);
         for sender in senders {
             let piece = end.as_ref().map_or_else(|error| Piece::Failed(error.clone()), |()| Piece::Complete);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    mapping::to_text,
+    mapping::{HashKeys, to_text},
     model::{
         Counts, Fingerprint, Timestamp,
-        spec::{ModelSpec, SyncSpec},
+        spec::{DestinationSpec, ModelSpec, SyncSpec},
     },
     source::{ModelBody, ModelQuery, Source, SourceError},
     state::{FullRead, RunClose, RunStatus, SyncRecord, SyncUpdate},
@@ -35,7 +35,9 @@ impl Engine {
         let source = self.source(&model.source).await?;
         let timeout = self.source_spec(&model.source)?.statement_timeout;
         let answer = ask(source.as_ref(), &model.name, question, timeout).await?;
-        let answer = self.state().installation_hasher().of(asked(sync, model, answer.as_deref()).as_bytes());
+        let keys = self.hash_keys(sync).await?;
+        let asked = asked(sync, model, self.destination(sync)?, &keys, answer.as_deref());
+        let answer = self.state().installation_hasher().of(asked.as_bytes());
         let Some(record) = self.state().sync(&sync.name).await? else { return Ok(Looked::Read(Some(answer))) };
         let recent = record.full_read.as_ref().is_some_and(|read| self.is_recent(sync, read, answer));
         if matches!(trigger, Trigger::Schedule { .. }) && recent && !self.is_open(&record).await? {
@@ -45,7 +47,9 @@ impl Engine {
     }
 
     fn is_recent(&self, sync: &SyncSpec, read: &FullRead, answer: Fingerprint) -> bool {
-        read.answer == answer && self.parts.clock.now() < read.at + sync.full_every
+        let now = self.parts.clock.now();
+        // A read in the future was made while the clock was wrong.
+        read.answer == answer && read.at <= now && now < read.at + sync.full_every
     }
 
     /// Whether something of the sync is dirty or rejected, or its last run did not close.
@@ -88,8 +92,14 @@ pub(super) fn full_read(answer: Option<Fingerprint>, at: Timestamp) -> Option<Fu
 }
 
 /// The answer together with everything of the configuration that shapes a run: a change of either reads the model.
-fn asked(sync: &SyncSpec, model: &ModelSpec, answer: Option<&str>) -> String {
-    format!("{}\n{sync:?}\n{model:?}\n{answer:?}", env!("CARGO_PKG_VERSION"))
+fn asked(
+    sync: &SyncSpec,
+    model: &ModelSpec,
+    destination: &DestinationSpec,
+    keys: &HashKeys,
+    answer: Option<&str>,
+) -> String {
+    format!("{}\n{sync:?}\n{model:?}\n{destination:?}\n{keys:?}\n{answer:?}", env!("CARGO_PKG_VERSION"))
 }
 
 /// The text form of the one value that a query answers; `None` for null.

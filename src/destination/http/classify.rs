@@ -8,8 +8,9 @@
 //! | `retryable` | a fault, after which the request is sent again |
 //! | `permanent` | the refusal of the one row; of several: `BatchRefused` |
 //! | 404 or 410 to a path made of the record's id | gone |
-//! | 404 or 410 to any other delete | delivered |
-//! | 404 to an update of one row | gone |
+//! | 404 or 410 to any other delete of one row | delivered |
+//! | 404 or 410 to an update or clear of one row | gone |
+//! | 404 or 410 to a delete of several rows | `BatchRefused`: each is asked for alone |
 //! | 404 else | `NotFound` |
 //! | a 2xx that is not in `success` | as a 4xx |
 //! | 409 to an insert of one row | `Exists` |
@@ -67,8 +68,14 @@ pub(super) fn classify(
     }
     match status {
         404 | 410 if call.by_id => Ok(rows.iter().map(|_| Outcome::Gone).collect()),
+        // Of several records nobody says which is missing, and the others may stand: each is asked for alone.
+        404 | 410 if operation == Operation::Delete && rows.len() > 1 => {
+            Err(described(answer.fault(FaultKind::BatchRefused), answer))
+        }
         404 | 410 if operation == Operation::Delete => Ok(all_delivered(rows, None)),
-        404 if operation == Operation::Update && rows.len() == 1 => Ok(vec![Outcome::Gone]),
+        404 | 410 if matches!(operation, Operation::Update | Operation::Clear) && rows.len() == 1 => {
+            Ok(vec![Outcome::Gone])
+        }
         409 if operation == Operation::Insert && rows.len() == 1 => Ok(vec![Outcome::Exists { record_id: None }]),
         404 => Err(described(answer.fault(FaultKind::NotFound), answer)),
         _ => refused(call, rows, answer),
@@ -207,7 +214,7 @@ fn outcome(results: &Results, operation: Operation, record: RecordRef<'_>, resul
     }
     let rejection = rejection(results, record, result);
     match status.as_u64() {
-        Some(404 | 410) if operation == Operation::Update => Outcome::Gone,
+        Some(404 | 410) if operation == Operation::Update || operation.is_removal() => Outcome::Gone,
         Some(409) if operation == Operation::Insert => Outcome::Exists { record_id: None },
         Some(408 | 500..=599) => Outcome::Unknown,
         Some(423 | 425 | 429) => Outcome::Retry(rejection),

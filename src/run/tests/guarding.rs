@@ -75,3 +75,15 @@ async fn a_row_without_a_key_withholds_removals() {
     assert_eq!((report.counts.invalid, report.counts.waiting_removals, report.counts.removed), (1, 2, 0));
     assert_eq!((report.status, kit.vendor.records().len()), (RunStatus::Guarded, 10));
 }
+
+#[tokio::test]
+async fn removals_of_a_run_that_dies_count_for_the_day() {
+    let kit = Kit::with(50, |_| {}).await;
+    kit.run_ok(&rows(0..1_000, "a")).await;
+    kit.vendor.script([Step::Apply, Step::Hang]);
+    kit.crash(&rows(90..1_000, "a")).await;
+    let state = kit.engine.state();
+    state.writer().flush().await.unwrap();
+    let record = state.sync("s").await.unwrap().unwrap();
+    assert_eq!(state.removals_since(record.id, crate::model::Timestamp::default()).await.unwrap(), 50);
+}

@@ -123,6 +123,17 @@ async fn later_applies_each_edit_when_the_data_changes() {
     assert_eq!(record.mapping.unwrap().text.matches("{\"mapping\"").count(), 1, "earlier mappings are forgotten");
 }
 
+#[tokio::test]
+async fn a_resync_sends_what_stands_under_an_earlier_mapping() {
+    let mut kit = Kit::with(100, |sync| sync.remap = Remap::Later).await;
+    let model = rows(0..300, "a");
+    kit.run_ok(&model).await;
+    kit.reconfigure(behind("!"));
+    kit.engine.resync("s", &crate::run::Resync::Whole).await.unwrap();
+    assert_eq!(kit.run_ok(&model).await.counts.delivered, 300);
+    assert_eq!(named(&kit, "a!"), 300);
+}
+
 /// The rows of these keys without a name.
 fn emptied(model: &[Row], nulls: std::ops::Range<usize>) -> Vec<Row> {
     let mut model = model.to_vec();

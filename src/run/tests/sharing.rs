@@ -106,3 +106,27 @@ async fn what_is_open_is_never_skipped() {
     kit.source.answer("monday");
     assert_ne!(scheduled(&kit).await, RunStatus::Skipped);
 }
+
+#[tokio::test]
+async fn a_model_that_is_built_anew_before_the_common_read_is_not_read() {
+    let kit = Kit::with_syncs(&["a", "b"], |_| {}).await;
+    kit.source.set(&rows(0..5, "a"));
+    kit.source.rebuild_after(2);
+    let reports = together(&kit, &["a", "b"], SCHEDULED).await;
+    assert!(reports.iter().all(|report| report.status == RunStatus::Failed), "{reports:?}");
+    assert!(reports[0].reason.as_ref().is_some_and(|reason| reason.contains("columns changed")), "{reports:?}");
+    assert!(kit.vendor.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_condition_that_fails_takes_the_others_along_only_once() {
+    let kit = Kit::with_syncs(&["bad", "good"], |sync| {
+        sync.on_removed = OnRemoved::Keep;
+        sync.filter = Some(if sync.name == "bad" { "broken" } else { "even" }.to_owned());
+    })
+    .await;
+    kit.source.set(&rows(0..5, "a"));
+    let status = |reports: Vec<RunReport>| [reports[0].status, reports[1].status];
+    assert_eq!(status(together(&kit, &["bad", "good"], SCHEDULED).await), [RunStatus::Failed; 2]);
+    assert_eq!(status(together(&kit, &["bad", "good"], SCHEDULED).await), [RunStatus::Failed, RunStatus::Ok]);
+}

@@ -22,6 +22,8 @@ pub(crate) struct FakeSource {
     /// What a query without a key, such as `changed_when`, answers.
     answer: Mutex<String>,
     reads: AtomicUsize,
+    /// Descriptions that are left before the model is built anew with two columns swapped; 0: never.
+    rebuilt_after: AtomicUsize,
 }
 
 impl FakeSource {
@@ -38,6 +40,17 @@ impl FakeSource {
     /// How often the model has been read.
     pub(crate) fn reads(&self) -> usize {
         self.reads.load(Ordering::Relaxed)
+    }
+
+    /// After so many more descriptions the model has two columns the other way round.
+    pub(crate) fn rebuild_after(&self, descriptions: usize) {
+        self.rebuilt_after.store(descriptions + 1, Ordering::Relaxed);
+    }
+
+    fn is_rebuilt(&self) -> bool {
+        let left = self.rebuilt_after.load(Ordering::Relaxed);
+        self.rebuilt_after.store(left.saturating_sub(1).max(usize::from(left > 0)), Ordering::Relaxed);
+        left == 1
     }
 
     fn model(&self, query: &ModelQuery, batch: &mut RowBatch) {
@@ -78,6 +91,9 @@ impl Source for FakeSource {
             column("name", ColumnKind::Text, KeyKind::Text),
             column("at", ColumnKind::Int, KeyKind::Integer),
         ];
+        if self.is_rebuilt() {
+            columns.swap(1, 2);
+        }
         columns.extend(query.flags.iter().map(|flag| column(flag, ColumnKind::Int, KeyKind::Integer)));
         Ok(Arc::new(Schema { columns }))
     }
@@ -91,8 +107,15 @@ impl Source for FakeSource {
             self.model(query, &mut batch);
         }
         let gate = self.gate.clone();
+        let fails = query.filter.iter().chain(&query.flags).any(|condition| condition.contains("broken"));
+        let model = query.name.clone();
         tokio::spawn(async move {
             drop(gate.lock().await);
+            if fails {
+                let reason = "division by zero".to_owned();
+                drop(sender.send(Err(SourceError::Read { model, rows: 0, reason })).await);
+                return;
+            }
             // The reader may have given up.
             drop(sender.send(Ok(Some(batch))).await);
             drop(sender.send(Ok(None)).await);

@@ -145,8 +145,8 @@ async fn requests_invalid_rows_accounts_and_removals_are_kept(home: Home) {
     state.writer().save_grants("4242", vec![1, 2]).wait().await.unwrap();
     assert_eq!(state.grants("4242").await.unwrap(), Some(vec![1, 2]));
     let now = state.clock().now();
-    state.writer().log_removals(run.sync, run.run, now, 3).await.unwrap();
-    state.writer().log_removals(run.sync, run.run, now, 4).await.unwrap();
+    state.writer().log_removals(run.sync, run.run, now, 3).wait().await.unwrap();
+    state.writer().log_removals(run.sync, run.run, now, 4).wait().await.unwrap();
     assert_eq!(state.removals_since(run.sync, now).await.unwrap(), 7);
     assert_eq!(state.removals_since(run.sync, now + Duration::from_secs(1)).await.unwrap(), 0);
 }

@@ -236,13 +236,12 @@ impl Writer {
         self.submit(vec![Write::PutIdentity { credential, account, at }], 0).wait().await
     }
 
-    /// Counts removals of a run into the 24-hour log.
-    ///
-    /// # Errors
-    /// The writer's first error.
-    pub async fn log_removals(&self, sync: SyncId, run: RunId, at: Timestamp, count: u64) -> Result<(), StateError> {
+    /// Queues removals of a run for the 24-hour log; commits in order with the settles.
+    pub fn log_removals(&self, sync: SyncId, run: RunId, at: Timestamp, count: u64) -> SettleTicket {
         let prune_before = at - REMOVAL_LOG;
-        self.write_under(sync, vec![Write::LogRemovals { sync, run, at, count, prune_before }]).await
+        let check = self.shared.leases.epoch(sync).map(|epoch| Write::CheckEpoch { sync, epoch });
+        let log = Write::LogRemovals { sync, run, at, count, prune_before };
+        self.submit(check.into_iter().chain([log]).collect(), 0)
     }
 
     /// Waits until everything queued so far is durable.

@@ -280,6 +280,9 @@ fn one_row_alone_is_refused_by_the_status() {
     for status in [200, 204, 404, 410] {
         assert_eq!(brief(&ask(&http_spec(), &batch(Operation::Delete, 1), status, b"").unwrap()), ["delivered"]);
     }
+    for status in [404, 410] {
+        assert_eq!(brief(&ask(&http_spec(), &batch(Operation::Clear, 1), status, b"").unwrap()), ["gone"]);
+    }
 }
 
 proptest! {

@@ -99,6 +99,18 @@ fn records_carry_constants_and_keys_of_their_own() {
 }
 
 #[test]
+fn a_missing_record_among_several_is_not_a_delete_of_all() {
+    let records = HttpRecordsSpec { batch_size: 10, ..HttpRecordsSpec::default() };
+    let delete = HttpOperationSpec { body: HttpBodySpec::Records(records), ..op(Operation::Delete, "/people/delete") };
+    let spec = spec([(Operation::Delete, delete)]);
+    for status in [404, 410] {
+        let fault = ask(&spec, &batch(Operation::Delete, 2), status, b"").unwrap_err();
+        assert_eq!(fault.kind, FaultKind::BatchRefused);
+        assert_eq!(brief(&ask(&spec, &batch(Operation::Delete, 1), status, b"").unwrap()), ["delivered"]);
+    }
+}
+
+#[test]
 fn a_batch_may_be_a_template() {
     let text = r#"{"n": {{ records | length }}, "ids": [{% for r in records %}{{ r.id }}{% if not loop.last %},{% endif %}{% endfor %}]}"#;
     let upsert = HttpOperationSpec { body: template(text, 10), ..op(Operation::Upsert, "/{{ object }}") };
