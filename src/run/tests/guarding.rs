@@ -1,8 +1,10 @@
 //! The guard over several runs: asked, approved, interrupted, gone on, over a model that moves.
 
+use std::time::Duration;
+
 use super::{Kit, Row, Step, fault, row, rows};
 use crate::{
-    model::spec::FirstRun,
+    model::spec::{FirstRun, FreshSpec},
     state::RunStatus,
     wire::{FaultKind, Sent},
 };
@@ -74,4 +76,24 @@ async fn a_row_without_a_key_withholds_removals() {
     let report = kit.run(&model).await;
     assert_eq!((report.counts.invalid, report.counts.waiting_removals, report.counts.removed), (1, 2, 0));
     assert_eq!((report.status, kit.vendor.records().len()), (RunStatus::Guarded, 10));
+}
+
+#[tokio::test]
+async fn a_row_from_the_future_does_not_switch_fresh_off() {
+    // The kit's clock starts on 2023-11-14 at 22:13:20 UTC.
+    for (values, expected) in [
+        (["2023-11-14T22:00:00Z", "2023-11-14T22:00:00Z"], RunStatus::Ok),
+        (["2023-11-10T00:00:00Z", "2099-01-01T00:00:00Z"], RunStatus::Guarded),
+        (["2023-11-10T00:00:00Z", "2023-11-15T22:13:21Z"], RunStatus::Guarded),
+        (["2023-11-10T00:00:00Z", "2023-11-15T22:13:19Z"], RunStatus::Ok),
+        (["2099-01-01T00:00:00Z", "2099-01-01"], RunStatus::Guarded),
+        // Where it is tomorrow already.
+        (["2023-11-15", "2023-11-15"], RunStatus::Ok),
+        (["2023-11-10", "2023-11-16"], RunStatus::Guarded),
+    ] {
+        let fresh = FreshSpec { column: "name".to_owned(), within: Duration::from_secs(3600) };
+        let kit = Kit::with(10, |sync| sync.guard.fresh = Some(fresh)).await;
+        let report = kit.run(&[row(1, "1@x", values[0]), row(2, "2@x", values[1])]).await;
+        assert_eq!(report.status, expected, "{values:?}");
+    }
 }
