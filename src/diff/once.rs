@@ -9,8 +9,11 @@ use crate::model::{ChangeKind, DirtyMark, Held, Operation};
 /// A key whose record was created is unchanged whatever its row has become, also when it comes back.
 pub(super) fn decide_present(row: &Row, held: &Held, context: &Context) -> Decision {
     if let Some(entry) = &held.entry {
-        let plain = !entry.tombstone && held.dirty.is_empty() && held.rejected.is_none();
-        return if plain { Decision::Unchanged } else { Decision::Stands { loaded: loaded(held) } };
+        // What another mode left unanswered may have changed the record, which counts when that mode is back.
+        let inserts = held.dirty.iter().filter(|mark| mark.operation == Operation::Insert);
+        let loaded: Vec<_> = inserts.map(|mark| mark.intent).collect();
+        let plain = !entry.tombstone && loaded.is_empty() && held.rejected.is_none();
+        return if plain { Decision::Unchanged } else { Decision::Stands { loaded } };
     }
     let agrees = |mark: &DirtyMark| sends(mark, row);
     let refused = is_refused(row, held);

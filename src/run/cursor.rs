@@ -77,7 +77,8 @@ impl Cursor {
             Some(known) => known.watermark.map(|watermark| watermark.saturating_sub(lookback)).max(known.floor),
             None => None,
         };
-        Ok(Self { column: column.clone(), position, kind, from: from.or(start), known })
+        // The cursor is kept by a guarded first run too: a later start is asked for on purpose.
+        Ok(Self { column: column.clone(), position, kind, from: from.max(start), known })
     }
 
     /// Where the source begins to read.
@@ -117,14 +118,16 @@ impl Cursor {
         CursorRecord { column: self.column.clone(), kind: self.kind, watermark, floor: self.from }
     }
 
-    /// What the state keeps once the run has closed. The watermark never goes back: what is open was read from before it.
+    /// What the state keeps once the run has closed. The watermark goes back to what is open, so that a shorter lookback
+    /// does not lose it; the floor is what keeps forgotten keys from being read again.
     pub(super) fn moved(&self, seen: Seen, now: Timestamp) -> CursorRecord {
         // A single event from the future must not hide those that come until then.
         let latest = self.kind.of_micros(now.as_micros());
         let reached = seen.greatest.map(|greatest| latest.map_or(greatest, |latest| greatest.min(latest)));
-        let reached = reached.map(|reached| seen.open.map_or(reached, |open| reached.min(open)));
         let before = self.floored();
-        CursorRecord { watermark: before.watermark.max(reached), ..before }
+        let forward = before.watermark.max(reached);
+        let watermark = forward.map(|forward| seen.open.map_or(forward, |open| forward.min(open)));
+        CursorRecord { watermark, ..before }
     }
 }
 

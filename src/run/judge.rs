@@ -14,6 +14,9 @@ use crate::{
 
 use super::{RunError, nulls::NullCounts, passed::Passed};
 
+/// Values further past the run's start, in microseconds, are no measure of how new the data are.
+const AHEAD: i64 = 86_400_000_000;
+
 /// Unapproved removals are summed over this long.
 const REMOVALS_SUMMED: Duration = Duration::from_secs(24 * 3600);
 
@@ -116,7 +119,8 @@ impl Basis<'_> {
         Ok(Approval { run: Some(approved.run), first_run: approved.set.first_run, of_invalid: approved.set.of_invalid })
     }
 
-    /// How old the newest data is. An empty result has no age: another rule looks at it.
+    /// How old the newest data is. An empty result has no age: another rule looks at it. Rows that all lie in the future
+    /// have no value that counts.
     fn age(&self, counts: &Counts, newest: Option<i64>) -> DataAge {
         match newest {
             Some(newest) => {
@@ -161,6 +165,14 @@ impl Basis<'_> {
             ..Measured::default()
         })
     }
+}
+
+/// Whether a value of the column of `fresh`, in microseconds since 1970, tells how new the data are: one row from the
+/// future must not switch the rule off. A date stands for its end, a midnight, and may be tomorrow's where it is tomorrow
+/// already, so that a midnight may lie a day further.
+pub(super) const fn tells_age(at: i64, now: Timestamp) -> bool {
+    let whole_day = if at % AHEAD == 0 { AHEAD } else { 0 };
+    at <= now.as_micros().saturating_add(AHEAD + whole_day)
 }
 
 #[derive(Debug, Clone, Copy, Default)]

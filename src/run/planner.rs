@@ -21,6 +21,7 @@ use super::{
     claims::MatchHasher,
     cursor::{self, Cursor},
     earlier::{self, Earlier},
+    judge::tells_age,
     keyed::cleared_record,
     nulls::NullCounts,
     passed::{MAX_LISTED, PassCounts, Passed, key_code, latest_ambiguous, rejected_before},
@@ -133,7 +134,8 @@ impl<'a> Pass<'a> {
         }
         self.counts.read += 1;
         let mapping = self.planner.mapping;
-        self.newest = self.newest.max(self.planner.fresh.and_then(|fresh| fresh.of(row)));
+        let reaches = self.planner.fresh.and_then(|fresh| fresh.of(row));
+        self.newest = self.newest.max(reaches.filter(|at| tells_age(*at, self.planner.context.now)));
         match encode_key(row, mapping.key_columns(), self.planner.key_kinds, &mut pending.key) {
             Ok(()) => {
                 match mapping.encode(row, &mut pending.record) {

@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use super::{
     encode::{accepts, head, line_len, lines},
     pattern::{Pattern, PatternError},
-    store::{Partial, make_folder, recover_all},
+    store::{Partial, make_folder},
+    stray::{recover_all, recover_strays},
 };
 use crate::{
     destination::{
@@ -54,11 +55,11 @@ static CAPABILITIES: Capabilities = Capabilities {
 /// Files in a local folder.
 #[derive(Debug)]
 pub(crate) struct Files {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     pattern: Pattern,
     format: FileFormat,
     /// The files under way. Locked while one is written, which makes the batches of a run follow each other.
@@ -93,7 +94,7 @@ fn fault(error: io::Error) -> Fault {
 }
 
 impl Inner {
-    fn append(&self, batch: &Batch) -> io::Result<()> {
+    pub(super) fn append(&self, batch: &Batch) -> io::Result<()> {
         let rows = lines(self.format, batch).map_err(io::Error::other)?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (batch.object.clone(), batch.run);
@@ -111,10 +112,12 @@ impl Inner {
         partial.append(&rows)
     }
 
-    fn finish(&self, object: &str, run: RunId) -> io::Result<()> {
+    /// What crashes have left is older than the own file, so it is published first. The own file is locked meanwhile.
+    pub(super) fn finish(&self, object: &str, run: RunId) -> io::Result<()> {
         let own = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&(object.to_owned(), run));
-        own.map_or(Ok(()), |own| own.publish())?;
-        recover_all(&self.pattern, object, self.format)
+        recover_all(&self.pattern, object, self.format)?;
+        recover_strays(&self.pattern.root())?;
+        own.map_or(Ok(()), |own| own.publish())
     }
 
     fn identity(&self) -> io::Result<String> {

@@ -69,7 +69,7 @@ impl Pattern {
 
     /// The name that a hidden file of this object will have; `None` for any other file.
     pub(super) fn name_of_hidden(&self, object: &str, hidden: &str) -> Option<String> {
-        let name = hidden.strip_prefix(HIDDEN.0)?.strip_suffix(HIDDEN.1)?;
+        let name = visible(hidden)?;
         let (before, after) = self.around(object);
         let run = name.strip_prefix(&before)?.strip_suffix(&after)?;
         (!run.is_empty() && run.bytes().all(|byte| byte.is_ascii_digit())).then(|| name.to_owned())
@@ -83,6 +83,11 @@ impl Pattern {
 /// The name of a file while it is written.
 pub(super) fn hidden(name: &str) -> String {
     format!("{}{name}{}", HIDDEN.0, HIDDEN.1)
+}
+
+/// The name that a hidden file will have; `None` for any other file.
+pub(super) fn visible(hidden: &str) -> Option<&str> {
+    hidden.strip_prefix(HIDDEN.0)?.strip_suffix(HIDDEN.1)
 }
 
 /// Another name for a file whose own name is taken: `a-2.csv` for `a.csv`.

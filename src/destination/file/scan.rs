@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead};
 
+use super::encode::OPERATION;
 use crate::model::spec::FileFormat;
 
 /// The whole beginning of a file.
@@ -11,6 +12,15 @@ pub(super) struct Whole {
     pub(super) bytes: u64,
     /// Its rows, a header not counted.
     pub(super) rows: u64,
+}
+
+/// The format of a file that begins so, as [`super::encode`] writes it; `None` where that does not tell.
+pub(super) fn format_of(start: &[u8]) -> Option<FileFormat> {
+    let is = |first: &str| start.starts_with(first.as_bytes());
+    if is(&format!("{{\"{OPERATION}\":\"")) || is("{\"idempotency_key\":\"") {
+        return Some(FileFormat::JsonLines);
+    }
+    is(&format!("{OPERATION},")).then_some(FileFormat::Csv)
 }
 
 /// Reads a file up to the end of its last whole row. What was synced is whole, so only what was never reported delivered

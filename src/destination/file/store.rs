@@ -2,13 +2,14 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, BufReader, Seek as _, SeekFrom, Write as _},
+    io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use super::{
-    pattern::{Pattern, hidden, numbered},
-    scan::whole,
+    pattern::{hidden, numbered},
+    scan::{format_of, whole},
 };
 use crate::model::spec::FileFormat;
 
@@ -36,7 +37,7 @@ impl Partial {
         make_folder(folder)?;
         let path = folder.join(hidden(name));
         loop {
-            recover(folder, name, format)?;
+            recover(folder, name, Some(format))?;
             let file = match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     return Err(io::Error::other("another process writes the file of this run"));
@@ -88,32 +89,38 @@ impl Partial {
             self.file.set_len(self.good)?;
         }
         self.file.sync_all()?;
-        fs::rename(&path, self.folder.join(free_name(&self.folder, &self.name)?))?;
+        self.link(&path)?;
+        fs::remove_file(&path)?;
         sync_folder(&self.folder)
     }
+
+    /// Gives the hidden file its visible name, or that with a number when it is taken: nothing that is published is ever
+    /// overwritten, whoever makes it meanwhile.
+    fn link(&self, path: &Path) -> io::Result<()> {
+        let own = self.file.metadata()?;
+        let mut name = self.name.clone();
+        for number in 2..MAX_NUMBER {
+            let target = self.folder.join(&name);
+            match fs::hard_link(path, &target) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                linked => return linked,
+            }
+            // A crash fell between the link and the removal of the hidden name.
+            if fs::symlink_metadata(&target).is_ok_and(|it| (it.dev(), it.ino()) == (own.dev(), own.ino())) {
+                return Ok(());
+            }
+            name = numbered(&self.name, number);
+        }
+        Err(io::Error::other("all names of this file are taken"))
+    }
 }
 
-/// Publishes what crashes have left of an object's files.
+/// Publishes the hidden file that will be called `name`, unless it does not exist or is still written. Its first row tells
+/// its format, else it is `format`.
 ///
 /// # Errors
-/// When a file cannot be published; it stays for the next run.
-pub(super) fn recover_all(pattern: &Pattern, object: &str, format: FileFormat) -> io::Result<()> {
-    let folder = pattern.folder(object);
-    let entries = match fs::read_dir(&folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?.file_name();
-        if let Some(name) = entry.to_str().and_then(|hidden| pattern.name_of_hidden(object, hidden)) {
-            recover(&folder, &name, format)?;
-        }
-    }
-    Ok(())
-}
-
-/// Publishes the hidden file that will be called `name`, unless it does not exist or is still written.
-fn recover(folder: &Path, name: &str, format: FileFormat) -> io::Result<()> {
+/// When the file cannot be published, also because its format is not known; it stays for the next run.
+pub(super) fn recover(folder: &Path, name: &str, format: Option<FileFormat>) -> io::Result<()> {
     let path = folder.join(hidden(name));
     let file = match OpenOptions::new().read(true).write(true).open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -128,25 +135,25 @@ fn recover(folder: &Path, name: &str, format: FileFormat) -> io::Result<()> {
     if !is_file(&path)? {
         return Ok(());
     }
+    let mut start = Vec::new();
+    (&file).take(64).read_to_end(&mut start)?;
+    // Empty: a crash before the first row, or a file whose maker has not locked it yet.
+    if start.is_empty() && format.is_none() {
+        return Ok(());
+    }
+    let Some(format) = format_of(&start).or(format) else { return Err(unknown_format(&path)) };
+    (&file).rewind()?;
     let whole = whole(BufReader::new(&file), format)?;
     let good = if whole.rows == 0 { 0 } else { whole.bytes };
     Partial { file, folder: folder.to_owned(), name: name.to_owned(), good, torn: true }.publish()
 }
 
-fn is_file(path: &Path) -> io::Result<bool> {
-    path.try_exists()
+fn unknown_format(path: &Path) -> io::Error {
+    io::Error::other(format!("an interrupted run has left `{}`, which is in no known format", path.display()))
 }
 
-/// The name itself, or with a number when it is taken: nothing that is published is ever overwritten.
-fn free_name(folder: &Path, name: &str) -> io::Result<String> {
-    let mut candidate = name.to_owned();
-    for number in 2..MAX_NUMBER {
-        if !is_file(&folder.join(&candidate))? {
-            return Ok(candidate);
-        }
-        candidate = numbered(name, number);
-    }
-    Err(io::Error::other("all names of this file are taken"))
+fn is_file(path: &Path) -> io::Result<bool> {
+    path.try_exists()
 }
 
 /// Makes a folder and those above it, each durably.

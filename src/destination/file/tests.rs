@@ -6,11 +6,12 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{
-    check_sync,
+    Files, check_sync,
     encode::{accepts, head, lines},
     pattern::{Pattern, numbered},
-    scan::{Whole, whole},
-    store::{Partial, recover_all},
+    scan::{Whole, format_of, whole},
+    store::Partial,
+    stray::{recover_all, recover_strays},
 };
 use crate::{
     destination::{Batch, BatchRow, tests::sync},
@@ -194,6 +195,84 @@ fn what_a_crash_left_is_published_up_to_its_last_whole_row() {
     again.publish().unwrap();
     let published: Vec<String> = folder.files().into_iter().skip(1).map(|(_, text)| text).collect();
     assert_eq!(published.concat(), "3\n4\n1\n2\n");
+}
+
+#[test]
+fn what_was_written_under_an_earlier_path_or_format_is_published() {
+    let folder = Folder::new();
+    let out = folder.0.path().join("out");
+    fs::create_dir_all(out.join("people")).unwrap();
+    let json = "{\"operation\":\"upsert\",\"record\":{\"id\":1}}\n";
+    fs::write(out.join("people/.0000000001.jsonl.partial"), json.repeat(2) + "{\"torn").unwrap();
+    fs::write(out.join(".old-0000000002.CSV.partial"), "a\n1\n\"torn\n").unwrap();
+    fs::write(out.join(".old-0000000003.partial"), "operation,id\nupsert,1\n").unwrap();
+    // Of a run under the present path, when the format was another one: the header would pass for a row.
+    fs::write(out.join(".people-0000000004.jsonl.partial"), "operation,id\n").unwrap();
+    // Nobody knows what these are, but nothing of a run is in them.
+    fs::write(out.join(".old-0000000005.dat.partial"), "").unwrap();
+    fs::write(out.join(".download.partial"), "x").unwrap();
+    folder.recover();
+    recover_strays(&folder.1.root()).unwrap();
+    let read = |name: &str| fs::read_to_string(out.join(name)).unwrap_or_else(|_| panic!("{name}"));
+    assert_eq!(read("people/0000000001.jsonl"), json.repeat(2));
+    assert_eq!(read("old-0000000002.CSV"), "a\n1\n");
+    assert_eq!(read("old-0000000003"), "operation,id\nupsert,1\n");
+    let mut left: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    let expected =
+        [".download.partial", ".old-0000000005.dat.partial", "old-0000000002.CSV", "old-0000000003", "people"];
+    assert_eq!(left, expected);
+}
+
+/// A run that ends while a file is left that cannot be published: the own file waits for it.
+fn waits_for(leave: impl FnOnce(&Path)) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let path = format!("{}/{{object}}-{{run}}.jsonl", out.display());
+    let files = Files::new(&FileSpec { path, format: FileFormat::JsonLines }).unwrap();
+    files.inner.append(&two_rows()).unwrap();
+    leave(&out);
+    let error = files.inner.finish("people", RunId(7)).unwrap_err();
+    assert!(!out.join("people-0000000007.jsonl").exists());
+    for left in [".people-0000000003.jsonl.partial", ".old-0000000003.dat.partial"].map(|name| out.join(name)) {
+        drop(fs::remove_dir(&left).or_else(|_| fs::remove_file(&left)));
+    }
+    files.inner.finish("people", RunId(8)).unwrap();
+    assert!(out.join("people-0000000007.jsonl").exists());
+    error.to_string()
+}
+
+#[test]
+fn what_a_crash_left_is_published_before_the_own_file() {
+    waits_for(|out| fs::create_dir(out.join(".people-0000000003.jsonl.partial")).unwrap());
+    let error = waits_for(|out| fs::write(out.join(".old-0000000003.dat.partial"), "1\n").unwrap());
+    assert!(error.contains("out/.old-0000000003.dat.partial"), "{error}");
+}
+
+#[test]
+fn nothing_published_is_overwritten_and_a_half_done_publishing_ends() {
+    let folder = Folder::new();
+    let out = folder.0.path().join("out");
+    let mut partial = folder.partial(1).unwrap();
+    partial.append(b"1\n").unwrap();
+    // A name that is taken, though no file is there.
+    std::os::unix::fs::symlink("nowhere", out.join("people-0000000001.jsonl")).unwrap();
+    partial.publish().unwrap();
+    drop(partial);
+    assert!(out.join("people-0000000001.jsonl").is_symlink());
+    assert_eq!(fs::read_to_string(out.join("people-0000000001-2.jsonl")).unwrap(), "1\n");
+    // As a crash leaves it between the two names.
+    fs::hard_link(out.join("people-0000000001-2.jsonl"), out.join(".people-0000000001.jsonl.partial")).unwrap();
+    folder.recover();
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
+}
+
+#[test]
+fn the_first_row_tells_the_format() {
+    for format in [FileFormat::JsonLines, FileFormat::Csv] {
+        assert_eq!(format_of(text(format, &two_rows()).as_bytes()), Some(format));
+    }
+    assert_eq!(format_of(b"{\"id\":1}"), None);
 }
 
 #[test]

@@ -46,6 +46,21 @@ fn a_created_record_is_never_touched_again() {
     }
 }
 
+/// A -> B under `upsert` without an answer, then `insert`, then `upsert` with A: the record may hold B.
+#[test]
+fn what_another_mode_left_in_doubt_outlives_modes_that_create_once() {
+    let dirty = vec![mark(7, Operation::Upsert, Some(2), Some(10))];
+    let held = Held { entry: Some(entry(1, None)), dirty, ..nothing_held() };
+    for mode in [Mode::Insert, Mode::Append] {
+        assert_eq!(decide(Some(&row(1)), Some(&held), &of(mode, 100)), Decision::Unchanged);
+        let mut both = held.clone();
+        both.dirty.push(mark(8, Operation::Insert, Some(1), None));
+        let loaded = vec![IntentId { batch: 8, position: 0 }];
+        assert_eq!(decide(Some(&row(1)), Some(&both), &of(mode, 100)), Decision::Stands { loaded });
+    }
+    planned(decide(Some(&row(1)), Some(&held), &of(Mode::Upsert, 100)));
+}
+
 #[test]
 fn an_unanswered_insert_is_looked_for_also_when_it_is_the_same() {
     let mark = DirtyMark { sealed_match: Some(Box::from(*b"m")), ..mark(7, Operation::Insert, Some(1), Some(10)) };

@@ -1,8 +1,10 @@
 //! The guard over several runs: asked, approved, interrupted, gone on, over a model that moves.
 
+use std::time::Duration;
+
 use super::{Kit, Row, Step, fault, row, rows};
 use crate::{
-    model::spec::FirstRun,
+    model::spec::{FirstRun, FreshSpec},
     state::RunStatus,
     wire::{FaultKind, Sent},
 };
@@ -86,4 +88,24 @@ async fn removals_of_a_run_that_dies_count_for_the_day() {
     state.writer().flush().await.unwrap();
     let record = state.sync("s").await.unwrap().unwrap();
     assert_eq!(state.removals_since(record.id, crate::model::Timestamp::default()).await.unwrap(), 50);
+}
+
+#[tokio::test]
+async fn a_row_from_the_future_does_not_switch_fresh_off() {
+    // The kit's clock starts on 2023-11-14 at 22:13:20 UTC.
+    for (values, expected) in [
+        (["2023-11-14T22:00:00Z", "2023-11-14T22:00:00Z"], RunStatus::Ok),
+        (["2023-11-10T00:00:00Z", "2099-01-01T00:00:00Z"], RunStatus::Guarded),
+        (["2023-11-10T00:00:00Z", "2023-11-15T22:13:21Z"], RunStatus::Guarded),
+        (["2023-11-10T00:00:00Z", "2023-11-15T22:13:19Z"], RunStatus::Ok),
+        (["2099-01-01T00:00:00Z", "2099-01-01"], RunStatus::Guarded),
+        // Where it is tomorrow already.
+        (["2023-11-15", "2023-11-15"], RunStatus::Ok),
+        (["2023-11-10", "2023-11-16"], RunStatus::Guarded),
+    ] {
+        let fresh = FreshSpec { column: "name".to_owned(), within: Duration::from_secs(3600) };
+        let kit = Kit::with(10, |sync| sync.guard.fresh = Some(fresh)).await;
+        let report = kit.run(&[row(1, "1@x", values[0]), row(2, "2@x", values[1])]).await;
+        assert_eq!(report.status, expected, "{values:?}");
+    }
 }
