@@ -377,7 +377,14 @@ impl State {
     /// Notes how far the store has come, in the side file.
     pub(super) async fn write_mark(&self) -> Result<(), StateError> {
         match self.inner.access {
-            Access::Runner => self.inner.mark.write(self.inner.store.commit_count().await?),
+            Access::Runner => {
+                let followed = self.inner.mark.follow(self.inner.store.as_ref()).await;
+                if let Err(error @ StateError::WentBack { .. }) = &followed {
+                    // What runs would rely on is gone.
+                    self.inner.writer.fail(error.clone());
+                }
+                followed
+            }
             Access::Reader => Ok(()),
         }
     }

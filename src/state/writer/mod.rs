@@ -269,6 +269,11 @@ impl Writer {
         self.submit(writes, 0).ids().await
     }
 
+    /// Writes nothing more.
+    pub(super) fn fail(&self, error: StateError) {
+        task::stop(&self.shared, error);
+    }
+
     /// Drops the memory of a sync's open batches, once their intents have become dirty marks.
     pub(super) fn forget_open(&self, sync: SyncId) {
         lock(&self.open).retain(|_, batch| batch.sync != sync);
