@@ -119,6 +119,10 @@ pub(super) async fn open(options: &OpenOptions) -> Result<Opened, StateError> {
     if behind && options.access == Access::Runner {
         mark.identity = begin_anew(store.as_ref(), former, &mark.identity).await?;
     }
+    // Before that, another process could take the same restored state for one that it has to begin anew too.
+    if options.access == Access::Runner {
+        store.opened().await?;
+    }
     Ok(Opened { store, keyring, mark, behind, lock })
 }
 
@@ -290,7 +294,7 @@ pub(super) struct Mark {
 
 impl Mark {
     fn new(path: PathBuf, identity: Vec<u8>) -> Self {
-        Self { path, identity, highest: tokio::sync::Mutex::new(0) }
+        Self { path, identity, highest: tokio::sync::Mutex::new(i64::MIN) }
     }
 
     fn text(&self, commits: i64) -> String {

@@ -19,6 +19,7 @@ use super::{
     Idle,
     apply::apply,
     batch, connection,
+    open::unlock,
     session::{Connector, failed, is_collision, is_lost},
 };
 use crate::state::{StateError, store::Write};
@@ -78,7 +79,7 @@ impl Failure {
 impl Committer {
     pub(super) fn new(connector: Connector, connection: PgConnection) -> Self {
         let slot = Mutex::new(Slot::Open(Some(Idle(connection, Instant::now()))));
-        Self { connector, slot, holder: OnceLock::new(), last: AtomicI64::new(0) }
+        Self { connector, slot, holder: OnceLock::new(), last: AtomicI64::new(i64::MIN) }
     }
 
     pub(super) async fn commit(&self, writes: Vec<Write>) -> Result<Vec<i64>, StateError> {
@@ -137,6 +138,15 @@ impl Committer {
                 drop(transaction.rollback().await);
                 Err(Failure::before_commit(error))
             }
+        }
+    }
+
+    /// Lets others open the state. The lock is the connection's, and ends with it at the latest.
+    pub(super) async fn opened(&self) -> Result<(), StateError> {
+        let mut slot = self.slot.lock().await;
+        match &mut *slot {
+            Slot::Open(Some(Idle(connection, _))) => unlock(connection).await,
+            Slot::Open(None) | Slot::Closed => Ok(()),
         }
     }
 

@@ -155,6 +155,10 @@ impl StateStore for PostgresStore {
         self.readers.run(async |c| read::commit_count(c).await).await
     }
 
+    async fn opened(&self) -> Result<(), StateError> {
+        self.writer.opened().await
+    }
+
     async fn close(&self) -> Result<(), StateError> {
         self.writer.close().await;
         let idle = std::mem::take(&mut *self.readers.idle.lock().await);
