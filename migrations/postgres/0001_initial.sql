@@ -33,6 +33,8 @@ create table syncs (
   resync_through bigint,
   -- No run has delivered every key since.
   resync_open boolean not null default false,
+  -- The same of the last resync that an operator asked for, as long as it is open.
+  asked_through bigint,
   -- The state was restored or lost writes, and no complete resync has confirmed it: removals wait.
   suspect boolean not null default false,
   -- How far a sync of mode `append` has read, as JSON.

@@ -49,17 +49,14 @@ impl Engine {
             Err(record) => return Ok(Begun::Ended(Box::new(self.skip(&record, trigger, unless_after).await?))),
         };
         let prepared_for = known.as_ref().map(left_by_runs);
-        let mut record = match known {
+        let record = match known {
             Some(record) => record,
             None => self.register(&prepared).await?,
         };
         let before = self.state().runs(Some(record.id), 1).await?;
         let guarded_before = before.first().is_some_and(|run| run.status == RunStatus::Guarded);
         let begun = self.state().begin_run_unless(record.id, trigger.name(), unless_after).await?;
-        if let Some(newer) = self.state().sync(name).await? {
-            // Another process may have run it since it was looked at first, and a resync may have been asked for.
-            record = newer;
-        }
+        let lease = self.state().guard_lease(record.id, begun.epoch);
         let due = trigger.due().map(|due| due.to_string());
         event!(events::RUN_STARTED, sync = name, run = %begun.run, trigger = trigger.name(), due);
         if begun.recovered.dirty_marks > 0 || begun.recovered.interrupted_runs > 0 {
@@ -71,22 +68,8 @@ impl Engine {
                 dirty = begun.recovered.dirty_marks
             );
         }
-        if record.full_read.is_some() {
-            // Only a clean end may be relied on.
-            let update = SyncUpdate { full_read: Some(None), ..SyncUpdate::default() };
-            self.state().update_sync(record.id, update).await?;
-        }
-        let run = Run { engine: self, sync, record, begun, started, guarded_before, answer };
-        let now = left_by_runs(&run.record);
-        if prepared_for.map_or(now == (None, None), |before| before == now) {
-            return Ok(Begun::Run(Box::new((run, prepared))));
-        }
-        // Only now does nobody move the cursor or the mapping any more.
-        let prepared = tokio::select! {
-            prepared = self.prepare(sync, Some(&run.record)) => prepared,
-            () = self.parts.shutdown.cancelled() => Err(RunError::Stopped),
-        };
-        match prepared {
+        let mut run = Run { engine: self, sync, record, begun, started, guarded_before, answer, _lease: lease };
+        match run.look_again(prepared, prepared_for).await {
             Ok(prepared) => Ok(Begun::Run(Box::new((run, prepared)))),
             Err(error) => Ok(Begun::Ended(Box::new(run.close(Err(error)).await))),
         }
@@ -99,7 +82,38 @@ impl Engine {
     }
 }
 
+impl<'a> Run<'a> {
+    /// Another process may have run the sync since it was looked at first, and an operator may have paused it or asked for a
+    /// resync. Only under the lease does nobody move the cursor or the mapping any more.
+    async fn look_again(
+        &mut self,
+        prepared: Prepared<'a>,
+        prepared_for: Option<LeftByRuns>,
+    ) -> Result<Prepared<'a>, RunError> {
+        let (engine, state) = (self.engine, self.engine.state());
+        if let Some(newer) = state.sync(&self.sync.name).await? {
+            self.record = newer;
+        }
+        resync::refuse_paused(&self.record)?;
+        if self.record.full_read.is_some() {
+            // Only a clean end may be relied on.
+            let update = SyncUpdate { full_read: Some(None), ..SyncUpdate::default() };
+            state.update_sync(self.record.id, update).await?;
+        }
+        let now = left_by_runs(&self.record);
+        if prepared_for.map_or(now == (None, None), |before| before == now) {
+            return Ok(prepared);
+        }
+        tokio::select! {
+            prepared = engine.prepare(self.sync, Some(&self.record)) => prepared,
+            () = engine.parts.shutdown.cancelled() => Err(RunError::Stopped),
+        }
+    }
+}
+
+type LeftByRuns = (Option<MappingRecord>, Option<CursorRecord>);
+
 /// What runs leave for the next one to be prepared with.
-fn left_by_runs(record: &SyncRecord) -> (Option<MappingRecord>, Option<CursorRecord>) {
+fn left_by_runs(record: &SyncRecord) -> LeftByRuns {
     (record.mapping.clone(), record.cursor.clone())
 }

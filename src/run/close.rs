@@ -238,6 +238,7 @@ impl Engine {
             && let Ok(begun) = self.state().begin_run(record.id, "refused").await
         {
             report.run = Some(begun.run);
+            let _lease = self.state().guard_lease(record.id, begun.epoch);
             let close = RunClose {
                 run: begun.run,
                 status: report.status,

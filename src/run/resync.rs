@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{Key, spec::OnRemoved, spec::SyncSpec},
-    state::{SyncRecord, SyncUpdate, Target},
+    state::{SyncRecord, Target},
     telemetry::{event, events},
 };
 
@@ -100,8 +100,7 @@ impl Engine {
     /// Refused when the sync has not run yet; and when the state fails.
     pub async fn pause(&self, name: &str, paused: bool) -> Result<(), RunError> {
         let record = self.known(name).await?;
-        let update = SyncUpdate { paused: Some(paused), ..SyncUpdate::default() };
-        self.state().update_sync(record.id, update).await?;
+        self.state().set_paused(record.id, paused).await?;
         event!(events::SYNC_PAUSED, sync = name, paused);
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::{
     diff,
     model::{Fingerprint, spec::SyncSpec},
     plan::Locals,
-    state::{BegunRun, State, SyncRecord, SyncUpdate},
+    state::{BegunRun, LeaseGuard, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
     wire::{Fault, FaultKind, Sent},
 };
@@ -44,6 +44,8 @@ pub(super) struct Run<'a> {
     pub(super) guarded_before: bool,
     /// What `changed_when` answered before the run read.
     pub(super) answer: Option<Fingerprint>,
+    /// A run that does not close, as after a panic, leaves its lease to others.
+    pub(super) _lease: LeaseGuard,
 }
 
 impl Engine {

@@ -7,7 +7,7 @@ use crate::{
     state::{RunStatus, State, StateError, SyncRecord},
 };
 
-/// Runs of a parent that are looked through for one that closed well.
+/// Runs that are looked through for one that ended well.
 const RUNS_LOOKED_AT: u32 = 100;
 
 /// When the last of a sync's parents closed `ok` or `partial`, if all have since the sync's own last start.
@@ -33,12 +33,15 @@ pub(super) async fn all_closed(
     Ok(latest)
 }
 
-/// When a sync's last run began, as the state knows it.
+/// When a sync's last run began, as the state knows it. Runs that failed are left out: where another process cannot run the
+/// sync, this one tries.
 pub(super) async fn last_start(
     state: &State,
     records: &[SyncRecord],
     name: &str,
 ) -> Result<Option<Timestamp>, StateError> {
     let Some(record) = records.iter().find(|record| record.name == name) else { return Ok(None) };
-    Ok(state.runs(Some(record.id), 1).await?.first().map(|run| run.started_at))
+    let runs = state.runs(Some(record.id), RUNS_LOOKED_AT).await?;
+    let last = runs.iter().find(|run| !matches!(run.status, RunStatus::Failed | RunStatus::Refused));
+    Ok(last.map(|run| run.started_at))
 }

@@ -23,14 +23,28 @@ pub(super) async fn begin_run(
     trigger: &str,
     unless_after: Option<Timestamp>,
 ) -> Result<BegunRun, StateError> {
-    let (store, now) = (state.store(), state.clock().now());
     state.writer().flush().await?;
     // From here on whoever ran it before writes nothing more, so that what is read now stands.
     let epoch = state.take_lease(sync).await?;
-    if let Err(error) = state.check_turn(sync, unless_after).await {
-        state.release_lease(sync, epoch).await?;
-        return Err(error);
+    // However this ends without a run: a lease that nobody works under must not be renewed for ever.
+    let guard = state.guard_lease(sync, epoch);
+    let begun = begin_under(state, sync, epoch, trigger, unless_after).await;
+    match &begun {
+        Ok(_) => guard.disarm(),
+        Err(_) => state.release_lease(sync, epoch).await.unwrap_or(()),
     }
+    begun
+}
+
+async fn begin_under(
+    state: &State,
+    sync: SyncId,
+    epoch: i64,
+    trigger: &str,
+    unless_after: Option<Timestamp>,
+) -> Result<BegunRun, StateError> {
+    let (store, now) = (state.store(), state.clock().now());
+    state.check_turn(sync, unless_after).await?;
     // Other processes may have changed what was read before.
     state.writer().bump_generation();
     let interrupted = store.runs(RunFilter::With(sync, RunStatus::Running), u32::MAX).await?;

@@ -111,6 +111,14 @@ pub enum StateError {
     /// The installation key is not given, and a state on PostgreSQL generates none.
     #[error("a state on PostgreSQL needs the installation key")]
     NoKey,
+    /// The store has fewer commits than this process has seen in it: it was restored beneath it, or lost writes.
+    #[error("the state went back under this process: it has {found} commits and had {had}")]
+    WentBack {
+        /// Commits now.
+        found: i64,
+        /// Commits that this process has seen.
+        had: i64,
+    },
     /// The lease was lost: another instance took the sync over.
     #[error("the lease of this sync was lost to a newer instance")]
     Fenced,
@@ -200,6 +208,10 @@ impl StateError {
                 "the instance that took over goes on; this one was stopped or cut off for longer than `[state] lease`",
             ),
             Self::CommitUnknown { .. } => Some("start again: what was in flight is found and sent again where needed"),
+            Self::WentBack { .. } => Some(
+                "start again: every sync is then suspect until a resync; if the database was not restored on purpose, check \
+                 that `[state] url` leads to one server, and to the primary",
+            ),
             Self::Address { .. } => {
                 Some("write `postgres://USER@HOST:PORT/DATABASE`, as a secret if it has a password")
             }

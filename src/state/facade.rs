@@ -152,6 +152,12 @@ impl State {
         self.inner.writer.write_under(id, vec![Write::UpdateSync { id, update }]).await
     }
 
+    /// Pauses a sync or lets it run again, whoever has its lease.
+    pub async fn set_paused(&self, id: SyncId, paused: bool) -> Result<(), StateError> {
+        let update = SyncUpdate { paused: Some(paused), ..SyncUpdate::default() };
+        self.inner.writer.write(vec![Write::UpdateSync { id, update }]).await.map(drop)
+    }
+
     /// How often each field was null in the sync's last complete run, by field.
     pub async fn null_shares(&self, sync: SyncId) -> Result<Vec<NullShare>, StateError> {
         self.inner.store.null_shares(sync).await
@@ -230,8 +236,11 @@ impl State {
         let at = self.inner.clock.now();
         let writes =
             vec![Write::CheckEpoch { sync, epoch }, Write::CloseRun { close, at }, Write::ReleaseLease { sync, epoch }];
-        self.inner.writer.write(writes).await?;
-        self.inner.holding.leases.released(sync, epoch);
+        let closed = self.inner.writer.write(writes).await;
+        if matches!(closed, Ok(_) | Err(StateError::Fenced)) {
+            self.inner.holding.leases.released(sync, epoch);
+        }
+        closed?;
         self.write_mark().await
     }
 
@@ -368,7 +377,14 @@ impl State {
     /// Notes how far the store has come, in the side file.
     pub(super) async fn write_mark(&self) -> Result<(), StateError> {
         match self.inner.access {
-            Access::Runner => self.inner.mark.write(self.inner.store.commit_count().await?),
+            Access::Runner => {
+                let followed = self.inner.mark.follow(self.inner.store.as_ref()).await;
+                if let Err(error @ StateError::WentBack { .. }) = &followed {
+                    // What runs would rely on is gone.
+                    self.inner.writer.fail(error.clone());
+                }
+                followed
+            }
             Access::Reader => Ok(()),
         }
     }

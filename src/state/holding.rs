@@ -57,6 +57,30 @@ impl Holding {
     }
 }
 
+/// A lease that somebody works under. Dropped, also by a panic, the lease is not renewed any more: it ends by itself, and
+/// whoever takes it goes on. Does nothing once the lease was given back.
+#[derive(Debug)]
+pub struct LeaseGuard {
+    leases: Arc<Leases>,
+    sync: SyncId,
+    epoch: Option<i64>,
+}
+
+impl LeaseGuard {
+    /// Leaves the lease to another guard.
+    pub(super) fn disarm(mut self) {
+        self.epoch = None;
+    }
+}
+
+impl Drop for LeaseGuard {
+    fn drop(&mut self) {
+        if let Some(epoch) = self.epoch {
+            self.leases.lose(self.sync, epoch);
+        }
+    }
+}
+
 #[allow(clippy::missing_errors_doc, reason = "all fail as the store does")]
 impl State {
     /// Whether several processes can run syncs on this state.
@@ -93,14 +117,19 @@ impl State {
         self.inner.store.release_request(id, &self.inner.holding.holder).await
     }
 
-    /// Refuses a run that another process has done: the sync's last one, when it began after `time` and came to its end.
+    /// Refuses a run that another process has done: the sync's last one, when it began after `time` and came to
+    /// a good end.
     ///
     /// # Errors
     /// [`StateError::RanMeanwhile`] then; also when the store fails.
     pub async fn check_turn(&self, sync: SyncId, time: Option<Timestamp>) -> Result<(), StateError> {
         let Some(time) = time.filter(|_| self.is_shared()) else { return Ok(()) };
         let Some(last) = self.inner.store.runs(RunFilter::Last(Some(sync)), 1).await?.pop() else { return Ok(()) };
-        let ended = !matches!(last.status, RunStatus::Running | RunStatus::Interrupted);
+        // A process that cannot run a sync must not keep those that can from it.
+        let ended = match last.status {
+            RunStatus::Ok | RunStatus::Partial | RunStatus::Skipped | RunStatus::Guarded | RunStatus::Deferred => true,
+            RunStatus::Failed | RunStatus::Refused | RunStatus::Running | RunStatus::Interrupted => false,
+        };
         let ours = self.inner.holding.began().get(&sync) == Some(&last.id);
         if ended && !ours && last.started_at > time {
             return Err(StateError::RanMeanwhile { run: last.id, at: last.started_at });
@@ -124,6 +153,11 @@ impl State {
             }
             Taken::Held { holder, until } => Err(StateError::LeaseHeld { holder, until }),
         }
+    }
+
+    /// Stops to renew the lease when dropped, unless it was given back before. For whoever works under it.
+    pub fn guard_lease(&self, sync: SyncId, epoch: i64) -> LeaseGuard {
+        LeaseGuard { leases: Arc::clone(&self.inner.holding.leases), sync, epoch: Some(epoch) }
     }
 
     pub(super) async fn release_lease(&self, sync: SyncId, epoch: i64) -> Result<(), StateError> {

@@ -32,6 +32,7 @@ mod writer;
 pub use error::StateError;
 pub use facade::State;
 pub use guarded::{Approval, ApprovedScan, GuardedSet};
+pub use holding::LeaseGuard;
 pub use keyring::make_key_file;
 pub use lease::DEFAULT_LEASE;
 pub use open::{Access, Location, OpenOptions};

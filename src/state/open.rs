@@ -113,11 +113,15 @@ pub(super) async fn open(options: &OpenOptions) -> Result<Opened, StateError> {
         Location::Postgres { url, folder } => open_postgres(url, folder, options).await?,
     };
     let Labels { identity, moved } = check_labels(store.as_ref(), &keyring, options).await?;
-    let mut mark = Mark { path: beside(&options.location.side(), ".mark"), identity };
+    let mut mark = Mark::new(beside(&options.location.side(), ".mark"), identity);
     let former = store.meta(FORMER).await?.unwrap_or_default();
     let behind = moved || mark.is_ahead_of(store.commit_count().await?, &former)?;
     if behind && options.access == Access::Runner {
         mark.identity = begin_anew(store.as_ref(), former, &mark.identity).await?;
+    }
+    // Before that, another process could take the same restored state for one that it has to begin anew too.
+    if options.access == Access::Runner {
+        store.opened().await?;
     }
     Ok(Opened { store, keyring, mark, behind, lock })
 }
@@ -284,9 +288,15 @@ pub(super) fn random() -> Result<[u8; 16], StateError> {
 pub(super) struct Mark {
     path: PathBuf,
     identity: Vec<u8>,
+    /// The most commits that this process has seen.
+    highest: tokio::sync::Mutex<i64>,
 }
 
 impl Mark {
+    fn new(path: PathBuf, identity: Vec<u8>) -> Self {
+        Self { path, identity, highest: tokio::sync::Mutex::new(i64::MIN) }
+    }
+
     fn text(&self, commits: i64) -> String {
         format!("{} {commits}\n", hex(&self.identity))
     }
@@ -309,15 +319,56 @@ impl Mark {
         }
     }
 
-    /// Writes the mark. It may lag behind the store, never be ahead of it.
-    pub(super) fn write(&self, commits: i64) -> Result<(), StateError> {
-        use std::io::Write as _;
-        let fresh = beside(&self.path, ".new");
-        let failed = || StateError::io("write the high-water mark", &self.path);
-        let mut file = private().create(true).truncate(true).open(&fresh).map_err(failed())?;
-        file.write_all(self.text(commits).as_bytes()).map_err(failed())?;
-        std::fs::rename(&fresh, &self.path).map_err(failed())
+    /// Writes how far the store has come. The mark may lag behind the store, never be ahead of it.
+    ///
+    /// # Errors
+    /// [`StateError::WentBack`] when this process has seen more commits in the store: the mark stays as it is then.
+    pub(super) async fn follow(&self, store: &dyn StateStore) -> Result<(), StateError> {
+        let mut highest = self.highest.lock().await;
+        let found = store.commit_count().await?;
+        if found < *highest {
+            return Err(StateError::WentBack { found, had: *highest });
+        }
+        *highest = found;
+        self.write(found)
     }
+
+    /// Replaces the file whole, and durably: a mark that is cut short by a power failure would read as another store's.
+    fn write(&self, commits: i64) -> Result<(), StateError> {
+        use std::io::Write as _;
+        // Processes on one host may share the folder.
+        let random: [u8; 16] = random()?;
+        let fresh =
+            beside(&self.path, &format!(".{}-{}", std::process::id(), hex(random.get(..6).unwrap_or_default())));
+        let written = create_private(&fresh).and_then(|mut file| {
+            file.write_all(self.text(commits).as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&fresh, &self.path)?;
+            sync_folder(&self.path)
+        });
+        if written.is_err() {
+            remove_partial(&fresh);
+        }
+        written.map_err(StateError::io("write the high-water mark", &self.path))
+    }
+}
+
+/// Makes the names in a file's folder durable.
+pub(super) fn sync_folder(file: &Path) -> std::io::Result<()> {
+    match file.parent() {
+        #[cfg(unix)]
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        #[cfg(unix)]
+        Some(_) => File::open(".")?.sync_all(),
+        #[cfg(not(unix))]
+        Some(_) => Ok(()),
+        None => Ok(()),
+    }
+}
+
+/// Removes a file that was not finished; it may be gone already, and the error before tells enough.
+pub(super) fn remove_partial(file: &Path) {
+    drop(std::fs::remove_file(file));
 }
 
 fn hex(bytes: &[u8]) -> String {

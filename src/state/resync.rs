@@ -37,7 +37,7 @@ impl State {
     }
 
     /// An operator says that a suspect sync's state is right as it is: its removals go again, and nothing is sent again but
-    /// what is dirty for other reasons.
+    /// what is dirty for other reasons, such as a resync that an operator asked for.
     pub async fn trust(&self, sync: SyncId) -> Result<(), StateError> {
         self.inner.writer.write(vec![Write::Trust { sync }]).await.map(drop)
     }

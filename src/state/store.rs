@@ -127,6 +127,10 @@ pub(crate) trait StateStore: Send + Sync + std::fmt::Debug {
     async fn commit(&self, writes: Vec<Write>) -> Result<Vec<i64>, StateError>;
     /// Commits so far, over the store's whole life.
     async fn commit_count(&self) -> Result<i64, StateError>;
+    /// What only one process may do at a time while it opens the store is done.
+    async fn opened(&self) -> Result<(), StateError> {
+        Ok(())
+    }
     async fn close(&self) -> Result<(), StateError>;
     /// Where daemons that share this store keep the budgets of their accounts; `None` for a store with one writer.
     fn budget(&self) -> Option<Arc<dyn BudgetStore>> {

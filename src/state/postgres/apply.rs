@@ -37,7 +37,8 @@ async fn scalar(c: &mut PgConnection, sql: Sql<'_>) -> Result<i64, StateError> {
 }
 
 #[allow(clippy::too_many_lines, reason = "one arm for each write")]
-pub(super) async fn apply(c: &mut PgConnection, write: &Write) -> Result<i64, StateError> {
+/// `holder`: who must have the leases that are checked; `None`: whoever has them.
+pub(super) async fn apply(c: &mut PgConnection, write: &Write, holder: Option<&str>) -> Result<i64, StateError> {
     match write {
         Write::PutMeta { name, value } => {
             let sql = "insert into meta (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value";
@@ -47,16 +48,20 @@ pub(super) async fn apply(c: &mut PgConnection, write: &Write) -> Result<i64, St
         Write::UpdateSync { id, update } => update_sync(c, *id, update).await,
         Write::Resync { sync } => {
             let sql = "update syncs set resync_through = (select coalesce(max(id), 0) from runs), resync_open = true,
+                                        asked_through = case when $1::bigint is null then asked_through
+                                                             else (select coalesce(max(id), 0) from runs) end,
                                         suspect = suspect or $1::bigint is null
                         where $1 is null or id = $1";
             some(c, sqlx::query(sql).bind(sync.map(|sync| sync.0))).await
         }
         Write::EndResync { sync, through } => {
-            let sql = "update syncs set resync_open = false, suspect = false where id = $1 and resync_through = $2";
+            let sql = "update syncs set resync_open = false, asked_through = null, suspect = false
+                        where id = $1 and resync_through = $2";
             some(c, sqlx::query(sql).bind(sync.0).bind(through.0)).await
         }
         Write::Trust { sync } => {
-            let sql = "update syncs set suspect = false, resync_open = false, resync_through = null
+            let sql = "update syncs set suspect = false, resync_open = asked_through is not null,
+                                        resync_through = asked_through
                         where id = $1 and suspect";
             some(c, sqlx::query(sql).bind(sync.0)).await
         }
@@ -76,7 +81,7 @@ pub(super) async fn apply(c: &mut PgConnection, write: &Write) -> Result<i64, St
             let sql = "update leases set expires_at = null where sync = $1 and epoch = $2";
             some(c, sqlx::query(sql).bind(sync.0).bind(epoch)).await
         }
-        Write::CheckEpoch { sync, epoch } => check_epoch(c, *sync, *epoch).await,
+        Write::CheckEpoch { sync, epoch } => check_epoch(c, *sync, *epoch, holder).await,
         Write::ReserveBatches { count } => {
             let sql = "update counters set value = value + $1 where name = 'batch' returning value - $1 + 1";
             scalar(c, sqlx::query(sql).bind(count)).await
@@ -270,10 +275,11 @@ async fn close_run(c: &mut PgConnection, close: &RunClose, at: Timestamp) -> Res
     one(c, "run of that id", sql).await
 }
 
-/// Locks the lease until the transaction ends: who takes it over waits for what is under way, and nothing follows.
-async fn check_epoch(c: &mut PgConnection, sync: SyncId, epoch: i64) -> Result<i64, StateError> {
-    let sql = "select 1 from leases where sync = $1 and epoch = $2 for share";
-    let held = sqlx::query(sql).bind(sync.0).bind(epoch).fetch_optional(c).await.map_err(failed(WRITE))?;
+/// Locks the lease until the transaction ends: who takes it over waits for what is under way, and nothing follows. A renewal
+/// does not wait. After the database went back another process may have taken the same epoch.
+async fn check_epoch(c: &mut PgConnection, sync: SyncId, epoch: i64, holder: Option<&str>) -> Result<i64, StateError> {
+    let sql = "select 1 from leases where sync = $1 and epoch = $2 and holder = coalesce($3, holder) for key share";
+    let held = sqlx::query(sql).bind(sync.0).bind(epoch).bind(holder).fetch_optional(c).await.map_err(failed(WRITE))?;
     held.map_or(Err(StateError::Fenced), |_| Ok(0))
 }
 

@@ -5,8 +5,9 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
-    Idle, connection, is_in_order,
+    Idle, PATIENCE, connection, is_in_order,
     session::{Connector, failed},
+    within,
 };
 use crate::{
     model::Timestamp,
@@ -33,7 +34,7 @@ impl BudgetStore for PostgresBudget {
     async fn exchange(&self, account: &str, message: &Message) -> Result<Reply, StoreError> {
         let mut slot = self.idle.lock().await;
         let mut connection = connection(&self.connector, slot.take()).await?;
-        let result = exchange(&mut connection, account, message).await;
+        let result = within(PATIENCE, exchange(&mut connection, account, message)).await;
         if is_in_order(&result) {
             *slot = Some(Idle(connection, Instant::now()));
         }

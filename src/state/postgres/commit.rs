@@ -1,13 +1,25 @@
 //! One durable transaction of writes, and what happens when the connection is lost around it.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
-use sqlx::{Connection as _, PgConnection};
-use tokio::{sync::Mutex, time::timeout};
+use sqlx::{Connection as _, PgConnection, Row as _};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 
 use super::{
-    apply::{apply, run},
-    batch,
+    Idle,
+    apply::apply,
+    batch, connection,
+    open::unlock,
     session::{Connector, failed, is_collision, is_lost},
 };
 use crate::state::{StateError, store::Write};
@@ -23,11 +35,15 @@ const BACKOFF: Duration = Duration::from_millis(100);
 pub(super) struct Committer {
     connector: Connector,
     slot: Mutex<Slot>,
+    /// Who takes leases through this store.
+    pub(super) holder: OnceLock<String>,
+    /// The number of the last commit here.
+    last: AtomicI64,
 }
 
 #[derive(Debug)]
 enum Slot {
-    Open(Option<PgConnection>),
+    Open(Option<Idle>),
     Closed,
 }
 
@@ -62,7 +78,8 @@ impl Failure {
 
 impl Committer {
     pub(super) fn new(connector: Connector, connection: PgConnection) -> Self {
-        Self { connector, slot: Mutex::new(Slot::Open(Some(connection))) }
+        let slot = Mutex::new(Slot::Open(Some(Idle(connection, Instant::now()))));
+        Self { connector, slot, holder: OnceLock::new(), last: AtomicI64::new(i64::MIN) }
     }
 
     pub(super) async fn commit(&self, writes: Vec<Write>) -> Result<Vec<i64>, StateError> {
@@ -82,47 +99,73 @@ impl Committer {
     }
 
     /// The connection is back in its slot only when it is in order: whatever was left open ends with it otherwise.
-    async fn once(&self, slot: &mut Option<PgConnection>, writes: &[Write]) -> Result<Vec<i64>, Failure> {
-        let mut connection = match slot.take() {
-            Some(connection) => connection,
-            None => self.connector.connect_patiently().await.map_err(Failure::before_commit)?,
-        };
-        let transaction = timeout(PATIENCE, transact(&mut connection, writes));
-        let late = |_| {
-            let source = Arc::new(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
-            Err(Failure::Final(StateError::CommitUnknown { source }))
-        };
-        let result = transaction.await.unwrap_or_else(late);
+    async fn once(&self, slot: &mut Option<Idle>, writes: &[Write]) -> Result<Vec<i64>, Failure> {
+        let mut connection = connection(&self.connector, slot.take()).await.map_err(Failure::before_commit)?;
+        let committing = AtomicBool::new(false);
+        let transaction = timeout(PATIENCE, self.transact(&mut connection, writes, &committing)).await;
+        let result = transaction.unwrap_or_else(|_| {
+            let late = sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+            Err(match committing.load(Ordering::Relaxed) {
+                true => Failure::Final(StateError::CommitUnknown { source: Arc::new(late) }),
+                false => Failure::before_commit(failed("write to the state")(late)),
+            })
+        });
         if result.is_ok() {
-            *slot = Some(connection);
+            *slot = Some(Idle(connection, Instant::now()));
         }
         result
     }
 
+    /// `committing` becomes true when `commit` is about to be sent.
+    async fn transact(
+        &self,
+        c: &mut PgConnection,
+        writes: &[Write],
+        committing: &AtomicBool,
+    ) -> Result<Vec<i64>, Failure> {
+        let begun = c.begin().await.map_err(failed("begin a transaction"));
+        let mut transaction = begun.map_err(Failure::before_commit)?;
+        let had = self.last.load(Ordering::Relaxed);
+        match apply_all(&mut transaction, writes, self.holder.get().map(String::as_str), had).await {
+            Ok((ids, number)) => {
+                committing.store(true, Ordering::Relaxed);
+                transaction.commit().await.map_err(Failure::at_commit)?;
+                self.last.store(number, Ordering::Relaxed);
+                Ok(ids)
+            }
+            Err(error) => {
+                // If this fails too, the connection is dropped and the server rolls back.
+                drop(transaction.rollback().await);
+                Err(Failure::before_commit(error))
+            }
+        }
+    }
+
+    /// Lets others open the state. The lock is the connection's, and ends with it at the latest.
+    pub(super) async fn opened(&self) -> Result<(), StateError> {
+        let mut slot = self.slot.lock().await;
+        match &mut *slot {
+            Slot::Open(Some(Idle(connection, _))) => unlock(connection).await,
+            Slot::Open(None) | Slot::Closed => Ok(()),
+        }
+    }
+
     pub(super) async fn close(&self) {
         let mut slot = self.slot.lock().await;
-        if let Slot::Open(Some(connection)) = std::mem::replace(&mut *slot, Slot::Closed) {
+        if let Slot::Open(Some(Idle(connection, _))) = std::mem::replace(&mut *slot, Slot::Closed) {
             // Everything is committed; a connection that cannot say good-bye is dropped.
             drop(connection.close().await);
         }
     }
 }
 
-async fn transact(c: &mut PgConnection, writes: &[Write]) -> Result<Vec<i64>, Failure> {
-    let begun = c.begin().await.map_err(failed("begin a transaction"));
-    let mut transaction = begun.map_err(Failure::before_commit)?;
-    let ids = apply_all(&mut transaction, writes).await;
-    match ids {
-        Ok(ids) => transaction.commit().await.map(|()| ids).map_err(Failure::at_commit),
-        Err(error) => {
-            // If this fails too, the connection is dropped and the server rolls back.
-            drop(transaction.rollback().await);
-            Err(Failure::before_commit(error))
-        }
-    }
-}
-
-async fn apply_all(c: &mut PgConnection, writes: &[Write]) -> Result<Vec<i64>, StateError> {
+/// Answers also the transaction's number, which must be above that of this process's last one.
+async fn apply_all(
+    c: &mut PgConnection,
+    writes: &[Write],
+    holder: Option<&str>,
+    had: i64,
+) -> Result<(Vec<i64>, i64), StateError> {
     let mut ids = Vec::with_capacity(writes.len());
     let mut checked = HashSet::new();
     let mut rest = writes;
@@ -135,9 +178,10 @@ async fn apply_all(c: &mut PgConnection, writes: &[Write]) -> Result<Vec<i64>, S
         }
         // Once in a transaction is enough: the check locks the lease.
         let again = matches!(first, Write::CheckEpoch { sync, epoch } if !checked.insert((*sync, *epoch)));
-        ids.push(if again { 0 } else { apply(c, first).await? });
+        ids.push(if again { 0 } else { apply(c, first, holder).await? });
         rest = rest.get(1..).unwrap_or_default();
     }
-    run(c, sqlx::query("update counters set value = value + 1 where name = 'commit'")).await?;
-    Ok(ids)
+    let counted = sqlx::query("update counters set value = value + 1 where name = 'commit' returning value");
+    let number = counted.fetch_one(c).await.and_then(|row| row.try_get(0)).map_err(failed("count a commit"))?;
+    if number <= had { Err(StateError::WentBack { found: number - 1, had }) } else { Ok((ids, number)) }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use sqlx::{Connection as _, PgConnection, Row as _, postgres::PgRow};
 
 use super::{failed, rows};
 use crate::{
@@ -17,6 +17,13 @@ use crate::{
 const LEASE: &str = "take or renew a lease";
 
 pub(super) async fn take(c: &mut PgConnection, sync: SyncId, holder: &str, ttl: Duration) -> Result<Taken, StateError> {
+    let mut transaction = c.begin().await.map_err(failed(LEASE))?;
+    // Waits for a transaction under the lease that is over (`check_epoch` locks against this one). A lease that somebody
+    // has is not waited for: its renewal would have to wait too.
+    let sql = "select 1 from leases where sync = $1 and (expires_at is null or expires_at <= clock_timestamp() or holder = $2)
+                for update";
+    let locked = sqlx::query(sql).bind(sync.0).bind(holder).execute(&mut *transaction).await;
+    locked.map_err(failed(LEASE))?;
     let sql = "insert into leases as l (sync, epoch, holder, expires_at)
                values ($1, 1, $2, clock_timestamp() + make_interval(secs => $3))
                on conflict (sync) do update
@@ -27,9 +34,10 @@ pub(super) async fn take(c: &mut PgConnection, sync: SyncId, holder: &str, ttl: 
         .bind(sync.0)
         .bind(holder)
         .bind(ttl.as_secs_f64())
-        .fetch_optional(&mut *c)
+        .fetch_optional(&mut *transaction)
         .await
         .map_err(failed(LEASE))?;
+    transaction.commit().await.map_err(failed(LEASE))?;
     if let Some(epoch) = taken {
         return Ok(Taken::Epoch(epoch));
     }

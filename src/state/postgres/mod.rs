@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use sqlx::{Connection as _, PgConnection};
 use tokio::{
     sync::{Mutex, Semaphore},
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 pub(super) use open::{address, open};
@@ -44,6 +44,12 @@ use crate::{
 const READERS: usize = 4;
 /// A connection that was used so lately is taken for alive: reads of a run follow each other, polls do not.
 const FRESH: Duration = Duration::from_millis(100);
+/// A connection that says nothing for so long is gone: the network may drop one without a word.
+const PING: Duration = Duration::from_secs(5);
+/// Reads and exchanges take at most so long; the server's own limits are shorter for each statement.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// What concerns no lease takes at most so long on the keeper's connection, for renewals wait behind it.
+const KEEP: Duration = Duration::from_secs(10);
 
 /// The PostgreSQL store: one writing connection, one that keeps leases, a few for reading.
 #[derive(Debug)]
@@ -74,7 +80,7 @@ impl Idle {
     async fn revive(self) -> Option<PgConnection> {
         let Self(mut connection, since) = self;
         let fresh = since.elapsed() < FRESH;
-        (fresh || connection.ping().await.is_ok()).then_some(connection)
+        (fresh || matches!(timeout(PING, connection.ping()).await, Ok(Ok(())))).then_some(connection)
     }
 }
 
@@ -90,7 +96,7 @@ impl Readers {
         let _permit = self.permits.acquire().await.map_err(|_| StateError::Stopped)?;
         let idle = self.idle.lock().await.pop();
         let mut connection = connection(&self.connector, idle).await?;
-        let result = work(&mut connection).await;
+        let result = within(PATIENCE, work(&mut connection)).await;
         if is_in_order(&result) {
             self.idle.lock().await.push(Idle(connection, Instant::now()));
         }
@@ -99,19 +105,23 @@ impl Readers {
 }
 
 impl PostgresStore {
-    /// Runs on the connection that keeps leases.
+    /// Runs on the connection that keeps leases, for at most `patience`.
     async fn keep<T: Send>(
         &self,
+        patience: Duration,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StateError>,
     ) -> Result<T, StateError> {
         let mut slot = self.keeper.lock().await;
-        // Taken out: a call that is dropped half-way leaves no connection in an unknown state behind.
-        let mut connection = connection(&self.connector, slot.take()).await?;
-        let result = work(&mut connection).await;
-        if is_in_order(&result) {
-            *slot = Some(Idle(connection, Instant::now()));
-        }
-        result
+        within(patience, async {
+            // Taken out: a call that is dropped half-way leaves no connection in an unknown state behind.
+            let mut connection = connection(&self.connector, slot.take()).await?;
+            let result = work(&mut connection).await;
+            if is_in_order(&result) {
+                *slot = Some(Idle(connection, Instant::now()));
+            }
+            result
+        })
+        .await
     }
 }
 
@@ -123,6 +133,12 @@ async fn connection(connector: &Connector, idle: Option<Idle>) -> Result<PgConne
         return Ok(connection);
     }
     connector.connect_patiently().await
+}
+
+/// Ends what takes too long as a lost connection.
+async fn within<T>(patience: Duration, work: impl Future<Output = Result<T, StateError>>) -> Result<T, StateError> {
+    let late = |_| Err(failed("get an answer in time")(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())));
+    timeout(patience, work).await.unwrap_or_else(late)
 }
 
 fn is_in_order<T>(result: &Result<T, StateError>) -> bool {
@@ -137,6 +153,10 @@ impl StateStore for PostgresStore {
 
     async fn commit_count(&self) -> Result<i64, StateError> {
         self.readers.run(async |c| read::commit_count(c).await).await
+    }
+
+    async fn opened(&self) -> Result<(), StateError> {
+        self.writer.opened().await
     }
 
     async fn close(&self) -> Result<(), StateError> {
@@ -162,15 +182,16 @@ impl StateStore for PostgresStore {
     }
 
     async fn take_lease(&self, sync: SyncId, holder: &str, ttl: Duration) -> Result<Taken, StateError> {
-        self.keep(async |c| lease::take(c, sync, holder, ttl).await).await
+        self.writer.holder.get_or_init(|| holder.to_owned());
+        self.keep(ttl / 2, async |c| lease::take(c, sync, holder, ttl).await).await
     }
 
     async fn beat(&self, beat: &Beat) -> Result<Vec<SyncId>, StateError> {
-        self.keep(async |c| lease::beat(c, beat).await).await
+        self.keep(beat.ttl / 2, async |c| lease::beat(c, beat).await).await
     }
 
     async fn leave(&self, holder: &str) -> Result<(), StateError> {
-        self.keep(async |c| lease::leave(c, holder).await).await
+        self.keep(KEEP, async |c| lease::leave(c, holder).await).await
     }
 
     async fn runs_daemon(&self) -> Result<bool, StateError> {
@@ -182,11 +203,11 @@ impl StateStore for PostgresStore {
     }
 
     async fn claim_requests(&self, holder: &str, ttl: Duration) -> Result<Vec<Request>, StateError> {
-        self.keep(async |c| lease::claim_requests(c, holder, ttl).await).await
+        self.keep(KEEP, async |c| lease::claim_requests(c, holder, ttl).await).await
     }
 
     async fn release_request(&self, id: i64, holder: &str) -> Result<(), StateError> {
-        self.keep(async |c| lease::release_request(c, id, holder).await).await
+        self.keep(KEEP, async |c| lease::release_request(c, id, holder).await).await
     }
 
     async fn meta(&self, name: &'static str) -> Result<Option<Vec<u8>>, StateError> {

@@ -22,10 +22,10 @@ use crate::{
 
 const MIGRATIONS: &[(i64, &str, &str)] =
     &[(1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql"))];
-/// Held while the schema is made or upgraded: `SYNL`, as in SQLite files.
+/// Held while the schema is made or upgraded and the labels are compared: `SYNL`, as in SQLite files.
 const LOCK: i64 = 1_398_361_676;
 
-/// Opens the state; a runner makes or upgrades the schema. `had_one`: a side file says that there was a state before, so
+/// Opens the state; a runner makes or upgrades the schema, and keeps others out until the store is told that it is opened. `had_one`: a side file says that there was a state before, so
 /// that an empty database is damage.
 pub(in crate::state) async fn open(
     url: &SecretString,
@@ -52,7 +52,6 @@ pub(in crate::state) async fn open(
             if let Some(from) = from.filter(|from| *from < newest()) {
                 event!(events::STATE_MIGRATED, from, to = newest());
             }
-            lock(&mut c, "select pg_advisory_unlock($1)").await?;
         }
         (Access::Reader, Some(found)) if found < newest() => {
             return Err(StateError::Older { found, needed: newest() });
@@ -72,6 +71,11 @@ pub(in crate::state) async fn open(
 /// The database's address, without user and password.
 pub(in crate::state) fn address(url: &SecretString) -> Result<String, StateError> {
     Connector::new(url).map(|connector| connector.address())
+}
+
+/// Lets others open the state.
+pub(super) async fn unlock(c: &mut PgConnection) -> Result<(), StateError> {
+    lock(c, "select pg_advisory_unlock($1)").await
 }
 
 async fn lock(c: &mut PgConnection, sql: &'static str) -> Result<(), StateError> {

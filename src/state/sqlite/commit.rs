@@ -66,17 +66,21 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
         Write::UpdateSync { id, update } => update_sync(c, id, &update).await,
         Write::Resync { sync } => {
             let sql = "update syncs set resync_through = (select coalesce(max(id), 0) from runs), resync_open = 1,
+                                        asked_through = case when ?1 is null then asked_through
+                                                             else (select coalesce(max(id), 0) from runs) end,
                                         suspect = case when ?1 is null then 1 else suspect end
                         where ?1 is null or id = ?1";
             some(c, sqlx::query(sql).bind(sync.map(|sync| sync.0))).await
         }
         Write::EndResync { sync, through } => {
-            let sql = "update syncs set resync_open = 0, suspect = 0 where id = ?1 and resync_through = ?2";
+            let sql = "update syncs set resync_open = 0, asked_through = null, suspect = 0
+                        where id = ?1 and resync_through = ?2";
             some(c, sqlx::query(sql).bind(sync.0).bind(through.0)).await
         }
         Write::Trust { sync } => {
             let sql =
-                "update syncs set suspect = 0, resync_open = 0, resync_through = null where id = ? and suspect = 1";
+                "update syncs set suspect = 0, resync_open = asked_through is not null, resync_through = asked_through
+                        where id = ? and suspect = 1";
             some(c, sqlx::query(sql).bind(sync.0)).await
         }
         Write::SetInvalid { sync, run, rows, total } => set_invalid(c, sync, run.0, rows, total).await,

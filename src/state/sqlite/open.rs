@@ -18,7 +18,7 @@ use crate::{
     model::Timestamp,
     state::{
         Access, StateError,
-        open::{beside, create_private},
+        open::{beside, create_private, remove_partial, sync_folder},
     },
     telemetry::{event, events},
 };
@@ -143,9 +143,14 @@ async fn backup(path: &Path, c: &mut SqliteConnection, from: i64, now: Timestamp
     // SQLite writes into an empty file; made here, it is private from the first byte.
     let file = create_private(&copy).map_err(StateError::io("make the backup", &copy))?;
     let name = copy.to_str().ok_or_else(|| StateError::Contract("the state's path is not UTF-8".to_owned()))?;
-    sqlx::query("vacuum into ?").bind(name).execute(c).await.map_err(failed("back the state up before its upgrade"))?;
+    let copied = sqlx::query("vacuum into ?").bind(name).execute(c).await;
+    let copied = copied.map_err(failed("back the state up before its upgrade"));
     // `vacuum into` does not sync, https://sqlite.org/lang_vacuum.html
-    file.sync_all().map_err(StateError::io("sync the backup", &copy))?;
+    let synced = || file.sync_all().and_then(|()| sync_folder(&copy)).map_err(StateError::io("sync the backup", &copy));
+    if let Err(error) = copied.and_then(|_| synced()) {
+        remove_partial(&copy);
+        return Err(error);
+    }
     Ok(copy)
 }
 

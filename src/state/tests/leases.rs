@@ -188,3 +188,57 @@ async fn what_another_process_compacted_is_read_anew() {
     begin(&one, id).await;
     assert!(one.owners_of(id, OwnerSpace::Match, &[7]).await.unwrap()[0].is_empty());
 }
+
+#[tokio::test]
+async fn a_run_that_does_not_begin_gives_its_lease_back_and_one_that_ends_in_a_panic_lets_it_end() {
+    let home = Home::postgres().await;
+    let host = home.elsewhere();
+    let (one, two) = (with_lease(&home, LEASE).await, with_lease(&host, LEASE).await);
+    let id = sync(&one, "one").await;
+    begin(&one, id).await.intend(&one, &[key(1)]).await;
+    let_leases_end(&home).await;
+    sql(&home, "update syncline.intents set data = substr(data, 1, length(data) - 1)").await;
+    for _ in 0..2 {
+        assert!(matches!(two.begin_run(id, "test").await, Err(StateError::Damaged { .. })));
+        assert!(matches!(one.begin_run(id, "test").await, Err(StateError::Damaged { .. })), "nobody holds it");
+    }
+    sql(&home, "delete from syncline.intents").await;
+    let run = begin(&one, id).await;
+    drop(one.guard_lease(id, run.epoch));
+    assert!(matches!(one.lease_left(id, run.epoch), Err(StateError::Fenced)));
+    tokio::time::sleep(LEASE * 2).await;
+    assert_eq!(two.abandoned_syncs().await.unwrap(), vec![id], "it was not renewed");
+}
+
+#[tokio::test]
+async fn a_run_that_failed_elsewhere_keeps_nobody_from_trying() {
+    let home = Home::postgres().await;
+    let host = home.elsewhere();
+    let (broken, healthy) = (home.runner().await, host.runner().await);
+    let id = sync(&broken, "one").await;
+    let due = Some(broken.clock().now() - Duration::from_secs(1));
+    for status in [RunStatus::Failed, RunStatus::Refused] {
+        let run = begin(&broken, id).await;
+        close(&broken, run, status).await.unwrap();
+        healthy.check_turn(id, due).await.unwrap();
+    }
+    let run = begin(&broken, id).await;
+    close(&broken, run, RunStatus::Deferred).await.unwrap();
+    assert!(matches!(healthy.check_turn(id, due).await, Err(StateError::RanMeanwhile { .. })));
+}
+
+#[tokio::test]
+async fn a_sync_is_paused_whoever_has_its_lease() {
+    let home = Home::postgres().await;
+    let host = home.elsewhere();
+    let (old, new) = (home.runner().await, host.runner().await);
+    let id = sync(&old, "one").await;
+    let lost = begin(&old, id).await;
+    let_leases_end(&home).await;
+    begin(&new, id).await;
+    old.set_paused(id, true).await.unwrap();
+    assert!(new.sync("one").await.unwrap().unwrap().paused);
+    assert!(matches!(close(&old, lost, RunStatus::Ok).await, Err(StateError::Fenced)));
+    let update = crate::state::SyncUpdate { paused: Some(false), ..Default::default() };
+    old.update_sync(id, update).await.unwrap();
+}

@@ -214,3 +214,76 @@ async fn a_commit_without_an_answer_stops_the_writer_and_is_not_repeated() {
     assert!(state.close().await.is_err());
     assert_eq!(next.abandoned_syncs().await.unwrap(), vec![id], "who stopped gave its lease back");
 }
+
+#[tokio::test]
+async fn a_database_that_goes_back_under_a_process_stops_it_and_leaves_the_mark() {
+    let home = Home::postgres().await;
+    for early in [false, true] {
+        let state = home.runner().await;
+        let id = sync(&state, "one").await;
+        let run = begin(&state, id).await;
+        state.write_mark().await.unwrap();
+        let mark = std::fs::read_to_string(home.mark()).unwrap();
+        execute(home.url(), "update syncline.counters set value = value - 5 where name = 'commit'").await;
+        let went_back = |result: Result<(), StateError>| matches!(result, Err(StateError::WentBack { .. }));
+        if early {
+            assert!(went_back(state.write_mark().await), "at the next mark");
+        }
+        assert!(
+            went_back(state.writer().intend(run.intent(vec![member(key(1))])).await.map(drop)),
+            "at the next commit"
+        );
+        assert!(went_back(state.writer().flush().await), "and then always");
+        assert!(state.close().await.is_err());
+        assert_eq!(std::fs::read_to_string(home.mark()).unwrap(), mark);
+        assert!(home.runner().await.is_suspect().await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_epoch_counts_only_with_its_holder() {
+    let home = Home::postgres().await;
+    let state = home.runner().await;
+    let id = sync(&state, "one").await;
+    let run = begin(&state, id).await;
+    execute(home.url(), "update syncline.leases set holder = 'other/1'").await;
+    let refused = state.writer().intend(run.intent(vec![member(key(1))])).await;
+    assert!(matches!(refused, Err(StateError::Fenced)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn processes_that_open_a_restored_state_at_once_begin_anew_once() {
+    let home = Home::postgres().await;
+    written(&home).await;
+    let other = home.elsewhere();
+    other.runner().await.close().await.unwrap();
+    home.runner().await.close().await.unwrap();
+    execute(home.url(), "update syncline.counters set value = value - 50 where name = 'commit'").await;
+    let (one, two) = tokio::join!(home.runner(), other.runner());
+    for state in [&one, &two] {
+        assert!(state.is_suspect().await.unwrap());
+    }
+    let former = one.store().meta("former_state_ids").await.unwrap().unwrap();
+    assert_eq!(former.len(), 16, "one new line");
+    one.close().await.unwrap();
+    two.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_under_a_lease_does_not_delay_its_renewal_and_is_waited_for_by_who_takes_it() {
+    let home = Home::postgres().await;
+    let host = home.elsewhere();
+    let (one, two) = (home.runner().await, host.runner().await);
+    let id = sync(&one, "one").await;
+    begin(&one, id).await;
+    let mut open = PgConnection::connect(home.url()).await.unwrap();
+    let lock = "begin; select 1 from syncline.leases for key share";
+    sqlx::raw_sql(lock).execute(&mut open).await.unwrap();
+    one.announce("run").await.unwrap();
+    execute(home.url(), "update syncline.leases set expires_at = clock_timestamp()").await;
+    let mut taking = Box::pin(two.begin_run(id, "test"));
+    let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut taking).await;
+    assert!(early.is_err(), "{early:?}");
+    sqlx::raw_sql("commit").execute(&mut open).await.unwrap();
+    taking.await.unwrap();
+}

@@ -49,6 +49,17 @@ async fn an_upgrade_makes_a_backup_first_and_changes_nothing_else() {
 }
 
 #[tokio::test]
+async fn nothing_half_written_is_left_beside_the_state() {
+    let home = old_home();
+    home.runner().await.close().await.unwrap();
+    let folder = std::fs::read_dir(home.path().parent().unwrap()).unwrap();
+    let mut names: Vec<_> = folder.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| !name.contains(".backup-"));
+    names.sort();
+    assert_eq!(names, ["state.db", "state.db.key", "state.db.lock", "state.db.mark"]);
+}
+
+#[tokio::test]
 async fn a_new_state_needs_no_backup() {
     let home = Home::new();
     home.runner().await.close().await.unwrap();
@@ -79,6 +90,26 @@ async fn a_resync_is_ended_only_by_a_run_that_knew_of_it(home: Home) {
     assert!(second > first, "what that run settles goes again");
     assert!(!state.end_resync(id, second).await.unwrap(), "it was not suspect");
     assert_eq!(flags(&state).await, (false, false));
+}
+
+on_every_store!(trust_keeps_what_an_operator_asked_for);
+
+async fn trust_keeps_what_an_operator_asked_for(home: Home) {
+    let state = home.runner().await;
+    let id = sync(&state, "one").await;
+    begin(&state, id).await.end(&state, key(1), vec![], put(1)).await;
+    let through = async || state.sync("one").await.unwrap().unwrap().resync_through;
+    state.resync(id, None).await.unwrap();
+    let asked = through().await;
+    begin(&state, id).await;
+    state.suspect_all().await.unwrap();
+    assert!(through().await > asked);
+    state.trust(id).await.unwrap();
+    assert_eq!((flags(&state).await, through().await), ((true, false), asked));
+    state.end_resync(id, asked.unwrap()).await.unwrap();
+    state.suspect_all().await.unwrap();
+    state.trust(id).await.unwrap();
+    assert_eq!((flags(&state).await, through().await), ((false, false), None), "that one was done");
 }
 
 #[tokio::test]

@@ -139,6 +139,8 @@ impl Writer {
             Write::CheckEpoch { sync, epoch },
             Write::InsertIntent { batch, sync, run, epoch, send_before, members: members.len() as u64, data },
         ];
+        // Where daemons share budgets the account's row holds their book, and every request waits for that row.
+        let grants = if self.shared.store.is_shared() { Vec::new() } else { grants };
         writes.extend(grants.into_iter().map(|(account, data)| Write::PutGrants { account, data }));
         lock(&self.open).insert(batch, OpenBatch { sync, epoch, batch_key, members });
         self.submit(writes, 0).wait().await?;
@@ -222,9 +224,11 @@ impl Writer {
         self.write_under(sync, vec![Write::AddGuarded { run, sync, set, rows, at, chunks }]).await
     }
 
-    /// Saves the limiter's recent grants and quota counters of an account, in the limiter's own bytes.
+    /// Saves the limiter's recent grants and quota counters of an account, in the limiter's own bytes. Nothing to do where
+    /// daemons share budgets ([`super::State::budget`]).
     pub fn save_grants(&self, account: &str, bytes: Vec<u8>) -> SettleTicket {
-        self.submit(vec![Write::PutGrants { account: account.to_owned(), data: bytes }], 0)
+        let grants = Write::PutGrants { account: account.to_owned(), data: bytes };
+        self.submit(if self.shared.store.is_shared() { Vec::new() } else { vec![grants] }, 0)
     }
 
     /// Remembers which account a credential (by keyed hash) belongs to.
@@ -266,6 +270,11 @@ impl Writer {
     /// Commits writes and answers their ids.
     pub(super) async fn write(&self, writes: Vec<Write>) -> Result<Vec<i64>, StateError> {
         self.submit(writes, 0).ids().await
+    }
+
+    /// Writes nothing more.
+    pub(super) fn fail(&self, error: StateError) {
+        task::stop(&self.shared, error);
     }
 
     /// Drops the memory of a sync's open batches, once their intents have become dirty marks.
