@@ -69,6 +69,7 @@ impl Engine {
         unless_after: Option<Timestamp>,
     ) -> Result<RunReport, RunError> {
         let begun = self.state().begin_run_unless(record.id, trigger.name(), unless_after).await?;
+        let _lease = self.state().guard_lease(record.id, begun.epoch);
         let mut report = RunReport::new(&record.name, Some(begun.run), RunStatus::Skipped);
         report = report.because("`changed_when` gives the same answer and nothing is open", None);
         let close = RunClose {
