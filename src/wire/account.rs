@@ -191,8 +191,9 @@ impl Account {
     fn report(&self, news: Option<OutageNews>) {
         match news {
             Some(OutageNews::Begun) => self.log_opened(HoldReason::Outage),
-            Some(OutageNews::Over) => self.log_closed(),
-            None => {}
+            // It may still be on hold for another reason.
+            Some(OutageNews::Over) if self.hold_state() == HoldState::Open => self.log_closed(),
+            Some(OutageNews::Over) | None => {}
         }
     }
 

@@ -28,7 +28,7 @@ pub(super) struct Pool {
     loose: Vec<(Option<Class>, u32, Instant)>,
     scopes: [Scope; 4],
     last: Option<Instant>,
-    hold: Option<(Instant, HoldReason)>,
+    holds: Vec<(Instant, HoldReason)>,
     released: Option<HoldReason>,
     others: Vec<(SharedWindow, u32)>,
     /// Requests that may be under way, where all processes together have a limit.
@@ -139,14 +139,15 @@ impl Pool {
 
     /// A hold that began here, to be told.
     pub(super) fn hold(&mut self, until: Instant, reason: HoldReason) {
-        if self.hold.is_none_or(|(before, _)| before < until) {
-            self.hold = Some((until, reason));
+        match self.holds.iter_mut().find(|(_, of)| *of == reason) {
+            Some((before, _)) => *before = until.max(*before),
+            None => self.holds.push((until, reason)),
         }
     }
 
     /// A hold that ended here, to be told.
     pub(super) fn released(&mut self, reason: HoldReason) {
-        self.hold = self.hold.filter(|(_, of)| *of != reason);
+        self.holds.retain(|(_, of)| *of != reason);
         self.released = Some(reason);
     }
 
@@ -221,7 +222,7 @@ impl Pool {
             returns,
             open: self.out.iter().map(|out| out.grant).collect(),
             loose: self.loose.drain(..).map(|(scope, weight, at)| (scope, weight, age(at))).collect(),
-            hold: self.hold.take().map(|(until, reason)| (until.saturating_duration_since(now), reason)),
+            holds: self.holds.drain(..).map(|(until, reason)| (until.saturating_duration_since(now), reason)).collect(),
             released: self.released.take(),
         }
     }
