@@ -151,6 +151,23 @@ impl Pool {
         self.released = Some(reason);
     }
 
+    /// Takes back what a message told that did not land, to tell it again. Should it have landed after all, requests
+    /// count twice for a while. What it told of permits only makes them count for less long.
+    pub(super) fn restore(&mut self, message: &Message, asked: Instant) {
+        let released = self.released;
+        for (left, reason) in message.holds.iter().filter(|(_, reason)| released != Some(*reason)) {
+            self.hold(asked + *left, *reason);
+        }
+        self.released = released.or(message.released);
+        let at = |age: Duration| asked.checked_sub(age).unwrap_or(asked);
+        self.loose.extend(message.loose.iter().map(|(scope, weight, age)| (*scope, *weight, at(*age))));
+    }
+
+    /// Whether there is anything that must not wait for the next permits.
+    pub(super) fn untold(&self) -> bool {
+        !self.holds.is_empty() || self.released.is_some() || !self.loose.is_empty()
+    }
+
     /// When to ask for permits, after there were too few; `None`: now.
     pub(super) fn wait(&self, scope: Option<Class>) -> Option<Instant> {
         let again = self.scopes.get(index(scope)).and_then(|scope| scope.again)?;

@@ -1,5 +1,7 @@
 //! Holds, and a book that cannot be reached.
 
+use std::sync::atomic::AtomicBool;
+
 use async_trait::async_trait;
 
 use super::*;
@@ -61,4 +63,63 @@ async fn without_the_book_nothing_is_sent() {
     let limiter = Arc::new(Limiter::new(&window(5, TEN_SECONDS), n(1), Clock::following_tokio(NOON), Shutdown::new()));
     limiter.share(Arc::new(Broken), "vendor:1");
     assert_eq!(send(&limiter, [0, 0, 0], &Arrivals::default()).await, Err(FaultKind::Budget));
+}
+
+/// Fails until it is mended.
+struct Failing {
+    book: Arc<MemoryBudget>,
+    mended: AtomicBool,
+}
+
+#[async_trait]
+impl BudgetStore for Failing {
+    async fn exchange(&self, account: &str, message: &Message) -> Result<Reply, StoreError> {
+        if self.mended.load(Ordering::Relaxed) {
+            self.book.exchange(account, message).await
+        } else {
+            Err("gone".into())
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_did_not_land_is_told_again() {
+    let (budget, limits) = (book(3), window(1, TEN_SECONDS));
+    let failing = Arc::new(Failing { book: budget.clone(), mended: AtomicBool::new(false) });
+    let clock = Clock::following_tokio(NOON);
+    let a = Arc::new(Limiter::new(&limits, n(1), clock, Shutdown::new()));
+    let arrivals = Arrivals::default();
+    // Before the account is known, without a permit.
+    send(&a, [0, 0, 0], &arrivals).await.unwrap();
+    a.share(failing.clone(), "vendor:1");
+    a.tell_loose(&a.save(&[]));
+    for (seconds, reason) in [(6, HoldReason::RetryAfter), (600, HoldReason::Outage)] {
+        a.tell_hold(Duration::from_secs(seconds), reason);
+    }
+    a.tell_release(HoldReason::Outage);
+    sleep(Duration::from_secs(3)).await;
+    assert!(locked(&arrivals).len() == 1 && budget.exchanges.load(Ordering::Relaxed) == 0);
+    failing.mended.store(true, Ordering::Relaxed);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(budget.exchanges.load(Ordering::Relaxed), 1, "it landed, once");
+    let b = daemon(&limits, &budget);
+    let start = Instant::now();
+    send(&b, [0, 0, 0], &arrivals).await.unwrap();
+    // The hold would end after 1 s; the request that was made without a permit counts for 10 s, 5 of which are over.
+    assert!(start.elapsed() > Duration::from_millis(4_900), "sent after {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(6), "sent after {:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_that_did_not_land_holds_the_others_later() {
+    let (budget, limits) = (book(3), window(100, TEN_SECONDS));
+    let failing = Arc::new(Failing { book: budget.clone(), mended: AtomicBool::new(false) });
+    let a = Arc::new(Limiter::new(&limits, n(1), Clock::following_tokio(NOON), Shutdown::new()));
+    a.share(failing.clone(), "vendor:1");
+    a.tell_hold(Duration::from_secs(600), HoldReason::RetryAfter);
+    sleep(Duration::from_secs(10)).await;
+    failing.mended.store(true, Ordering::Relaxed);
+    sleep(Duration::from_secs(2)).await;
+    let held = send(&daemon(&limits, &budget), [0, 0, 0], &Arrivals::default()).await;
+    assert!(matches!(held, Err(FaultKind::Held(HoldState::Until { reason: HoldReason::RetryAfter, .. }))), "{held:?}");
 }
