@@ -13,9 +13,9 @@ use crate::{
 
 /// How long after its validity a permit's request may still arrive: a connection may have to be made first. A daemon that
 /// died costs its last chunk of permits for so much longer.
-const LATE: Duration = Duration::from_secs(10);
+pub(in crate::wire) const LATE: Duration = Duration::from_secs(10);
 /// A limiter that was not heard of for this long has no requests under way.
-const LIVE: Duration = Duration::from_secs(60);
+pub(in crate::wire) const LIVE: Duration = Duration::from_secs(60);
 /// Vendors count in milliseconds; one more keeps two rounded times apart.
 const ROUNDING: Duration = Duration::from_millis(1);
 /// Arrivals of one limiter within this part of a window count as the latest of them.

@@ -21,6 +21,7 @@ use super::{
 };
 
 pub use book::Book;
+pub(super) use book::{LATE, LIVE};
 #[cfg(test)]
 pub(super) use memory::MemoryBudget;
 

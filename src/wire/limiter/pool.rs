@@ -99,6 +99,11 @@ impl Pool {
         true
     }
 
+    /// Whether the book counts a share of the requests under way for this process.
+    pub(super) fn has_share(&self) -> bool {
+        self.share > 0
+    }
+
     /// Whether another request may be under way.
     pub(super) fn may_begin(&self, under_way: u32) -> bool {
         under_way < self.share

@@ -14,7 +14,7 @@ use crate::{
     model::Timestamp,
     telemetry::{event, events},
     wire::{
-        budget::{BudgetStore, Reply},
+        budget::{BudgetStore, LIVE, Reply},
         fault::{Fault, FaultKind, Sent},
         hold::HoldReason,
         locked,
@@ -41,6 +41,8 @@ pub(super) struct Sharing {
     waiting: AtomicU32,
     /// A task waits to give permits back.
     flushing: AtomicBool,
+    /// A task tells now and then that this process lives.
+    keeping: AtomicBool,
     /// A task waits to tell again what did not land.
     repeating: AtomicBool,
 }
@@ -74,6 +76,7 @@ impl Limiter {
             asking: tokio::sync::Mutex::default(),
             waiting: AtomicU32::new(0),
             flushing: AtomicBool::new(false),
+            keeping: AtomicBool::new(false),
             repeating: AtomicBool::new(false),
         };
         if self.sharing.set(sharing).is_ok() {
@@ -129,7 +132,37 @@ impl Limiter {
         if answer.is_err() {
             self.repeat();
         }
+        self.keep_share();
         answer
+    }
+
+    /// Says often enough that this process lives while it has a share of the requests under way: the book gives the share
+    /// of one that is silent to others, and a request may last longer than that.
+    fn keep_share(self: &Arc<Self>) {
+        let Some(sharing) = self.sharing.get() else { return };
+        let shares = locked(&self.state).pool.as_ref().is_some_and(Pool::has_share);
+        if !shares || sharing.keeping.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let limiter = self.clone();
+        drop(tokio::spawn(async move {
+            let Some(sharing) = limiter.sharing.get() else { return };
+            loop {
+                sleep(LIVE / 3).await;
+                let over = limiter.change(|state| {
+                    let over = state.buckets.under_way == 0 && !state.pool.as_ref().is_some_and(Pool::has_share);
+                    if over {
+                        sharing.keeping.store(false, Ordering::Relaxed);
+                    }
+                    over
+                });
+                if over {
+                    return;
+                }
+                // One that fails is made up for by the next.
+                drop(limiter.exchange_once(None).await);
+            }
+        }));
     }
 
     /// Tells again what did not land, until it does.

@@ -65,6 +65,34 @@ async fn without_the_book_nothing_is_sent() {
     assert_eq!(send(&limiter, [0, 0, 0], &Arrivals::default()).await, Err(FaultKind::Budget));
 }
 
+#[tokio::test(start_paused = true)]
+async fn requests_that_last_long_still_count_as_under_way() {
+    let limits = Limits { concurrent: Some(n(2)), ..Limits::default() };
+    let budget = book(3);
+    let (a, b) = (daemon(&limits, &budget), daemon(&limits, &budget));
+    let start = Instant::now();
+    let mut long = Vec::new();
+    for _ in 0..2 {
+        let mut ticket = a.acquire(Class::Write, n(1)).await.unwrap();
+        ticket.handed().leaves();
+        long.push(ticket);
+    }
+    let other = tokio::spawn(async move {
+        drop(b.acquire(Class::Write, n(1)).await.unwrap());
+        Instant::now()
+    });
+    sleep(Duration::from_secs(300)).await;
+    drop(long);
+    let began = other.await.unwrap() - start;
+    assert!(began > Duration::from_secs(300), "began after {began:?}");
+    assert!(began < Duration::from_secs(302), "began after {began:?}");
+    // Nobody asks without end.
+    sleep(Duration::from_secs(60)).await;
+    let exchanges = budget.exchanges.load(Ordering::Relaxed);
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(budget.exchanges.load(Ordering::Relaxed), exchanges);
+}
+
 /// Fails until it is mended.
 struct Failing {
     book: Arc<MemoryBudget>,
