@@ -48,10 +48,11 @@ pub(super) async fn execute(context: &Context) -> anyhow::Result<Exit> {
         })
     };
     health.ready(true);
-    let ended = Scheduler::new(engine, context.shutdown.clone(), heartbeat).following(engines).run().await;
+    let ended = Scheduler::new(engine.clone(), context.shutdown.clone(), heartbeat).following(engines).run().await;
     // It holds the state too.
     context.shutdown.cancel();
     reloading.await?;
+    engine.settle_tokens().await;
     let closed = state.close().await;
     unready.await?;
     served.cancel();

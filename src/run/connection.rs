@@ -36,7 +36,7 @@ pub struct Connected {
 
 /// All connected destinations of the process.
 pub(super) struct Connections {
-    accounts: Accounts,
+    pub(super) accounts: Accounts,
     known: Mutex<Known>,
 }
 

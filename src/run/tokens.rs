@@ -3,10 +3,19 @@
 use async_trait::async_trait;
 use secrecy::SecretString;
 
+use super::Engine;
 use crate::{
     state::State,
     wire::{GrantKey, SavedToken, StoreError, TokenStore},
 };
+
+impl Engine {
+    /// Waits for the refreshes of tokens under way and lets none begin any more. To be called once no run is under way and
+    /// before the state is closed: a refresh token that is not saved then is lost.
+    pub async fn settle_tokens(&self) {
+        self.connections.accounts.settle_tokens().await;
+    }
+}
 
 /// Keeps refresh tokens in the state, each under a keyed hash of what it was granted for.
 pub(super) struct StateTokens {

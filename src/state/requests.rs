@@ -47,9 +47,18 @@ impl State {
 
     /// Saves, sealed, the successor of generation `after` of a refresh token; works for readers too. `false`, and nothing
     /// changes, when another successor has been saved.
+    ///
+    /// Not through the writer: the old token is void by then, so a writer that has failed must not lose the new one. The
+    /// generation makes it repeatable; after a commit whose end is not known it is repeated once, and `false` may then
+    /// mean that the first try did land.
     pub async fn save_token(&self, name: &str, after: i64, token: &SecretString) -> Result<bool, StateError> {
         let data = self.seal(&token_context(name), token.expose_secret().as_bytes())?.into_vec();
-        let ids = self.write_beside(Write::PutToken { account: name.to_owned(), after, data }).await?;
+        let put = || vec![Write::PutToken { account: name.to_owned(), after, data: data.clone() }];
+        let mut saved = self.inner.store.commit(put()).await;
+        if matches!(saved, Err(StateError::CommitUnknown { .. })) {
+            saved = self.inner.store.commit(put()).await;
+        }
+        let ids = saved?;
         Ok(ids.first() == Some(&1))
     }
 

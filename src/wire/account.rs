@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     backoff::RetryBudget,
+    budget::LATE,
     client::Client,
     credential::Credential,
     fault::{Fault, FaultKind, Sent},
@@ -148,11 +149,15 @@ impl Account {
     }
 
     /// The leave to send, and what to send it with.
-    async fn ready(&self, request: &Request, newer: Option<Credential>) -> Result<(Ticket, Option<Credential>), Fault> {
+    pub(super) async fn ready(
+        &self,
+        request: &Request,
+        newer: Option<Credential>,
+    ) -> Result<(Ticket, Option<Credential>), Fault> {
         let asked = Instant::now();
         let turn = self.shared.limiter.acquire(request.class, request.weight).await;
         self.shared.counts.waited(asked.elapsed());
-        let ticket = turn?;
+        let (ticket, granted) = (turn?, Instant::now());
         let credential = match newer {
             Some(newer) => Some(newer),
             None => {
@@ -160,7 +165,13 @@ impl Account {
                 current.map_err(|trouble| self.without_credential(trouble))?
             }
         };
-        Ok((ticket, credential))
+        if granted.elapsed() <= LATE / 2 {
+            return Ok((ticket, credential));
+        }
+        // The permits are about to lapse, and others may have them before the request arrives.
+        drop(ticket);
+        let turn = self.shared.limiter.acquire(request.class, request.weight).await;
+        Ok((turn?, credential))
     }
 
     /// The request with the headers of a signature made now, if it asks for one.
@@ -191,8 +202,9 @@ impl Account {
     fn report(&self, news: Option<OutageNews>) {
         match news {
             Some(OutageNews::Begun) => self.log_opened(HoldReason::Outage),
-            Some(OutageNews::Over) => self.log_closed(),
-            None => {}
+            // It may still be on hold for another reason.
+            Some(OutageNews::Over) if self.hold_state() == HoldState::Open => self.log_closed(),
+            Some(OutageNews::Over) | None => {}
         }
     }
 

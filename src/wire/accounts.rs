@@ -131,6 +131,12 @@ impl Accounts {
         Ok(Account { shared, client: account.client, deadline: None })
     }
 
+    /// Waits for the refreshes of tokens under way, so that what they bring is saved, and lets none begin any more: the
+    /// store may close then.
+    pub async fn settle_tokens(&self) {
+        self.tokens.settle().await;
+    }
+
     /// Saves the grants of every account, as when the daemon stops.
     ///
     /// # Errors

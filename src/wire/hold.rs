@@ -85,57 +85,69 @@ const MAX_HOLD: Duration = Duration::from_secs(366 * 86_400);
 /// The hold of one account. Times are tokio's; the wall clock is only for display.
 #[derive(Debug)]
 pub(super) struct Hold {
-    gate: Mutex<Gate>,
+    gates: Mutex<Gates>,
+}
+
+/// One end for each reason, so that the end of one hold does not end another.
+#[derive(Debug, Default)]
+struct Gates {
+    shut: Option<HoldReason>,
+    /// Kept when they are over, until they are released.
+    ends: Vec<(HoldReason, Instant)>,
+}
+
+impl Gates {
+    /// A hold that is over counts as open.
+    fn gate(&self) -> Gate {
+        let now = Instant::now();
+        let latest = self.ends.iter().filter(|(_, at)| *at > now).max_by_key(|(_, at)| *at);
+        match (self.shut, latest) {
+            (Some(reason), _) => Gate::Shut(reason),
+            (None, Some((reason, at))) => Gate::Until(*at, *reason),
+            (None, None) => Gate::Open,
+        }
+    }
 }
 
 impl Hold {
     pub(super) fn new() -> Self {
-        Self { gate: Mutex::new(Gate::Open) }
+        Self { gates: Mutex::default() }
     }
 
     /// Holds for at least `duration`; never shortens a hold and never opens a shut one. Whether it was open before.
     pub(super) fn hold_for(&self, duration: Duration, reason: HoldReason) -> bool {
-        let now = Instant::now();
-        let until = now + duration.min(MAX_HOLD);
-        let mut gate = locked(&self.gate);
-        let (opened, longer) = match *gate {
-            Gate::Open => (true, true),
-            Gate::Until(at, _) => (at <= now, at < until),
-            Gate::Shut(_) => (false, false),
-        };
-        if longer {
-            *gate = Gate::Until(until, reason);
+        let until = Instant::now() + duration.min(MAX_HOLD);
+        let mut gates = locked(&self.gates);
+        let opened = gates.gate() == Gate::Open;
+        match gates.ends.iter_mut().find(|(of, _)| *of == reason) {
+            Some((_, at)) => *at = until.max(*at),
+            None => gates.ends.push((reason, until)),
         }
         opened
     }
 
     /// Whether it was not shut before.
     pub(super) fn shut(&self, reason: HoldReason) -> bool {
-        let before = std::mem::replace(&mut *locked(&self.gate), Gate::Shut(reason));
-        !matches!(before, Gate::Shut(_))
+        locked(&self.gates).shut.replace(reason).is_none()
     }
 
     /// Whether there was a hold.
     pub(super) fn release(&self) -> bool {
-        std::mem::replace(&mut *locked(&self.gate), Gate::Open) != Gate::Open
+        let before = std::mem::take(&mut *locked(&self.gates));
+        before.shut.is_some() || !before.ends.is_empty()
     }
 
-    /// Ends a hold of this reason, if it has an end. Whether there was one.
+    /// Ends a hold of this reason, if it has an end; holds of other reasons go on. Whether there was one.
     pub(super) fn release_timed(&self, reason: HoldReason) -> bool {
-        let mut gate = locked(&self.gate);
-        let there = matches!(*gate, Gate::Until(_, of) if of == reason);
-        if there {
-            *gate = Gate::Open;
-        }
-        there
+        let mut gates = locked(&self.gates);
+        let before = gates.ends.len();
+        gates.ends.retain(|(of, _)| *of != reason);
+        gates.ends.len() < before
     }
 
     /// The gate, where a hold that is over counts as open.
     pub(super) fn gate(&self) -> Gate {
-        match *locked(&self.gate) {
-            Gate::Until(at, _) if at <= Instant::now() => Gate::Open,
-            gate => gate,
-        }
+        locked(&self.gates).gate()
     }
 
     pub(super) fn state(&self, clock: &Clock) -> HoldState {

@@ -8,7 +8,8 @@ use super::support::{Home, at, begin, key, on_every_store, started, sync};
 use crate::{
     model::{ChangeKind, Counts, CursorKind, Fingerprint, InvalidCode, InvalidRow},
     state::{
-        Access, CursorRecord, GuardedSet, MappingRecord, NullShare, RunClose, RunStatus, State, StateError, SyncUpdate,
+        Access, CursorRecord, GuardedSet, MappingRecord, NullShare, RunClose, RunStatus, Settle, State, StateError,
+        SyncUpdate,
     },
 };
 
@@ -162,4 +163,11 @@ async fn of_two_successors_of_a_refresh_token_the_first_one_stays(home: Home) {
     assert!(state.save_token("b", 0, &"another".into()).await.unwrap());
     let (generation, token) = state.token("a").await.unwrap().unwrap();
     assert_eq!((generation, token.expose_secret()), (2, "third"));
+
+    // A writer that has failed loses none: the vendor has voided the old one.
+    let unknown = Settle { batch: -1, rows: Vec::new(), also: Vec::new() };
+    state.writer().settle(unknown).wait().await.unwrap_err();
+    state.writer().flush().await.unwrap_err();
+    assert!(state.save_token("a", 2, &"fourth".into()).await.unwrap());
+    assert_eq!(state.token("a").await.unwrap().unwrap().0, 3);
 }

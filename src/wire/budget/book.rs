@@ -13,9 +13,9 @@ use crate::{
 
 /// How long after its validity a permit's request may still arrive: a connection may have to be made first. A daemon that
 /// died costs its last chunk of permits for so much longer.
-const LATE: Duration = Duration::from_secs(10);
+pub(in crate::wire) const LATE: Duration = Duration::from_secs(10);
 /// A limiter that was not heard of for this long has no requests under way.
-const LIVE: Duration = Duration::from_secs(60);
+pub(in crate::wire) const LIVE: Duration = Duration::from_secs(60);
 /// Vendors count in milliseconds; one more keeps two rounded times apart.
 const ROUNDING: Duration = Duration::from_millis(1);
 /// Arrivals of one limiter within this part of a window count as the latest of them.
@@ -35,7 +35,9 @@ pub struct Book {
     entries: Vec<Entry>,
     holders: Vec<Holder>,
     day: Option<SavedDay>,
-    hold: Option<(i64, HoldReason)>,
+    /// One end for each reason.
+    #[serde(default)]
+    holds: Vec<(i64, HoldReason)>,
 }
 
 /// Permits that count.
@@ -136,19 +138,19 @@ impl Book {
     }
 
     fn hold(&mut self, now: i64, message: &Message) {
-        if self.hold.is_some_and(|(until, reason)| until <= now || message.released == Some(reason)) {
-            self.hold = None;
-        }
-        if let Some((left, reason)) = message.hold {
-            let until = now + micros(left);
-            if self.hold.is_none_or(|(before, _)| before < until) {
-                self.hold = Some((until, reason));
+        self.holds.retain(|(until, reason)| *until > now && message.released != Some(*reason));
+        for (left, reason) in &message.holds {
+            let until = now + micros(*left);
+            match self.holds.iter_mut().find(|(_, of)| of == reason) {
+                Some((before, _)) => *before = until.max(*before),
+                None => self.holds.push((until, *reason)),
             }
         }
     }
 
     fn held(&self, now: i64) -> Option<(Duration, HoldReason)> {
-        self.hold.map(|(until, reason)| (span(until - now), reason))
+        let latest = self.holds.iter().max_by_key(|(until, _)| *until);
+        latest.map(|(until, reason)| (span(until - now), *reason))
     }
 
     /// Begins a new count when the date has changed.

@@ -21,6 +21,7 @@ use super::{
 };
 
 pub use book::Book;
+pub(super) use book::{LATE, LIVE};
 #[cfg(test)]
 pub(super) use memory::MemoryBudget;
 
@@ -56,8 +57,8 @@ pub struct Message {
     pub open: Vec<u64>,
     /// Requests made without a permit, such as the one that asked whose account this is: scope, weight, age.
     pub loose: Vec<(Option<Class>, u32, Duration)>,
-    /// A hold that began here, and how long it still lasts.
-    pub hold: Option<(Duration, HoldReason)>,
+    /// Holds that began here, and how long they still last.
+    pub holds: Vec<(Duration, HoldReason)>,
     /// Holds of this reason are over.
     pub released: Option<HoldReason>,
     /// Permits that are wanted.

@@ -28,7 +28,7 @@ pub(super) struct Pool {
     loose: Vec<(Option<Class>, u32, Instant)>,
     scopes: [Scope; 4],
     last: Option<Instant>,
-    hold: Option<(Instant, HoldReason)>,
+    holds: Vec<(Instant, HoldReason)>,
     released: Option<HoldReason>,
     others: Vec<(SharedWindow, u32)>,
     /// Requests that may be under way, where all processes together have a limit.
@@ -99,6 +99,11 @@ impl Pool {
         true
     }
 
+    /// Whether the book counts a share of the requests under way for this process.
+    pub(super) fn has_share(&self) -> bool {
+        self.share > 0
+    }
+
     /// Whether another request may be under way.
     pub(super) fn may_begin(&self, under_way: u32) -> bool {
         under_way < self.share
@@ -139,15 +144,33 @@ impl Pool {
 
     /// A hold that began here, to be told.
     pub(super) fn hold(&mut self, until: Instant, reason: HoldReason) {
-        if self.hold.is_none_or(|(before, _)| before < until) {
-            self.hold = Some((until, reason));
+        match self.holds.iter_mut().find(|(_, of)| *of == reason) {
+            Some((before, _)) => *before = until.max(*before),
+            None => self.holds.push((until, reason)),
         }
     }
 
     /// A hold that ended here, to be told.
     pub(super) fn released(&mut self, reason: HoldReason) {
-        self.hold = self.hold.filter(|(_, of)| *of != reason);
+        self.holds.retain(|(_, of)| *of != reason);
         self.released = Some(reason);
+    }
+
+    /// Takes back what a message told that did not land, to tell it again. Should it have landed after all, requests
+    /// count twice for a while. What it told of permits only makes them count for less long.
+    pub(super) fn restore(&mut self, message: &Message, asked: Instant) {
+        let released = self.released;
+        for (left, reason) in message.holds.iter().filter(|(_, reason)| released != Some(*reason)) {
+            self.hold(asked + *left, *reason);
+        }
+        self.released = released.or(message.released);
+        let at = |age: Duration| asked.checked_sub(age).unwrap_or(asked);
+        self.loose.extend(message.loose.iter().map(|(scope, weight, age)| (*scope, *weight, at(*age))));
+    }
+
+    /// Whether there is anything that must not wait for the next permits.
+    pub(super) fn untold(&self) -> bool {
+        !self.holds.is_empty() || self.released.is_some() || !self.loose.is_empty()
     }
 
     /// When to ask for permits, after there were too few; `None`: now.
@@ -221,7 +244,7 @@ impl Pool {
             returns,
             open: self.out.iter().map(|out| out.grant).collect(),
             loose: self.loose.drain(..).map(|(scope, weight, at)| (scope, weight, age(at))).collect(),
-            hold: self.hold.take().map(|(until, reason)| (until.saturating_duration_since(now), reason)),
+            holds: self.holds.drain(..).map(|(until, reason)| (until.saturating_duration_since(now), reason)).collect(),
             released: self.released.take(),
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     model::Timestamp,
     telemetry::{event, events},
     wire::{
-        budget::{BudgetStore, Reply},
+        budget::{BudgetStore, LIVE, Reply},
         fault::{Fault, FaultKind, Sent},
         hold::HoldReason,
         locked,
@@ -27,6 +27,8 @@ use super::{Limiter, State, buckets::Wait, pool::Pool};
 
 /// How long after its last request an idle process gives its permits back.
 const IDLE: Duration = Duration::from_millis(300);
+/// When to tell again what did not land.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The account's shared book, as this process takes part in it.
 pub(super) struct Sharing {
@@ -39,6 +41,10 @@ pub(super) struct Sharing {
     waiting: AtomicU32,
     /// A task waits to give permits back.
     flushing: AtomicBool,
+    /// A task tells now and then that this process lives.
+    keeping: AtomicBool,
+    /// A task waits to tell again what did not land.
+    repeating: AtomicBool,
 }
 
 /// Counts a request as waiting while it lives.
@@ -70,6 +76,8 @@ impl Limiter {
             asking: tokio::sync::Mutex::default(),
             waiting: AtomicU32::new(0),
             flushing: AtomicBool::new(false),
+            keeping: AtomicBool::new(false),
+            repeating: AtomicBool::new(false),
         };
         if self.sharing.set(sharing).is_ok() {
             self.change(|state| state.pool = Some(Pool::default()));
@@ -120,6 +128,74 @@ impl Limiter {
     }
 
     async fn exchange(self: Arc<Self>, want: Option<(Option<Class>, u32)>) -> Result<Answer, StoreError> {
+        let answer = self.exchange_once(want).await;
+        if answer.is_err() {
+            self.repeat();
+        }
+        self.keep_share();
+        answer
+    }
+
+    /// Says often enough that this process lives while it has a share of the requests under way: the book gives the share
+    /// of one that is silent to others, and a request may last longer than that.
+    fn keep_share(self: &Arc<Self>) {
+        let Some(sharing) = self.sharing.get() else { return };
+        let shares = locked(&self.state).pool.as_ref().is_some_and(Pool::has_share);
+        if !shares || sharing.keeping.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let limiter = self.clone();
+        drop(tokio::spawn(async move {
+            let Some(sharing) = limiter.sharing.get() else { return };
+            loop {
+                sleep(LIVE / 3).await;
+                let over = limiter.change(|state| {
+                    let over = state.buckets.under_way == 0 && !state.pool.as_ref().is_some_and(Pool::has_share);
+                    if over {
+                        sharing.keeping.store(false, Ordering::Relaxed);
+                    }
+                    over
+                });
+                if over {
+                    return;
+                }
+                // One that fails is made up for by the next.
+                drop(limiter.exchange_once(None).await);
+            }
+        }));
+    }
+
+    /// Tells again what did not land, until it does.
+    fn repeat(self: &Arc<Self>) {
+        let Some(sharing) = self.sharing.get() else { return };
+        if sharing.repeating.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let limiter = self.clone();
+        drop(tokio::spawn(async move {
+            let Some(sharing) = limiter.sharing.get() else { return };
+            loop {
+                tokio::select! {
+                    () = sleep(AGAIN) => {}
+                    () = limiter.shutdown.cancelled() => return,
+                }
+                let told = limiter.change(|state| {
+                    let told = !state.pool.as_ref().is_some_and(Pool::untold);
+                    if told {
+                        sharing.repeating.store(false, Ordering::Relaxed);
+                    }
+                    told
+                });
+                if told {
+                    return;
+                }
+                // It failed before: what did not land is tried again.
+                drop(limiter.exchange_once(None).await);
+            }
+        }));
+    }
+
+    async fn exchange_once(&self, want: Option<(Option<Class>, u32)>) -> Result<Answer, StoreError> {
         let Some(sharing) = self.sharing.get() else { return Ok(Answer::Heard) };
         let _one = sharing.asking.lock().await;
         let (asked, waiting) = (Instant::now(), sharing.waiting.load(Ordering::Relaxed));
@@ -129,7 +205,17 @@ impl Limiter {
         });
         let Some(mut message) = message else { return Ok(Answer::Heard) };
         message.holder = sharing.holder;
-        let reply = sharing.store.exchange(&sharing.account, &message).await?;
+        let reply = match sharing.store.exchange(&sharing.account, &message).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                self.change(|state| {
+                    if let Some(pool) = &mut state.pool {
+                        pool.restore(&message, asked);
+                    }
+                });
+                return Err(error);
+            }
+        };
         self.change(|state| {
             if let Some(pool) = &mut state.pool {
                 pool.take_in(&reply, asked, &message.windows, want.map(|(scope, _)| scope));
@@ -163,7 +249,7 @@ impl Limiter {
     fn tell(self: &Arc<Self>, news: impl FnOnce(&mut Pool)) {
         let shares = self.change(|state| state.pool.as_mut().map(news)).is_some();
         if shares && let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            // A book that cannot be written is noticed with the next permits.
+            // What does not land is told again.
             drop(runtime.spawn(self.clone().exchange(None)));
         }
     }

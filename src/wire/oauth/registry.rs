@@ -20,6 +20,12 @@ impl TokenRegistry {
         Self { store, known: Mutex::default() }
     }
 
+    /// Waits for the refreshes under way and lets none begin any more.
+    pub(in crate::wire) async fn settle(&self) {
+        let known: Vec<_> = locked(&self.known).values().cloned().collect();
+        futures_util::future::join_all(known.iter().map(|tokens| tokens.settle())).await;
+    }
+
     /// The tokens of a credential.
     pub(in crate::wire) fn tokens(&self, settings: OAuth) -> Result<Arc<Tokens>, SettingsError> {
         match locked(&self.known).entry(settings.shared_as) {

@@ -73,6 +73,10 @@ struct State {
     not_before: Option<Instant>,
     /// The refresh token that this process got last.
     held: Option<Refresh>,
+    /// That one is not durable.
+    unsaved: bool,
+    /// No refresh begins any more.
+    closed: bool,
     /// What was refused for good, by digest.
     dead: Option<([u8; 32], Trouble)>,
 }
@@ -137,6 +141,10 @@ impl Tokens {
             return flight.clone();
         }
         let (sender, flight) = watch::channel(None);
+        if state.closed {
+            // Without a sender it never lands: whoever waits for it is told that the process stops.
+            return flight;
+        }
         state.flight = Some(flight.clone());
         let tokens = self.clone();
         tokio::spawn(async move {
@@ -161,8 +169,26 @@ impl Tokens {
         locked(&self.state).current.as_ref().map(|current| current.token.clone()).ok_or_else(stopped)
     }
 
+    /// Waits for a refresh under way and lets none begin any more; saves a refresh token that could not be saved before.
+    pub(super) async fn settle(&self) {
+        let flight = {
+            let mut state = locked(&self.state);
+            state.closed = true;
+            state.flight.clone()
+        };
+        if let Some(mut flight) = flight {
+            // How it ended is logged.
+            drop(flight.wait_for(Option::is_some).await);
+        }
+        let saved = self.save_held().await;
+        if saved.is_err() {
+            self.log(&saved);
+        }
+    }
+
     /// One refresh. Secrets are read again first.
     async fn refresh(&self) -> Result<(), Trouble> {
+        self.save_held().await?;
         let mut secrets = self.secrets().await?;
         let known = locked(&self.state).dead.clone().filter(|(digest, _)| *digest == secrets.digest());
         if let Some((_, trouble)) = known {
@@ -261,18 +287,30 @@ impl Tokens {
         Ok(())
     }
 
-    /// Saves the successor of a refresh token. When another daemon was faster, the saved one stays and is used next.
+    /// Saves the successor of a refresh token.
     async fn keep(&self, used: &Refresh, token: SecretString) -> Result<(), Trouble> {
-        // In memory first: should the save fail, the vendor may not take the old one again.
-        locked(&self.state).held = Some(Refresh { token: token.clone(), ..used.clone() });
-        let saved = self.store.save_token(&used.grant, used.generation, &token).await;
-        match saved.map_err(|error| Trouble { fault: unreadable().because(NotSaved(error)), dead: false })? {
-            true => {
-                let generation = used.generation + 1;
-                locked(&self.state).held = Some(Refresh { grant: used.grant.clone(), generation, token });
-            }
-            false => locked(&self.state).held = None,
+        {
+            // In memory first: should the save fail, the vendor may not take the old one again.
+            let mut state = locked(&self.state);
+            state.held = Some(Refresh { token, ..used.clone() });
+            state.unsaved = true;
         }
+        self.save_held().await
+    }
+
+    /// Saves the refresh token that is not durable yet, if there is one. When another daemon was faster, or an earlier
+    /// try did land, the saved one stays and is used next.
+    async fn save_held(&self) -> Result<(), Trouble> {
+        let unsaved = {
+            let state = locked(&self.state);
+            state.held.clone().filter(|_| state.unsaved)
+        };
+        let Some(held) = unsaved else { return Ok(()) };
+        let saved = self.store.save_token(&held.grant, held.generation, &held.token).await;
+        let ours = saved.map_err(|error| Trouble { fault: unreadable().because(NotSaved(error)), dead: false })?;
+        let mut state = locked(&self.state);
+        state.unsaved = false;
+        state.held = ours.then(|| Refresh { generation: held.generation + 1, ..held });
         Ok(())
     }
 

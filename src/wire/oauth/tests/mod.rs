@@ -1,6 +1,7 @@
 //! Access tokens over a scripted token endpoint, under paused time.
 
 mod kit;
+mod settle;
 
 use std::{
     collections::VecDeque,
@@ -140,11 +141,11 @@ async fn a_rotated_refresh_token_is_saved_before_its_access_token_is_used() {
     let fault = trouble(&tokens).await.fault;
     assert_eq!(fault.kind, FaultKind::Credentials);
     assert!(std::error::Error::source(&fault).unwrap().to_string().contains("cannot be saved"), "{fault:?}");
-    // The vendor has voided `second`: what could not be saved is used once it can.
+    // The vendor has voided `second`: what could not be saved is saved and used once it can.
     *locked(&store.broken) = false;
     assert_eq!(header(&tokens).await, "Bearer c");
     assert!(script.form(1).contains("refresh_token=second") && script.form(2).contains("refresh_token=third"));
-    assert_eq!(*locked(&store.saved), Some((2, "fourth".to_owned())));
+    assert_eq!(*locked(&store.saved), Some((3, "fourth".to_owned())));
 
     // A restart goes on with what was saved.
     let script = Script::of(&[]);

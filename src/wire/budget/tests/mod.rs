@@ -1,21 +1,22 @@
 //! Several limiters with one book, under paused time, judged as the vendor would: by arrival.
 
+mod trouble;
+
 use std::{
     num::NonZeroU32,
     sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
 
-use async_trait::async_trait;
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{BudgetStore, MemoryBudget, Message, Reply};
+use super::{BudgetStore, MemoryBudget, Message};
 use crate::{
     clock::Clock,
     model::Timestamp,
     shutdown::Shutdown,
-    wire::{Class, Daily, FaultKind, HoldReason, HoldState, Limits, StoreError, Window, limiter::Limiter, locked},
+    wire::{Class, Daily, FaultKind, Limits, Window, limiter::Limiter, locked},
 };
 
 const TEN_SECONDS: Duration = Duration::from_secs(10);
@@ -254,38 +255,6 @@ async fn requests_under_way_are_split() {
     assert!(locked(&under_way).1 <= 6, "{} at once", locked(&under_way).1);
     // 240 requests of 0.3 s, six at a time, take 12 s.
     assert!(start.elapsed() < Duration::from_secs(40), "took {:?}", start.elapsed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_hold_is_for_all() {
-    let (budget, limits) = (book(3), window(100, TEN_SECONDS));
-    let (a, b, arrivals) = (daemon(&limits, &budget), daemon(&limits, &budget), Arrivals::default());
-    a.hold.hold_for(Duration::from_secs(600), HoldReason::RetryAfter);
-    a.tell_hold(Duration::from_secs(600), HoldReason::RetryAfter);
-    sleep(ms(100)).await;
-    let held = send(&b, [0, 0, 0], &arrivals).await;
-    assert!(
-        matches!(held, Err(FaultKind::Held(HoldState::Until { reason: HoldReason::RetryAfter, .. }))),
-        "got {held:?}"
-    );
-    sleep(Duration::from_secs(600)).await;
-    send(&b, [0, 0, 0], &arrivals).await.unwrap();
-}
-
-struct Broken;
-
-#[async_trait]
-impl BudgetStore for Broken {
-    async fn exchange(&self, _account: &str, _message: &Message) -> Result<Reply, StoreError> {
-        Err("gone".into())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_the_book_nothing_is_sent() {
-    let limiter = Arc::new(Limiter::new(&window(5, TEN_SECONDS), n(1), Clock::following_tokio(NOON), Shutdown::new()));
-    limiter.share(Arc::new(Broken), "vendor:1");
-    assert_eq!(send(&limiter, [0, 0, 0], &Arrivals::default()).await, Err(FaultKind::Budget));
 }
 
 #[tokio::test(start_paused = true)]
