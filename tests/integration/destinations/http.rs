@@ -126,6 +126,8 @@ fn a_known_id_is_the_address_in_every_later_run() {
         "config/syncline.toml",
         &format!(
             r#"
+[scheduler]
+workers_per_run = 1
 [sources.warehouse]
 type = "sqlite"
 path = "warehouse.db"
