@@ -7,7 +7,7 @@ use super::{
     fixture::{Audit, Options, database},
     lane::{Execute, Lane},
 };
-use crate::support::postgres;
+use crate::support::{mariadb, postgres};
 
 /// Re-sends after one crash (promise P3): two workers and as many batches written ahead, of 100 rows each.
 const RESENDS: u64 = (2 + 2) * 100;
@@ -84,6 +84,22 @@ fn after_every_kill_the_vendor_equals_the_model_with_the_state_on_postgresql() {
     let sum = lanes(kills, |seed| {
         let state = database();
         Lane::new(&Options { state_url: &state.url, ..Options::default() }, None, &[], rows(), seed)
+    });
+    assert_right(&sum, kills);
+}
+
+#[test]
+fn after_every_kill_the_vendor_equals_a_model_on_mariadb_with_the_state_on_postgresql() {
+    let kills = kills().div_ceil(4);
+    let sum = lanes(kills, |seed| {
+        let state = database();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("no runtime");
+        let warehouse = runtime.block_on(mariadb());
+        let url = warehouse.url.clone();
+        let execute: Execute = Box::new(move |sql| runtime.block_on(warehouse.execute(sql)));
+        let source = "type = \"mysql\"\nurl = { env = \"WAREHOUSE_URL\" }";
+        let options = Options { source, warehouse_url: &url, state_url: &state.url, ..Options::default() };
+        Lane::new(&options, Some(execute), &[], rows(), seed)
     });
     assert_right(&sum, kills);
 }

@@ -1,6 +1,8 @@
 //! One account, one budget: however many syncs and destination names share it.
 
-use super::world::{Warehouse, World};
+use std::time::Duration;
+
+use super::world::{Store, Warehouse, World};
 use crate::support::Sim;
 
 const ROWS: u64 = 1_500;
@@ -44,16 +46,44 @@ fn sync_beside_run_is_coalesced_and_never_overlaps_with_the_schedule() {
     assert_eq!(world.live("contacts"), ROWS);
 }
 
+#[test]
+fn two_daemons_on_one_state_share_one_budget() {
+    let world = world_on(Store::postgres(), "[scheduler]\nmax_runs = 1\n");
+    let second = world.another_host();
+    let one = world.daemon();
+    let two = second.start(&["run"]);
+    two.wait_for_log("scheduler.started");
+    // Each runs one of the two syncs; the first window may be used up before the second daemon is there. Then one is
+    // killed, and the other takes over what it left.
+    world.wait_for_requests(ROWS / 100 + 6);
+    let (contacts, companies) = (world.live("contacts"), world.live("companies"));
+    assert!(contacts > 0 && companies > 0, "{contacts} and {companies}: one of them did nothing");
+    one.kill();
+    for sync in ["people-to-contacts", "people-to-companies"] {
+        let ended = |line: &str| line.contains("run.finished") && line.contains(sync) && line.contains("\"ok\"");
+        two.find_log(Duration::from_secs(120), ended).expect("the other goes on");
+    }
+    two.terminate().expect(0);
+    println!("  killed at {contacts} contacts and {companies} companies; {} requests", world.sim.requests());
+    world.assert_polite(LIMIT);
+    assert_eq!((world.live("contacts"), world.live("companies")), (ROWS, ROWS));
+}
+
 fn world() -> World {
+    world_on(Store::asked_for(), "")
+}
+
+fn world_on(store: Store, settings: &str) -> World {
     let limit = format!("{LIMIT}/5s");
     let sim = Sim::start("hubspot", &["--property", "companies.ref:string:unique", "--limit", &limit]);
-    let mut body = "
+    let mut body = format!(
+        "{settings}
 [models.people]
 source = \"warehouse\"
 primary_key = \"id\"
 table = \"people\"
 "
-    .to_owned();
+    );
     for (name, object, key, field) in
         [("crm", "contacts", "email", "firstname"), ("crm-again", "companies", "ref", "name")]
     {
@@ -79,7 +109,7 @@ schedule = {{ every = "1s" }}
 "#
         );
     }
-    let world = World::new(Warehouse::Sqlite, sim, &body);
+    let world = World::on(Warehouse::Sqlite, store, sim, &body);
     world.sql(&format!(
         "create table people (id integer primary key, email text, name text);
          insert into people with recursive g(i) as (select 1 union all select i + 1 from g where i < {ROWS})

@@ -75,14 +75,15 @@ impl Store {
         Self::Postgres(wait(postgres()))
     }
 
-    fn asked_for() -> Self {
+    /// The store that the environment asks for.
+    pub(super) fn asked_for() -> Self {
         if std::env::var(STATE).is_ok_and(|state| state == "postgres") { Self::postgres() } else { Self::Sqlite }
     }
 
     fn settings(&self) -> &'static str {
         match self {
             Self::Sqlite => "url = \"sqlite://data/state.db\"",
-            Self::Postgres(_) => "url = { env = \"STATE_URL\" }\nkey = { env = \"STATE_KEY\" }",
+            Self::Postgres(_) => "url = { env = \"STATE_URL\" }\nkey = { env = \"STATE_KEY\" }\nlease = \"3s\"",
         }
     }
 }
@@ -117,6 +118,20 @@ impl World {
             body.replace("URL", &self.sim.url)
         );
         self.workspace.write("config/syncline.toml", &text);
+    }
+
+    /// A workspace of another host with the same configuration, on the same state and the same SQLite warehouse.
+    pub(super) fn another_host(&self) -> Workspace {
+        let mut workspace = Workspace::new();
+        workspace.variable("CRM_TOKEN", TOKEN);
+        if let Store::Postgres(database) = &self.store {
+            workspace.variable("STATE_URL", &database.url);
+            workspace.variable("STATE_KEY", KEY);
+        }
+        let text = std::fs::read_to_string(self.workspace.path("config/syncline.toml")).expect("a configuration");
+        let warehouse = self.workspace.path("warehouse.db").display().to_string();
+        workspace.write("config/syncline.toml", &text.replace("warehouse.db", &warehouse));
+        workspace
     }
 
     /// Runs statements on the warehouse.
