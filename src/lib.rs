@@ -16,6 +16,7 @@ pub mod http;
 pub mod mapping;
 pub mod model;
 pub mod plan;
+pub mod proof;
 pub mod run;
 pub mod scheduler;
 pub mod shutdown;

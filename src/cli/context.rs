@@ -28,8 +28,6 @@ pub(super) struct Context {
     pub(super) folders: Vec<PathBuf>,
     pub(super) format: Format,
     pub(super) shutdown: Shutdown,
-    #[cfg(feature = "sabotage")]
-    pub(super) sabotage: crate::model::Sabotage,
 }
 
 /// A configuration that is ready to be worked with.
@@ -172,8 +170,6 @@ impl Setup<'_> {
             spool_dir,
             clock: Clock::system(),
             shutdown: self.context.shutdown.clone(),
-            #[cfg(feature = "sabotage")]
-            sabotage: self.context.sabotage,
         })
     }
 }

@@ -46,9 +46,13 @@ pub struct Cli {
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     output: Format,
     /// Break one rule on purpose, to show that the tests notice.
-    #[cfg(feature = "sabotage")]
-    #[arg(long, global = true, hide = true, value_parser = sabotage)]
-    sabotage: Option<crate::model::Sabotage>,
+    #[cfg(feature = "proof")]
+    #[arg(long, global = true, hide = true, value_parser = rule)]
+    break_rule: Option<crate::proof::Rule>,
+    /// Fail at a boundary: BOUNDARY=panic|error|stall|kill[@PASS].
+    #[cfg(feature = "proof")]
+    #[arg(long, global = true, hide = true)]
+    failpoint: Vec<crate::proof::Armed>,
     #[command(subcommand)]
     command: Command,
 }
@@ -62,9 +66,9 @@ pub enum Format {
     Json,
 }
 
-#[cfg(feature = "sabotage")]
-fn sabotage(name: &str) -> Result<crate::model::Sabotage, String> {
-    crate::model::Sabotage::named(name).ok_or_else(|| "expected `no-intents`".to_owned())
+#[cfg(feature = "proof")]
+fn rule(name: &str) -> Result<crate::proof::Rule, String> {
+    crate::proof::Rule::named(name).ok_or_else(|| "no rule has this name".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -116,6 +120,8 @@ enum Command {
 /// # Errors
 /// What stopped it; [`report`] prints it and gives the exit code.
 pub async fn execute(cli: Cli, shutdown: Shutdown) -> anyhow::Result<Exit> {
+    #[cfg(feature = "proof")]
+    cli.obey_the_harness();
     let context = cli.context(shutdown);
     match cli.command {
         Command::Init(args) => init::execute(&context, &args),
@@ -147,13 +153,13 @@ impl Cli {
         self.output
     }
 
+    #[cfg(feature = "proof")]
+    fn obey_the_harness(&self) {
+        crate::proof::arm(self.failpoint.clone());
+        self.break_rule.into_iter().for_each(crate::proof::break_rule);
+    }
+
     fn context(&self, shutdown: Shutdown) -> context::Context {
-        context::Context {
-            folders: self.config.clone(),
-            format: self.output,
-            shutdown,
-            #[cfg(feature = "sabotage")]
-            sabotage: self.sabotage.unwrap_or_default(),
-        }
+        context::Context { folders: self.config.clone(), format: self.output, shutdown }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     destination::Destination,
     model::{Fingerprinter, Key, RunId, SyncId, Timestamp, spec::Mode},
+    proof::{Rule, is_broken},
     shutdown::Shutdown,
     state::State,
     wire::{Account, Ahead, Class},
@@ -71,9 +72,6 @@ pub struct Context {
     pub stop: Stop,
     /// What happened so far.
     pub tally: Tally,
-    /// Test-only switches that break single rules on purpose.
-    #[cfg(feature = "sabotage")]
-    pub sabotage: crate::model::Sabotage,
 }
 
 /// Counts of one delivery, each taken where it happens.
@@ -186,17 +184,9 @@ impl Context {
         named.then(|| u128::from_be_bytes(self.row_hasher.of(key.as_bytes()).to_bytes()))
     }
 
-    /// True only in the proof harness's broken variant without intents.
-    #[cfg(feature = "sabotage")]
-    pub(super) const fn skips_intents(&self) -> bool {
-        self.sabotage.no_intents
-    }
-
-    /// Intents are never skipped.
-    #[cfg(not(feature = "sabotage"))]
-    #[allow(clippy::unused_self, reason = "the broken variant looks at itself")]
-    pub(super) const fn skips_intents(&self) -> bool {
-        false
+    /// True only in the proof harness's broken variant.
+    pub(super) fn skips_intents(&self) -> bool {
+        is_broken(Rule::Intents)
     }
 
     /// The account's grants to save with a batch's intents. The requests of batches that are written ahead count as made:

@@ -13,8 +13,6 @@ mod nearest;
 mod path;
 mod record;
 mod rows;
-#[cfg(feature = "sabotage")]
-mod sabotage;
 pub mod spec;
 mod time;
 mod value;
@@ -35,7 +33,5 @@ pub use record::{
     put_varint, take_bytes, take_varint,
 };
 pub use rows::{Column, ColumnKind, RowBatch, RowRef, Schema};
-#[cfg(feature = "sabotage")]
-pub use sabotage::Sabotage;
 pub use time::Timestamp;
 pub use value::{MAX_VALUE_BYTES, Unrepresentable, Value};

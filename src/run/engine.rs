@@ -62,9 +62,6 @@ pub struct EngineParts {
     pub clock: Clock,
     /// Begins the graceful stop.
     pub shutdown: Shutdown,
-    /// Test-only switches that break single rules on purpose.
-    #[cfg(feature = "sabotage")]
-    pub sabotage: crate::model::Sabotage,
 }
 
 /// Everything that runs need, opened once and shared by all runs of the process.
@@ -74,12 +71,12 @@ pub struct Engine {
     /// Models whose last common read failed: their syncs read apart the next time.
     pub(super) apart: Apart,
     sources: Mutex<HashMap<String, Arc<dyn Source>>>,
-    #[cfg(test)]
+    #[cfg(any(test, feature = "proof"))]
     pub(super) stand_ins: Option<StandIns>,
 }
 
 /// What tests use instead of the configured source and destination.
-#[cfg(test)]
+#[cfg(any(test, feature = "proof"))]
 #[derive(Clone)]
 pub(super) struct StandIns {
     pub(super) source: Arc<dyn Source>,
@@ -98,7 +95,7 @@ impl Engine {
             apart: Apart::default(),
             parts,
             sources: Mutex::default(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "proof"))]
             stand_ins: None,
         }
     }
@@ -115,22 +112,21 @@ impl Engine {
             spool_dir: self.parts.spool_dir.clone(),
             clock: self.parts.clock.clone(),
             shutdown: self.parts.shutdown.clone(),
-            #[cfg(feature = "sabotage")]
-            sabotage: self.parts.sabotage,
         };
         Self {
             connections: self.connections.clone(),
             apart: Apart::default(),
             parts,
             sources: Mutex::default(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "proof"))]
             stand_ins: self.stand_ins.clone(),
         }
     }
 
     /// The same engine over stand-ins.
-    #[cfg(test)]
-    pub(super) fn with_stand_ins(
+    #[cfg(any(test, feature = "proof"))]
+    #[must_use]
+    pub fn with_stand_ins(
         mut self,
         source: Arc<dyn Source>,
         destination: Arc<dyn crate::destination::Destination>,
@@ -200,7 +196,7 @@ impl Engine {
     /// # Errors
     /// When its settings or secrets cannot be used.
     pub async fn source(&self, name: &str) -> Result<Arc<dyn Source>, RunError> {
-        #[cfg(test)]
+        #[cfg(any(test, feature = "proof"))]
         if let Some(stand_ins) = &self.stand_ins {
             return Ok(stand_ins.source.clone());
         }

@@ -272,8 +272,6 @@ impl Run<'_> {
             given_up: Default::default(),
             stop: Stop::default(),
             tally: Tally::default(),
-            #[cfg(feature = "sabotage")]
-            sabotage: parts.sabotage,
         })
     }
 

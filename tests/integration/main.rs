@@ -16,4 +16,6 @@ mod demo;
 mod destinations;
 mod scenarios;
 mod sources;
+#[allow(dead_code, reason = "the proof harness uses the rest")]
+#[path = "../support/mod.rs"]
 mod support;

@@ -119,8 +119,6 @@ impl Stage {
             spool_dir: self.path().to_owned(),
             clock: Clock::system(),
             shutdown: self.shutdown.clone(),
-            #[cfg(feature = "sabotage")]
-            sabotage: crate::model::Sabotage::default(),
         });
         let report = engine.run_sync(SYNC, Trigger::Command).await;
         drop(engine);

@@ -106,8 +106,6 @@ impl Kit {
             spool_dir: folder.path().to_owned(),
             clock,
             shutdown: shutdown.clone(),
-            #[cfg(feature = "sabotage")]
-            sabotage: crate::model::Sabotage::default(),
         };
         let (source, vendor) = (Arc::new(FakeSource::default()), Arc::new(ScriptedDestination::new(max_rows)));
         let engine = Arc::new(Engine::new(parts).with_stand_ins(source.clone(), vendor.clone()));
@@ -127,8 +125,6 @@ impl Kit {
             spool_dir: old.spool_dir.clone(),
             clock: old.clock.clone(),
             shutdown: self.shutdown.clone(),
-            #[cfg(feature = "sabotage")]
-            sabotage: crate::model::Sabotage::default(),
         };
         self.engine = Arc::new(Engine::new(parts).with_stand_ins(self.source.clone(), self.vendor.clone()));
     }

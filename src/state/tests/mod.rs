@@ -10,6 +10,6 @@ mod model;
 mod postgres;
 mod resync;
 #[allow(dead_code, clippy::expect_used, clippy::panic, reason = "shared with the integration tests")]
-#[path = "../../../tests/integration/support/servers/mod.rs"]
+#[path = "../../../tests/support/servers/mod.rs"]
 mod servers;
 mod support;

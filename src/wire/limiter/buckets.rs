@@ -131,7 +131,7 @@ impl Buckets {
 
     pub(super) fn arrived(&mut self, id: u64) {
         let now = Instant::now();
-        self.windows.iter_mut().for_each(|window| window.arrived_by(id, now));
+        self.windows.iter_mut().for_each(|window| window.answered(id, now));
     }
 
     /// Undoes a grant whose request certainly never left. `counted`: whether it had passed all buckets.

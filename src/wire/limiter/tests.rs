@@ -155,6 +155,17 @@ async fn a_slow_way_to_the_vendor_does_not_exceed_the_window() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_is_late_on_its_way_counts_later() {
+    let limiter = limiter(&window(8, TEN_SECONDS));
+    let arrivals = Arc::new(Mutex::new(Vec::new()));
+    // Far beyond the slack, as from a host that is overloaded for a moment.
+    let (usual, late) = ((0, 0, 20, 30, true), (0, 0, 400, 30, true));
+    let trace = [vec![usual; 7], vec![late], vec![usual; 8]].concat();
+    work(limiter, trace, arrivals.clone()).await;
+    assert_eq!(fullest(&mut locked(&arrivals), TEN_SECONDS), 8);
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_are_served_in_order_of_arrival() {
     let limiter = limiter(&window(1, TEN_SECONDS));
     let served = Arc::new(Mutex::new(Vec::new()));

@@ -12,6 +12,12 @@ const ROUNDING: Duration = Duration::from_millis(1);
 /// How long an entry is remembered after it stopped counting, for answers that were on the way meanwhile.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// A request counts later by at most this part of the window because its answer was late: some of that is the vendor's work.
+const LATE_PART: u32 = 20;
+
+/// Round trips that say how long one usually takes.
+const USUAL: usize = 15;
+
 /// A sliding log of the requests sent. Exact: it allows the whole burst and never more than the limit in any window,
 /// where a token bucket of the same numbers would admit almost twice as many in the first one.
 #[derive(Debug)]
@@ -21,12 +27,16 @@ pub(super) struct WindowLog {
     configured: u32,
     pub(super) limit: u32,
     entries: VecDeque<Entry>,
+    /// The latest round trips, from the first byte out to the end of the answer.
+    trips: VecDeque<Duration>,
 }
 
 #[derive(Debug, Clone)]
 struct Entry {
     id: u64,
     weight: u32,
+    /// When the first byte left.
+    left: Option<Instant>,
     arrived: Arrival,
 }
 
@@ -42,7 +52,14 @@ enum Arrival {
 impl WindowLog {
     pub(super) fn new(window: &Window) -> Self {
         let limit = window.requests.get();
-        Self { class: window.class, per: window.per, configured: limit, limit, entries: VecDeque::new() }
+        Self {
+            class: window.class,
+            per: window.per,
+            configured: limit,
+            limit,
+            entries: VecDeque::new(),
+            trips: VecDeque::new(),
+        }
     }
 
     /// How much later than its first byte left a request may arrive.
@@ -107,32 +124,55 @@ impl WindowLog {
     /// Takes over the requests of a window with other limits.
     pub(super) fn go_on_from(&mut self, before: &Self) {
         self.entries.clone_from(&before.entries);
+        self.trips.clone_from(&before.trips);
     }
 
     /// Counts a request that has not left yet.
     pub(super) fn push(&mut self, id: u64, weight: u32) {
-        self.entries.push_back(Entry { id, weight, arrived: Arrival::Pending });
+        self.entries.push_back(Entry { id, weight, left: None, arrived: Arrival::Pending });
     }
 
     /// Counts what others have sent, or this account before.
     pub(super) fn push_arrived(&mut self, weight: u32, by: Instant) {
-        self.entries.push_back(Entry { id: 0, weight, arrived: Arrival::By(by) });
+        self.entries.push_back(Entry { id: 0, weight, left: None, arrived: Arrival::By(by) });
     }
 
     /// The first byte left at `now`.
     pub(super) fn left(&mut self, id: u64, now: Instant) {
         let by = now + self.slack();
-        self.arrived_by(id, by);
+        if let Some(entry) = self.entry(id) {
+            entry.left = Some(now);
+            entry.arrived = Arrival::By(by);
+        }
     }
 
-    /// The request arrived at `by` at the latest; the earliest such time is kept.
-    pub(super) fn arrived_by(&mut self, id: u64, by: Instant) {
-        if let Some(entry) = self.entries.iter_mut().rev().find(|entry| entry.id == id) {
-            entry.arrived = match entry.arrived {
-                Arrival::Pending => Arrival::By(by),
-                Arrival::By(at) => Arrival::By(at.min(by)),
-            };
+    /// The answer was there at `now`, or the request was over otherwise: it arrived before. An answer that took longer than
+    /// usual may have been late on its way out.
+    pub(super) fn answered(&mut self, id: u64, now: Instant) {
+        let (slack, usual, most) = (self.slack(), self.usual_trip(), self.per / LATE_PART);
+        let Some(entry) = self.entry(id) else { return };
+        let Some(left) = entry.left else {
+            entry.arrived = Arrival::By(now);
+            return;
+        };
+        let trip = now.saturating_duration_since(left);
+        let late = usual.map_or(Duration::ZERO, |usual| trip.saturating_sub(usual).min(most));
+        entry.arrived = Arrival::By(now.min(left + slack + late));
+        self.trips.push_back(trip);
+        if self.trips.len() > USUAL {
+            self.trips.pop_front();
         }
+    }
+
+    fn entry(&mut self, id: u64) -> Option<&mut Entry> {
+        self.entries.iter_mut().rev().find(|entry| entry.id == id)
+    }
+
+    /// The median of the latest round trips.
+    fn usual_trip(&self) -> Option<Duration> {
+        let mut trips: Vec<_> = self.trips.iter().copied().collect();
+        trips.sort_unstable();
+        trips.get(trips.len() / 2).copied()
     }
 
     /// The request certainly never left.

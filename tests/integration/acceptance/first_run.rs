@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::fixture::{Audit, Content, Options, Pair, SYNC};
+use crate::support::pair::{Audit, Content, Options, Pair, SYNC};
 
 const ROWS: u32 = 3_000;
 

@@ -1,6 +1,6 @@
 //! The record of a row stays its record, whatever becomes of the match value (acceptance 8).
 
-use super::fixture::{Content, Held, Options, Pair, SYNC};
+use crate::support::pair::{Content, Held, Options, Pair, SYNC};
 
 const BATCHES: &str = "batch/";
 

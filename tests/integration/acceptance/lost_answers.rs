@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fixture::{Options, Pair, side_by_side};
+use crate::support::pair::{Options, Pair, side_by_side};
 
 /// What a run spends on one batch.
 const ATTEMPTS: usize = 3;

@@ -7,12 +7,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)] // helpers fail the test that calls them
 
-mod figures;
 mod first_run;
-mod fixture;
 mod identity;
-mod kill_loop;
-mod lane;
 mod lost_answers;
 mod modes;
 mod poison;

@@ -4,7 +4,7 @@ use std::env;
 
 use serde_json::Value;
 
-use super::fixture::side_by_side;
+use crate::support::pair::side_by_side;
 use crate::support::{Finished, Sim, TOKEN, Workspace};
 
 const COUNTS: [&str; 6] = ["read", "unchanged", "waiting", "delivered", "rejected", "invalid"];

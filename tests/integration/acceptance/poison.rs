@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fixture::{Options, Pair};
+use crate::support::pair::{Options, Pair};
 
 /// Splitting a batch of 100 in halves down to one row takes at most this many requests more (design 3.6).
 const EXTRA: u64 = 21;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::fixture::{Held, Options, Pair, SYNC, side_by_side};
+use crate::support::pair::{Held, Options, Pair, SYNC, side_by_side};
 
 fn pair() -> Pair {
     let pair = Pair::with_rows(

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
-use super::fixture::{Audit, Content, Options, Pair, SYNC, database};
 use crate::support::Workspace;
+use crate::support::pair::{Audit, Content, Options, Pair, SYNC, database};
 
 const ROWS: u32 = 3_000;
 /// `lease` of the fixture, and what a slow machine takes to notice.
@@ -51,7 +51,7 @@ fn one_is_killed_in_a_run_and_the_other_goes_on_within_the_lease() {
 
     two.find_log(LEASE + SLOW, |line| line.contains("run.started")).expect("the other goes on within the lease");
     let waited = killed.elapsed();
-    two.find_log(Duration::from_secs(120), super::fixture::is_quiet).expect("it comes to an end");
+    two.find_log(Duration::from_secs(120), crate::support::pair::is_quiet).expect("it comes to an end");
     assert_eq!(pair.audit(&rows), Audit::default());
     let (identical, overlaps) = (pair.judged("/writes/identical"), pair.judged("/overlap/different"));
     println!("killed at {held} of {ROWS}; taken over after {waited:?}; {identical} sent twice");

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // helpers outside of `#[test]` functions fail the test that calls them
 
+pub(crate) mod pair;
 mod process;
 mod servers;
 mod sim;

@@ -7,13 +7,11 @@ use std::{
 
 use fastrand::Rng;
 
-use super::{
-    figures::Figures,
-    fixture::{Audit, Content, Options, Pair, SYNC},
-};
+use super::figures::Figures;
+use crate::support::pair::{Audit, Content, Options, Pair, SYNC};
 
 /// Without intents nothing has to wait for their end.
-const SABOTAGED_PATIENCE: Duration = Duration::from_secs(30);
+const BROKEN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Executes statements on the lane's warehouse.
 pub(super) type Execute = Box<dyn Fn(&str)>;
@@ -30,7 +28,7 @@ struct Row {
 pub(super) struct Lane {
     pair: Pair,
     execute: Option<Execute>,
-    arguments: &'static [&'static str],
+    arguments: Vec<String>,
     rng: Rng,
     rows: BTreeMap<u32, Row>,
     next: u32,
@@ -44,7 +42,7 @@ impl Lane {
     pub(super) fn new(
         options: &Options<'_>,
         execute: Option<Execute>,
-        arguments: &'static [&'static str],
+        arguments: Vec<String>,
         rows: u32,
         seed: u64,
     ) -> Self {
@@ -135,7 +133,8 @@ impl Lane {
     /// Kills a run at a random moment: half of the time when a request has arrived, else after a time.
     fn kill(&mut self) {
         self.judge();
-        let running = self.pair.workspace.start(&[self.arguments, &["sync", SYNC]].concat());
+        let broken = self.arguments();
+        let running = self.pair.workspace.start(&[broken.as_slice(), &["sync", SYNC]].concat());
         let under_way = if self.rng.bool() {
             // The first request asks whose the token is; then come two or three batches of updates, one of inserts.
             let requests = self.rng.u32(2..=5);
@@ -150,11 +149,11 @@ impl Lane {
         self.pair.standing("dirty");
     }
 
-    /// Lets a daemon run until nothing waits, and compares. A sabotaged one may never get there: then false.
+    /// Lets a daemon run until nothing waits, and compares. One with a broken rule may never get there: then false.
     fn recover(&mut self) -> bool {
-        let sabotaged = !self.arguments.is_empty();
-        let quiet = if sabotaged {
-            self.pair.settle_within(SABOTAGED_PATIENCE, self.arguments).is_ok()
+        let broken = !self.arguments.is_empty();
+        let quiet = if broken {
+            self.pair.settle_within(BROKEN_PATIENCE, &self.arguments()).is_ok()
         } else {
             self.pair.settle();
             true
@@ -162,11 +161,15 @@ impl Lane {
         self.judge();
         let model: BTreeMap<u32, Content> = self.rows.iter().map(|(id, row)| (*id, content(row))).collect();
         let found = self.pair.audit(&model);
-        if found != Audit::default() && !sabotaged {
+        if found != Audit::default() && !broken {
             self.pair.explain(&model);
         }
         self.figures.check(found);
         quiet
+    }
+
+    fn arguments(&self) -> Vec<&str> {
+        self.arguments.iter().map(String::as_str).collect()
     }
 
     /// Takes over the judge's counts and resets them.

@@ -4,31 +4,31 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
-use crate::support::{Finished, Sim, TOKEN, TestDatabase, Workspace, postgres};
+use super::{Finished, Sim, TOKEN, TestDatabase, Workspace, postgres};
 
 /// The sync's name.
-pub(super) const SYNC: &str = "rows-to-crm";
+pub(crate) const SYNC: &str = "rows-to-crm";
 /// Longest wait until nothing waits any more: an intent's life, a late window, and slow machines.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// What differs between the tests' configurations.
-pub(super) struct Options<'a> {
+pub(crate) struct Options<'a> {
     /// `hubspot` or `http`.
-    pub(super) vendor: &'a str,
+    pub(crate) vendor: &'a str,
     /// Further arguments of the simulator.
-    pub(super) simulator: &'a [&'a str],
+    pub(crate) simulator: &'a [&'a str],
     /// After an ambiguous send, other changes wait so long.
-    pub(super) late_window: &'a str,
+    pub(crate) late_window: &'a str,
     /// Further lines of the sync.
-    pub(super) settings: &'a str,
+    pub(crate) settings: &'a str,
     /// `[sources.warehouse]`, when it is not the workspace's SQLite file.
-    pub(super) source: &'a str,
+    pub(crate) source: &'a str,
     /// The value of `WAREHOUSE_URL`.
-    pub(super) warehouse_url: &'a str,
+    pub(crate) warehouse_url: &'a str,
     /// The database that the state is in; empty: the workspace's SQLite file.
-    pub(super) state_url: &'a str,
+    pub(crate) state_url: &'a str,
     /// How often the daemon runs the sync.
-    pub(super) every: &'a str,
+    pub(crate) every: &'a str,
 }
 
 impl Default for Options<'_> {
@@ -47,7 +47,7 @@ impl Default for Options<'_> {
 }
 
 /// Runs scenarios at once, because most of the time goes into waiting for intents and late windows to end.
-pub(super) fn side_by_side(scenarios: &[fn()]) {
+pub(crate) fn side_by_side(scenarios: &[fn()]) {
     std::thread::scope(|scope| {
         for scenario in scenarios {
             scope.spawn(scenario);
@@ -56,37 +56,37 @@ pub(super) fn side_by_side(scenarios: &[fn()]) {
 }
 
 /// A database of its own, for tests without a runtime.
-pub(super) fn database() -> TestDatabase {
+pub(crate) fn database() -> TestDatabase {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("no runtime");
     runtime.block_on(postgres())
 }
 
 /// A row of the model, or a record at the vendor: e-mail address and plan.
-pub(super) type Content = (String, String);
+pub(crate) type Content = (String, String);
 
 /// A live record at the vendor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Held {
+pub(crate) struct Held {
     /// The vendor's id.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// The model's key that was written to it.
-    pub(super) model_id: String,
+    pub(crate) model_id: String,
     /// E-mail address and plan.
-    pub(super) content: Content,
+    pub(crate) content: Content,
 }
 
 /// A workspace and the simulator that its sync writes to.
-pub(super) struct Pair {
+pub(crate) struct Pair {
     /// The workspace.
-    pub(super) workspace: Workspace,
+    pub(crate) workspace: Workspace,
     /// The simulator.
-    pub(super) sim: Sim,
+    pub(crate) sim: Sim,
     object: &'static str,
 }
 
 impl Pair {
     /// Both, with a model `m (id, email, plan)` that the caller fills.
-    pub(super) fn new(options: &Options<'_>) -> Self {
+    pub(crate) fn new(options: &Options<'_>) -> Self {
         let hubspot = options.vendor == "hubspot";
         let own: &[&str] = if hubspot {
             &["--property", "plan:string", "--property", "model_id:string", "--limit", "none"]
@@ -104,7 +104,7 @@ impl Pair {
     }
 
     /// The same with these rows in its SQLite file.
-    pub(super) fn with_rows(options: &Options<'_>, rows: &str) -> Self {
+    pub(crate) fn with_rows(options: &Options<'_>, rows: &str) -> Self {
         let pair = Self::new(options);
         pair.sql(&format!(
             "create table m (id integer primary key, email text, plan text); insert into m values {rows};"
@@ -113,7 +113,7 @@ impl Pair {
     }
 
     /// Another host with the same configuration.
-    pub(super) fn another_host(&self, options: &Options<'_>) -> Workspace {
+    pub(crate) fn another_host(&self, options: &Options<'_>) -> Workspace {
         let mut workspace = Workspace::new();
         workspace.variable("CRM_TOKEN", TOKEN);
         workspace.variable("STATE_URL", options.state_url);
@@ -126,19 +126,19 @@ impl Pair {
     }
 
     /// Runs statements on the SQLite file.
-    pub(super) fn sql(&self, sql: &str) {
+    pub(crate) fn sql(&self, sql: &str) {
         self.workspace.sql(sql);
     }
 
     /// One run of the sync, which must end with this exit code.
     #[track_caller]
-    pub(super) fn sync(&self, code: i32) -> Counted {
+    pub(crate) fn sync(&self, code: i32) -> Counted {
         Counted(self.workspace.syncline(&["sync", SYNC, "--output", "json"]).expect(code))
     }
 
     /// Runs the daemon until a run ends in which nothing waits, and stops it.
     #[track_caller]
-    pub(super) fn settle(&self) {
+    pub(crate) fn settle(&self) {
         if let Err(said) = self.settle_within(PATIENCE, &[]) {
             let last: Vec<&str> = said.lines().rev().take(3).collect();
             panic!("never quiet; the last lines: {last:#?}\n{}", self.rejected().stdout);
@@ -146,7 +146,7 @@ impl Pair {
     }
 
     /// The same with a time limit and further arguments of the daemon; what it said when that was not enough.
-    pub(super) fn settle_within(&self, patience: Duration, arguments: &[&str]) -> Result<(), String> {
+    pub(crate) fn settle_within(&self, patience: Duration, arguments: &[&str]) -> Result<(), String> {
         let daemon = self.workspace.start(&[arguments, &["run"]].concat());
         daemon.find_log(patience, is_quiet)?;
         daemon.terminate().expect(0);
@@ -155,7 +155,7 @@ impl Pair {
 
     /// Asks the simulator until it holds what is wanted.
     #[track_caller]
-    pub(super) fn wait_until(&self, what: &str, wanted: impl Fn(&[Held]) -> bool) {
+    pub(crate) fn wait_until(&self, what: &str, wanted: impl Fn(&[Held]) -> bool) {
         // Bounded by questions, each of which is a request over a connection of its own.
         let found = (0..20_000).any(|_| wanted(&self.live()));
         assert!(found, "the simulator never held {what}: {:?}", self.live());
@@ -163,13 +163,13 @@ impl Pair {
 
     /// Live records in the order of their creation.
     #[track_caller]
-    pub(super) fn live(&self) -> Vec<Held> {
+    pub(crate) fn live(&self) -> Vec<Held> {
         self.records().iter().filter(|record| record["archived"] == false).map(held).collect()
     }
 
     /// The one live record of a key.
     #[track_caller]
-    pub(super) fn record_of(&self, model_id: u32) -> Held {
+    pub(crate) fn record_of(&self, model_id: u32) -> Held {
         let (model_id, live) = (model_id.to_string(), self.live());
         let mut of_key = live.iter().filter(|held| held.model_id == model_id);
         let (Some(only), None) = (of_key.next(), of_key.next()) else {
@@ -180,39 +180,39 @@ impl Pair {
 
     /// Whether a record is archived.
     #[track_caller]
-    pub(super) fn is_archived(&self, id: &str) -> bool {
+    pub(crate) fn is_archived(&self, id: &str) -> bool {
         self.records().iter().any(|record| record["id"] == id && record["archived"] == true)
     }
 
     /// Records that were ever made.
     #[track_caller]
-    pub(super) fn ever_made(&self) -> usize {
+    pub(crate) fn ever_made(&self) -> usize {
         self.records().len()
     }
 
     /// A number of the judge's report.
     #[track_caller]
-    pub(super) fn judged(&self, pointer: &str) -> u64 {
+    pub(crate) fn judged(&self, pointer: &str) -> u64 {
         let report = self.sim.get("report");
         report.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("no `{pointer}` in {report}"))
     }
 
     /// A number of `status`.
     #[track_caller]
-    pub(super) fn standing(&self, name: &str) -> u64 {
+    pub(crate) fn standing(&self, name: &str) -> u64 {
         let status = self.workspace.syncline(&["status", "--output", "json"]).expect(0).json();
         status["status"][0][name].as_u64().unwrap_or_else(|| panic!("no `{name}` in {status}"))
     }
 
     /// `rejected --output json`.
     #[track_caller]
-    pub(super) fn rejected(&self) -> Finished {
+    pub(crate) fn rejected(&self) -> Finished {
         self.workspace.syncline(&["rejected", SYNC, "--output", "json"]).expect(0)
     }
 
     /// Compares the simulator with the model.
     #[track_caller]
-    pub(super) fn audit(&self, model: &BTreeMap<u32, Content>) -> Audit {
+    pub(crate) fn audit(&self, model: &BTreeMap<u32, Content>) -> Audit {
         let mut by_key: BTreeMap<String, Vec<Held>> = BTreeMap::new();
         for held in self.live() {
             by_key.entry(held.model_id.clone()).or_default().push(held);
@@ -232,7 +232,7 @@ impl Pair {
     }
 
     /// Prints what became of the first rows that the vendor does not hold as the model has them.
-    pub(super) fn explain(&self, model: &BTreeMap<u32, Content>) {
+    pub(crate) fn explain(&self, model: &BTreeMap<u32, Content>) {
         let (live, records) = (self.live(), self.records());
         let differs = |(key, content): &(&u32, &Content)| {
             !live.iter().any(|held| held.model_id == key.to_string() && held.content == **content)
@@ -259,35 +259,35 @@ impl Pair {
 
 /// How the simulator differs from the model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Audit {
+pub(crate) struct Audit {
     /// Records with another content.
-    pub(super) wrong: u64,
+    pub(crate) wrong: u64,
     /// Rows without a record.
-    pub(super) missing: u64,
+    pub(crate) missing: u64,
     /// Live records of no row, or a second one of a row.
-    pub(super) orphans: u64,
+    pub(crate) orphans: u64,
 }
 
 /// The report of one run.
-pub(super) struct Counted(Finished);
+pub(crate) struct Counted(Finished);
 
 impl Counted {
     /// A count of P6.
     #[track_caller]
-    pub(super) fn count(&self, name: &str) -> u64 {
+    pub(crate) fn count(&self, name: &str) -> u64 {
         let document = self.0.json();
         document["syncs"][0]["counts"][name].as_u64().unwrap_or_else(|| panic!("no `{name}` in {document}"))
     }
 
     /// Several counts of P6, in this order.
     #[track_caller]
-    pub(super) fn counts<const N: usize>(&self, names: [&str; N]) -> [u64; N] {
+    pub(crate) fn counts<const N: usize>(&self, names: [&str; N]) -> [u64; N] {
         names.map(|name| self.count(name))
     }
 
     /// The run's id.
     #[track_caller]
-    pub(super) fn run(&self) -> i64 {
+    pub(crate) fn run(&self) -> i64 {
         self.0.json()["syncs"][0]["run"].as_i64().expect("a run")
     }
 }
@@ -305,7 +305,7 @@ fn held(record: &Value) -> Held {
 }
 
 /// A log line that tells of a run with which everything is done.
-pub(super) fn is_quiet(line: &str) -> bool {
+pub(crate) fn is_quiet(line: &str) -> bool {
     let Ok(line) = serde_json::from_str::<Value>(line) else { return false };
     let fields = line.get("fields").unwrap_or(&line);
     let none = |name: &str| fields[name] == 0;

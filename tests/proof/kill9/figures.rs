@@ -1,6 +1,6 @@
 //! What a proof loop measured.
 
-use super::fixture::Audit;
+use crate::support::pair::Audit;
 
 /// What a proof loop measured.
 #[derive(Debug, Clone, Copy, Default)]

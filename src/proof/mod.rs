@@ -1,0 +1,16 @@
+//! Where the proof harness reaches into the program: boundaries at which it may fail, and rules that it may break.
+//!
+//! Without the test-only feature `proof`, which no release has, all of this compiles to nothing.
+
+#[cfg(feature = "proof")]
+mod armed;
+mod boundary;
+mod named;
+mod rule;
+
+#[cfg(feature = "proof")]
+pub use armed::{Action, Armed, arm};
+pub use boundary::{Boundary, Injected, reach};
+#[cfg(feature = "proof")]
+pub use rule::break_rule;
+pub use rule::{Rule, is_broken};
