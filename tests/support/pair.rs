@@ -29,6 +29,10 @@ pub(crate) struct Options<'a> {
     pub(crate) state_url: &'a str,
     /// How often the daemon runs the sync.
     pub(crate) every: &'a str,
+    /// `lease` of a state in a database.
+    pub(crate) lease: &'a str,
+    /// Requests that the vendor takes in a time such as `2s`, which the configuration knows; HubSpot only.
+    pub(crate) limit: Option<(u32, &'a str)>,
 }
 
 impl Default for Options<'_> {
@@ -42,6 +46,8 @@ impl Default for Options<'_> {
             warehouse_url: "",
             state_url: "",
             every: "1s",
+            lease: "2s",
+            limit: None,
         }
     }
 }
@@ -88,8 +94,9 @@ impl Pair {
     /// Both, with a model `m (id, email, plan)` that the caller fills.
     pub(crate) fn new(options: &Options<'_>) -> Self {
         let hubspot = options.vendor == "hubspot";
+        let limit = options.limit.map_or_else(|| "none".to_owned(), |(requests, per)| format!("{requests}/{per}"));
         let own: &[&str] = if hubspot {
-            &["--property", "plan:string", "--property", "model_id:string", "--limit", "none"]
+            &["--property", "plan:string", "--property", "model_id:string", "--limit", &limit]
         } else {
             &["--key-pointer", "/model_id"]
         };
@@ -315,12 +322,14 @@ pub(crate) fn is_quiet(line: &str) -> bool {
 fn configuration(url: &str, options: &Options<'_>) -> String {
     let Options { vendor, late_window, settings, source, every, .. } = options;
     let state = if options.state_url.is_empty() {
-        "url = \"sqlite://data/state.db\""
+        "url = \"sqlite://data/state.db\"".to_owned()
     } else {
-        "url = { env = \"STATE_URL\" }\nkey = { env = \"STATE_KEY\" }\nlease = \"2s\""
+        format!("url = {{ env = \"STATE_URL\" }}\nkey = {{ env = \"STATE_KEY\" }}\nlease = \"{}\"", options.lease)
     };
+    let (requests, per) = options.limit.unwrap_or((10_000, "1s"));
+    let limits = format!("limits = {{ requests = {requests}, per = \"{per}\" }}");
     let (object, match_field, own) = if *vendor == "hubspot" {
-        ("contacts", "email", "limits = { requests = 10000, per = \"1s\" }")
+        ("contacts", "email", limits.as_str())
     } else {
         let own = "path = \"/v1/{object}\"\ndelete_path = \"/v1/{object}/{match}\"\nbatch_size = 10\n\
             envelope = \"records\"\nresults = { rows = \"/results\", key = \"/id\", status = \"/status\", success = [\"ok\"] }";

@@ -86,7 +86,27 @@ impl Running {
 
     /// Waits until a line of standard error satisfies `wanted`; gives that line, or all lines when none comes in time.
     pub(crate) fn find_log(&self, patience: Duration, wanted: impl Fn(&str) -> bool) -> Result<String, String> {
-        self.stderr.find(patience, wanted)
+        self.stderr.find(0, patience, wanted)
+    }
+
+    /// Lines of standard error so far, for [`Running::find_log_after`].
+    pub(crate) fn log_lines(&self) -> usize {
+        self.stderr.shared.0.lock().expect("no panic while locked").lines.len()
+    }
+
+    /// Lines of standard error after the first `skip`.
+    pub(crate) fn log_after(&self, skip: usize) -> Vec<String> {
+        self.stderr.shared.0.lock().expect("no panic while locked").lines.get(skip..).unwrap_or_default().to_vec()
+    }
+
+    /// The same among the lines after the first `skip`.
+    pub(crate) fn find_log_after(
+        &self,
+        skip: usize,
+        patience: Duration,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<String, String> {
+        self.stderr.find(skip, patience, wanted)
     }
 
     /// Waits until it ends by itself, at most so long; false when it is still under way.
@@ -157,16 +177,16 @@ impl Said {
 
     #[track_caller]
     fn wait_for(&self, text: &str) -> String {
-        let found = self.find(PATIENCE, |line| line.contains(text));
+        let found = self.find(0, PATIENCE, |line| line.contains(text));
         found.unwrap_or_else(|all| panic!("waited for `{text}`, got:\n{all}"))
     }
 
-    fn find(&self, patience: Duration, wanted: impl Fn(&str) -> bool) -> Result<String, String> {
+    fn find(&self, skip: usize, patience: Duration, wanted: impl Fn(&str) -> bool) -> Result<String, String> {
         let (lines, changed) = &*self.shared;
-        let missing = |said: &mut Lines| !said.ended && !said.lines.iter().any(|line| wanted(line));
+        let missing = |said: &mut Lines| !said.ended && !said.lines.iter().skip(skip).any(|line| wanted(line));
         let guard = lines.lock().expect("no panic while locked");
         let (said, _) = changed.wait_timeout_while(guard, patience, missing).expect("no panic while locked");
-        let found = said.lines.iter().find(|line| wanted(line)).cloned();
+        let found = said.lines.iter().skip(skip).find(|line| wanted(line)).cloned();
         found.ok_or_else(|| said.lines.join("\n"))
     }
 

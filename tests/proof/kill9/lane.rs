@@ -1,14 +1,14 @@
 //! One lane of the kill loop: a model of two-valued rows, a workspace, a simulator, and a seed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use fastrand::Rng;
 
 use super::figures::Figures;
-use crate::support::pair::{Audit, Content, Options, Pair, SYNC};
+use crate::{
+    flips::{Flips, TABLE},
+    support::pair::{Audit, Options, Pair, SYNC},
+};
 
 /// Without intents nothing has to wait for their end.
 const BROKEN_PATIENCE: Duration = Duration::from_secs(30);
@@ -16,24 +16,13 @@ const BROKEN_PATIENCE: Duration = Duration::from_secs(30);
 /// Executes statements on the lane's warehouse.
 pub(super) type Execute = Box<dyn Fn(&str)>;
 
-/// A row: who, which of two addresses, which of two plans. Few values, so that A -> B -> A is common.
-#[derive(Clone, Copy)]
-struct Row {
-    person: u32,
-    address: bool,
-    plan: bool,
-}
-
 /// One lane of the loop.
 pub(super) struct Lane {
     pair: Pair,
     execute: Option<Execute>,
     arguments: Vec<String>,
     rng: Rng,
-    rows: BTreeMap<u32, Row>,
-    next: u32,
-    /// People whose rows were deleted: a new row may bring them back.
-    gone: Vec<u32>,
+    model: Flips,
     figures: Figures,
 }
 
@@ -48,20 +37,11 @@ impl Lane {
     ) -> Self {
         // Answers come late, so that a kill often hits between a write and its settle.
         let options = Options { simulator: &["--latency", "60ms"], ..*options };
-        let (pair, rng) = (Pair::new(&options), Rng::with_seed(seed));
-        let mut lane = Self {
-            pair,
-            execute,
-            arguments,
-            rng,
-            rows: BTreeMap::new(),
-            next: 1,
-            gone: Vec::new(),
-            figures: Figures::default(),
-        };
-        lane.sql("create table m (id bigint primary key, email text, plan text)");
-        let first: BTreeSet<u32> = (0..rows).map(|_| lane.insert()).collect();
-        lane.store(&first);
+        let (pair, mut rng) = (Pair::new(&options), Rng::with_seed(seed));
+        let (model, first) = Flips::new(rows, &mut rng);
+        let lane = Self { pair, execute, arguments, rng, model, figures: Figures::default() };
+        lane.sql(TABLE);
+        lane.sql(&first);
         lane.pair.sync(0);
         lane
     }
@@ -81,46 +61,9 @@ impl Lane {
         self.figures
     }
 
-    fn insert(&mut self) -> u32 {
-        let id = self.next;
-        self.next += 1;
-        let old = if self.rng.bool() { self.gone.pop() } else { None };
-        let row = Row { person: old.unwrap_or(id), address: self.rng.bool(), plan: self.rng.bool() };
-        self.rows.insert(id, row);
-        id
-    }
-
-    /// Flips 40 % of the rows, gives 3 % the other address, deletes 3 % and inserts as many.
     fn mutate(&mut self) {
-        let ids: Vec<u32> = self.rows.keys().copied().collect();
-        let mut touched = BTreeSet::new();
-        let mut deleted = 0;
-        for id in ids {
-            let Some(row) = self.rows.get_mut(&id) else { continue };
-            match self.rng.u32(0..100) {
-                0..40 => row.plan = !row.plan,
-                40..43 => row.address = !row.address,
-                43..46 => {
-                    self.gone.push(row.person);
-                    self.rows.remove(&id);
-                    deleted += 1;
-                }
-                _ => continue,
-            }
-            touched.insert(id);
-        }
-        touched.extend((0..deleted).map(|_| self.insert()).collect::<Vec<_>>());
-        self.store(&touched);
-    }
-
-    fn store(&self, touched: &BTreeSet<u32>) {
-        let ids = touched.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-        let row = |id: &u32| {
-            let (email, plan) = content(self.rows.get(id)?);
-            Some(format!("({id}, '{email}', '{plan}')"))
-        };
-        let rows = touched.iter().filter_map(row).collect::<Vec<_>>().join(", ");
-        self.sql(&format!("begin; delete from m where id in ({ids}); insert into m values {rows}; commit;"));
+        let statements = self.model.mutate(&mut self.rng);
+        self.sql(&statements);
     }
 
     fn sql(&self, sql: &str) {
@@ -159,7 +102,7 @@ impl Lane {
             true
         };
         self.judge();
-        let model: BTreeMap<u32, Content> = self.rows.iter().map(|(id, row)| (*id, content(row))).collect();
+        let model = self.model.wanted();
         let found = self.pair.audit(&model);
         if found != Audit::default() && !broken {
             self.pair.explain(&model);
@@ -180,9 +123,4 @@ impl Lane {
         self.figures.overlaps += self.pair.judged("/overlap/different");
         self.pair.sim.post("reset-requests", "");
     }
-}
-
-fn content(row: &Row) -> Content {
-    let address = if row.address { "home" } else { "work" };
-    (format!("p{}.{address}@example.com", row.person), if row.plan { "gold" } else { "free" }.to_owned())
 }
