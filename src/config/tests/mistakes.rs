@@ -277,6 +277,11 @@ fn each_kind_of_mistake_has_its_error() {
             "[state]\nurl = \"postgres://u:secret-canary@h/d\"\nkey = { env = \"K\" }\n[sources.w]",
             "`url` of [state] holds a password",
         ),
+        (
+            "[sources.w]",
+            "[state]\nurl = \"postgres://u@h/d?password=secret-canary\"\nkey = { env = \"K\" }\n[sources.w]",
+            "`url` of [state] holds a password",
+        ),
         ("[sources.w]", "[state]\nlease = \"1s\"\n[sources.w]", "`lease`"),
         ("[sources.w]", "[state]\nkey = \"canary\"\n[sources.w]", "may not stand in the configuration"),
         ("[sources.w]", "[log]\nlevel = \"verbose\"\n[sources.w]", "`level` of [log] is not valid"),
