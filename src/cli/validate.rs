@@ -94,7 +94,7 @@ mod tests {
     fn the_connectors_accept_the_default_and_every_example() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
         let examples = fs::read_dir(root.join("examples")).unwrap().map(|entry| entry.unwrap().path());
-        let folders: Vec<_> = std::iter::once(root.clone()).chain(examples).collect();
+        let folders: Vec<_> = std::iter::once(root).chain(examples).collect();
         assert!(folders.len() >= 5, "{folders:?}");
         for folder in folders {
             let loaded = config::load(&[folder], &Environment::default()).unwrap();
