@@ -218,7 +218,6 @@ impl Ended<'_, '_> {
             retries: report.requests.retries,
             throttled: report.requests.throttled,
             limiter_wait: ms(report.requests.limiter_wait_ms),
-            utilisation: None,
         }
         .log();
     }
