@@ -32,7 +32,7 @@ pub(super) struct Call {
     pub(super) permanent: Vec<HttpStatuses>,
     /// JSON pointer to the record's id.
     pub(super) record_id: Option<String>,
-    /// A record that it makes is not delivered without its id: nothing else would address it.
+    /// It makes records that only their ids address: without one in the answer a record is not delivered.
     pub(super) needs_id: bool,
     pub(super) results: Option<Results>,
 }

@@ -174,10 +174,8 @@ fn a_row_that_is_answered_without_its_id_is_not_delivered() {
         results: Some(results(Some("/key"))),
         ..op(Operation::Upsert, "/people")
     };
-    let spec = spec([
-        (Operation::Upsert, upsert),
-        (Operation::Update, op(Operation::Update, "/people/{{ record_id }}")),
-    ]);
+    let spec =
+        spec([(Operation::Upsert, upsert), (Operation::Update, op(Operation::Update, "/people/{{ record_id }}"))]);
     let both = batch(Operation::Upsert, 2);
     let one = br#"{"results": [{"key": 1, "status": "ok", "id": 17}, {"key": 2, "status": "ok", "id": ""}]}"#;
     assert_eq!(brief(&ask(&spec, &both, 200, one).unwrap()), ["delivered 17", "unknown"]);
