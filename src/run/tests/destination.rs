@@ -70,6 +70,8 @@ pub(crate) struct ScriptedDestination {
     pub(crate) hanging: Notify,
     /// A refused row spoils its whole batch.
     pub(crate) refuses_whole: std::sync::atomic::AtomicBool,
+    /// It never says whose the credential is.
+    pub(crate) silent: std::sync::atomic::AtomicBool,
 }
 
 pub(crate) fn fault(kind: FaultKind, sent: Sent) -> Step {
@@ -105,6 +107,7 @@ impl ScriptedDestination {
             vendor: Mutex::default(),
             hanging: Notify::new(),
             refuses_whole: std::sync::atomic::AtomicBool::new(false),
+            silent: std::sync::atomic::AtomicBool::new(false),
         }
     }
 
@@ -255,6 +258,10 @@ impl Destination for ScriptedDestination {
     }
 
     async fn check(&self, _account: &Account) -> Result<Identity, Fault> {
+        if self.silent.load(std::sync::atomic::Ordering::Relaxed) {
+            self.hanging.notify_one();
+            std::future::pending::<()>().await;
+        }
         Ok(Identity { account: "1".to_owned(), time_zone: None })
     }
 
