@@ -114,7 +114,9 @@ impl Run<'_> {
             false => Ok(()),
         };
         // Also after a failure: what has been delivered stays so.
-        delivered.and(finish(prepared, self.begun.run).await)?;
+        if let Err(error) = delivered.and(finish(prepared, self.begun.run).await) {
+            outcome.failed(error);
+        }
         let now = self.engine.parts.clock.now();
         outcome.cursor =
             prepared.cursor.as_ref().filter(|_| !outcome.is_mostly_refused()).map(|cursor| cursor.moved(seen, now));

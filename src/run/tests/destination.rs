@@ -14,7 +14,7 @@ use crate::{
         Lookup, LookupBy, LookupKind, Outcome, Rejection, RowCaps, Unacceptable,
     },
     mapping::to_text,
-    model::{Operation, RecordRef},
+    model::{Operation, RecordRef, RunId},
     wire::{Account, Fault, FaultKind, Sent, VendorText},
 };
 
@@ -70,6 +70,8 @@ pub(crate) struct ScriptedDestination {
     pub(crate) hanging: Notify,
     /// A refused row spoils its whole batch.
     pub(crate) refuses_whole: std::sync::atomic::AtomicBool,
+    /// What was delivered cannot be published.
+    pub(crate) keeps_back: std::sync::atomic::AtomicBool,
 }
 
 pub(crate) fn fault(kind: FaultKind, sent: Sent) -> Step {
@@ -105,6 +107,7 @@ impl ScriptedDestination {
             vendor: Mutex::default(),
             hanging: Notify::new(),
             refuses_whole: std::sync::atomic::AtomicBool::new(false),
+            keeps_back: std::sync::atomic::AtomicBool::new(false),
         }
     }
 
@@ -303,6 +306,13 @@ impl Destination for ScriptedDestination {
                 std::future::pending().await
             }
             Step::Panic => panic!("a defect"),
+        }
+    }
+
+    async fn finish(&self, _object: &str, _run: RunId) -> Result<(), Fault> {
+        match self.keeps_back.load(std::sync::atomic::Ordering::Relaxed) {
+            true => Err(Fault::new(FaultKind::Settings, Sent::No)),
+            false => Ok(()),
         }
     }
 
