@@ -135,3 +135,19 @@ async fn a_run_that_fails_after_it_delivered_tells_what_it_delivered() {
     let kept = kit.engine.state().runs(None, 1).await.unwrap();
     assert_eq!((kept[0].status, kept[0].counts.delivered), (RunStatus::Failed, 24));
 }
+
+#[tokio::test]
+async fn a_read_that_takes_longer_than_a_plan_may_last_is_delivered() {
+    let kit = Kit::with(10, |sync| sync.max_plan_age = Duration::from_secs(10)).await;
+    let gate = kit.source.gate.clone().lock_owned().await;
+    let slow_read = async {
+        while kit.source.reads() == 0 {
+            tokio::task::yield_now().await;
+        }
+        advance(Duration::from_secs(15)).await;
+        drop(gate);
+    };
+    let model = rows(0..5, "a");
+    let (report, ()) = tokio::join!(kit.run(&model), slow_read);
+    assert_eq!((report.status, report.counts.delivered), (RunStatus::Ok, 5), "{report:?}");
+}
