@@ -66,12 +66,12 @@ struct Vendor {
 pub(crate) struct ScriptedDestination {
     capabilities: Capabilities,
     vendor: Mutex<Vendor>,
+    /// What was delivered cannot be published.
+    pub(crate) keeps_back: std::sync::atomic::AtomicBool,
     /// A request hangs.
     pub(crate) hanging: Notify,
     /// A refused row spoils its whole batch.
     pub(crate) refuses_whole: std::sync::atomic::AtomicBool,
-    /// What was delivered cannot be published.
-    pub(crate) keeps_back: std::sync::atomic::AtomicBool,
 }
 
 pub(crate) fn fault(kind: FaultKind, sent: Sent) -> Step {
@@ -105,9 +105,9 @@ impl ScriptedDestination {
         Self {
             capabilities,
             vendor: Mutex::default(),
+            keeps_back: std::sync::atomic::AtomicBool::new(false),
             hanging: Notify::new(),
             refuses_whole: std::sync::atomic::AtomicBool::new(false),
-            keeps_back: std::sync::atomic::AtomicBool::new(false),
         }
     }
 
