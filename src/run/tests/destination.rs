@@ -14,7 +14,7 @@ use crate::{
         Lookup, LookupBy, LookupKind, Outcome, Rejection, RowCaps, Unacceptable,
     },
     mapping::to_text,
-    model::{Operation, RecordRef},
+    model::{Operation, RecordRef, RunId},
     wire::{Account, Fault, FaultKind, Sent, VendorText},
 };
 
@@ -66,6 +66,8 @@ struct Vendor {
 pub(crate) struct ScriptedDestination {
     capabilities: Capabilities,
     vendor: Mutex<Vendor>,
+    /// What was delivered cannot be published.
+    pub(crate) keeps_back: std::sync::atomic::AtomicBool,
     /// A request hangs.
     pub(crate) hanging: Notify,
     /// A refused row spoils its whole batch.
@@ -105,6 +107,7 @@ impl ScriptedDestination {
         Self {
             capabilities,
             vendor: Mutex::default(),
+            keeps_back: std::sync::atomic::AtomicBool::new(false),
             hanging: Notify::new(),
             refuses_whole: std::sync::atomic::AtomicBool::new(false),
             silent: std::sync::atomic::AtomicBool::new(false),
@@ -310,6 +313,13 @@ impl Destination for ScriptedDestination {
                 std::future::pending().await
             }
             Step::Panic => panic!("a defect"),
+        }
+    }
+
+    async fn finish(&self, _object: &str, _run: RunId) -> Result<(), Fault> {
+        match self.keeps_back.load(std::sync::atomic::Ordering::Relaxed) {
+            true => Err(Fault::new(FaultKind::Settings, Sent::No)),
+            false => Ok(()),
         }
     }
 
