@@ -10,7 +10,7 @@ WORKDIR /build
 # Dependencies first: this layer stays while only the sources change.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src benches && echo 'fn main() {}' > src/main.rs && touch src/lib.rs && echo 'fn main() {}' > benches/state.rs \
- && mkdir -p tests/integration && touch tests/integration/main.rs \
+ && mkdir -p tests/integration tests/proof && touch tests/integration/main.rs tests/proof/main.rs \
  && cargo build --release --locked --bin syncline && rm -rf src
 COPY src src
 COPY migrations migrations

@@ -1,5 +1,5 @@
 //! Printing: tables and sentences, or one JSON document.
-#![allow(clippy::print_stdout, reason = "results of commands go to stdout")]
+#![allow(clippy::print_stderr, reason = "a stdout that cannot be written is told on stderr")]
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -12,12 +12,22 @@ use serde::Serialize;
 /// Writes one JSON document and a newline.
 ///
 /// # Errors
-/// When stdout is closed or the value cannot be serialised.
+/// When stdout cannot be written or the value cannot be serialised.
 pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    writeln!(out)?;
-    Ok(())
+    let mut document = serde_json::to_vec_pretty(value)?;
+    document.push(b'\n');
+    Ok(write(&document)?)
+}
+
+/// Writes to stdout. A reader that wants no more, such as `head`, is no error.
+///
+/// # Errors
+/// When stdout cannot be written for another reason.
+pub(super) fn write(bytes: &[u8]) -> std::io::Result<()> {
+    match std::io::stdout().lock().write_all(bytes) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// A table without lines, as narrow as its content; numbers right-aligned.
@@ -35,18 +45,20 @@ pub(super) fn table(headers: &[&str], numeric: &[usize]) -> Table {
 /// Prints a table with trailing blanks removed, so that output can be compared.
 pub(super) fn print_table(table: &Table) {
     for line in table.to_string().lines() {
-        println!("{}", line.trim_end());
+        self::line(line.trim_end());
     }
 }
 
 /// Prints one line.
 pub(super) fn line(text: impl AsRef<str>) {
-    println!("{}", text.as_ref());
+    self::text(&format!("{}\n", text.as_ref()));
 }
 
-/// Prints lines as they are.
+/// Prints lines as they are. What the command did stands, so a full disk behind stdout is only told.
 pub(super) fn text(text: &str) {
-    print!("{text}");
+    if let Err(error) = write(text.as_bytes()) {
+        eprintln!("the result cannot be printed: {error}");
+    }
 }
 
 /// A number with thousands separators: `1,234,567`.

@@ -82,3 +82,23 @@ fn document(loaded: &Loaded) -> Value {
         "warnings": warnings.iter().map(diagnostic).collect::<Vec<_>>(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+    use crate::config::{self, Environment};
+
+    #[test]
+    fn the_connectors_accept_the_default_and_every_example() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+        let examples = fs::read_dir(root.join("examples")).unwrap().map(|entry| entry.unwrap().path());
+        let folders: Vec<_> = std::iter::once(root).chain(examples).collect();
+        assert!(folders.len() >= 5, "{folders:?}");
+        for folder in folders {
+            let loaded = config::load(&[folder], &Environment::default()).unwrap();
+            check_connectors(&loaded).unwrap_or_else(|errors| panic!("{errors}"));
+        }
+    }
+}

@@ -52,6 +52,8 @@ fn kept(before: &Loaded, after: &Loaded) -> Vec<&'static str> {
         ("environment", before.specs.environment != after.specs.environment),
         ("state.url", old.state.url != new.state.url),
         ("state.key", old.state.key != new.state.key),
+        ("state.folder", old.state.folder != new.state.folder),
+        ("state.lease", old.state.lease != new.state.lease),
         ("http.listen", old.http != new.http),
         ("log.level", old.log.level != new.log.level),
         ("log.format", old.log.format != new.log.format),

@@ -40,7 +40,7 @@ fn lookback(reader: &Reader<'_>, node: &Node) -> Option<Lookback> {
         }
     };
     if found.is_none() {
-        reader.refuse("lookback", node, "expected a duration up to 366d, or a whole number from 0", HINT);
+        reader.refuse("lookback", node, "expected a duration up to 366d, or a whole number from 0 to 4294967295", HINT);
     }
     found
 }

@@ -13,7 +13,7 @@ use super::{
     tree::{Entry, Item, Node},
     vendor,
 };
-use crate::model::spec::{AuthSpec, DestinationSpec, VendorSpec};
+use crate::model::spec::{DestinationSpec, VendorSpec};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const LATER: [&str; 12] = [
@@ -64,7 +64,7 @@ pub(super) fn destination(name: &str, entry: &Entry, sink: &Sink) -> Option<Dest
         }
     };
     let allow_private = allow_private(&reader);
-    let base_url = base_url(&reader, &allow_private, auth != Some(AuthSpec::None));
+    let base_url = base_url(&reader, &allow_private);
     let account = reader.text("account");
     let limits = limits::limits(&reader);
     let hour = Duration::from_secs(3600);
@@ -101,7 +101,7 @@ pub(super) fn allow_private(reader: &Reader<'_>) -> Vec<IpNet> {
     ranges
 }
 
-fn base_url(reader: &Reader<'_>, allowed: &[IpNet], has_token: bool) -> Option<String> {
+fn base_url(reader: &Reader<'_>, allowed: &[IpNet]) -> Option<String> {
     let (text, node) = (reader.text("base_url")?, reader.get("base_url")?);
     let url = parsed_url(reader, "base_url", &text, node)?;
     if url.query().is_some() {
@@ -109,9 +109,10 @@ fn base_url(reader: &Reader<'_>, allowed: &[IpNet], has_token: bool) -> Option<S
         return None;
     }
     reachable(reader, "base_url", node, &url, allowed)?;
-    if url.scheme() == "http" && private_host(&url).is_none() && has_token {
-        let message = format!("`base_url` of {} sends the token unencrypted", reader.what);
-        reader.sink.warning(&node.origin, message, "plain `http` to a public address", "use `https`");
+    if url.scheme() == "http" && allowed.is_empty() {
+        let cause = "plain `http` reaches only what `allow_private` names";
+        reader.refuse("base_url", node, cause, "use `https`, or allow the range of a server of your own");
+        return None;
     }
     Some(text)
 }

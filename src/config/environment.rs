@@ -102,8 +102,9 @@ fn set(top: &mut Table, path: &str, value: String, origin: &Origin) {
             return;
         }
         let entry = table.entry(part.to_owned()).or_insert_with(|| empty(origin));
-        // A secret given by the environment replaces the one of the file as a whole.
-        if part == "key" || !matches!(entry.node.value, Item::Table(_)) {
+        // A secret given by the environment replaces the one of a file as a whole, but not another variable.
+        let of_a_file = !matches!(entry.key, Origin::Environment(_));
+        if (part == "key" && of_a_file) || !matches!(entry.node.value, Item::Table(_)) {
             *entry = empty(origin);
         }
         let Item::Table(inner) = &mut entry.node.value else { return };

@@ -38,6 +38,11 @@ pub(super) fn secrets(reader: &Reader<'_>, key: &'static str) -> Option<Vec<Secr
     }
 }
 
+/// Whether a database URL has a password written out: before the host, or as the parameter that PostgreSQL's URLs know.
+pub(super) fn holds_password(url: &url::Url) -> bool {
+    url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password")
+}
+
 /// A text, or a reference to a secret.
 pub(super) fn text_or_secret(reader: &Reader<'_>, key: &'static str) -> Option<TextSpec> {
     let node = reader.get(key)?;

@@ -70,7 +70,7 @@ fn state(reader: &Reader<'_>) -> StateSettings {
 
 /// What a state on PostgreSQL asks for, as far as a URL that is no secret tells.
 fn on_postgres(reader: &Reader<'_>, text: &str, node: &Node) {
-    if url::Url::parse(text).is_ok_and(|url| url.password().is_some()) {
+    if url::Url::parse(text).is_ok_and(|url| secret::holds_password(&url)) {
         // The message shows no part of it.
         let message = "`url` of [state] holds a password and may not stand in the configuration";
         let hint = "write the whole URL as a secret: `url = { env = \"STATE_URL\" }`";

@@ -102,7 +102,7 @@ fn parts(reader: &Reader<'_>, dialect: &Dialect) -> Option<ServerSpec> {
 
 fn check_url(reader: &Reader<'_>, node: &Node, text: &str, dialect: &Dialect) {
     match Url::parse(text) {
-        Ok(url) if url.password().is_some() => {
+        Ok(url) if secret::holds_password(&url) => {
             let message =
                 format!("`url` of {} holds a password, which may not stand in the configuration", reader.what);
             let hint = "put the URL in an environment variable or a file: url = { env = \"WAREHOUSE_URL\" }";

@@ -116,8 +116,7 @@ pub fn base_url(spec: &DestinationSpec) -> Result<Url, DestinationError> {
     if plain { Ok(url) } else { Err(DestinationError::BaseUrl(None)) }
 }
 
-/// How a destination is reached. `secret` turns a reference into what reads it; both vendors carry it as
-/// `Authorization: Bearer`.
+/// How a destination is reached. `secret` turns a reference into what reads it.
 ///
 /// # Errors
 /// The first setting that cannot work.

@@ -31,20 +31,46 @@ impl Ended<'_, '_> {
     pub(super) async fn close(&self, ended: Result<Outcome, RunError>) -> RunReport {
         let mut report = match ended {
             Ok(outcome) => self.close_carried_out(outcome).await,
-            Err(error) => Ok(failed_report(&self.run.sync.name, &error)),
-        }
-        .unwrap_or_else(|error| failed_report(&self.run.sync.name, &error));
+            Err(error) => failed_report(&self.run.sync.name, &error),
+        };
         report.run = Some(self.run.begun.run);
         report.durations.total_ms = millis(elapsed(self.run));
         if let Err(error) = self.write(&report).await {
-            report = failed_report(&self.run.sync.name, &RunError::State(error));
-            report.run = Some(self.run.begun.run);
+            let failed = failed_report(&self.run.sync.name, &RunError::State(error));
+            report =
+                RunReport { run: report.run, ..failed.having_done(&report.counts, report.durations, report.requests) };
         }
         self.log(&report);
         report
     }
 
-    async fn close_carried_out(&self, outcome: Outcome) -> Result<RunReport, RunError> {
+    /// Also a run that fails here tells what it has done.
+    async fn close_carried_out(&self, mut outcome: Outcome) -> RunReport {
+        let (counts, durations, requests) = (outcome.counts, outcome.durations, outcome.requests);
+        let closed = match outcome.failure.take() {
+            Some(error) => {
+                self.leave_mapping(&outcome).await;
+                Err(error)
+            }
+            None => self.record(outcome).await,
+        };
+        closed.unwrap_or_else(|error| {
+            failed_report(&self.run.sync.name, &error).having_done(&counts, durations, requests)
+        })
+    }
+
+    /// Entries that the failed run settled stand under its mapping. Not once the lease is lost: another process's run has
+    /// the word then.
+    async fn leave_mapping(&self, outcome: &Outcome) {
+        let (state, sync) = (self.run.engine.state(), self.run.record.id);
+        if outcome.counts.delivered > 0 && state.lease_left(sync, self.run.begun.epoch).is_ok() {
+            let update = SyncUpdate { mapping: Some(outcome.open_mapping.clone()), ..SyncUpdate::default() };
+            // The run has failed anyway; without this the next mapping's changes count as the data's.
+            drop(state.update_sync(sync, update).await);
+        }
+    }
+
+    async fn record(&self, outcome: Outcome) -> Result<RunReport, RunError> {
         let state = self.run.engine.state();
         let sync = self.run.record.id;
         state.writer().flush().await?;
@@ -218,7 +244,6 @@ impl Ended<'_, '_> {
             retries: report.requests.retries,
             throttled: report.requests.throttled,
             limiter_wait: ms(report.requests.limiter_wait_ms),
-            utilisation: None,
         }
         .log();
     }

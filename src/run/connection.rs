@@ -3,13 +3,12 @@
 use std::{
     collections::HashMap,
     num::NonZeroU32,
-    sync::{Arc, atomic::AtomicU32},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
 };
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -37,6 +36,7 @@ pub struct Connected {
 /// All connected destinations of the process.
 pub(super) struct Connections {
     pub(super) accounts: Accounts,
+    /// Never held while somebody is asked.
     known: Mutex<Known>,
 }
 
@@ -44,6 +44,8 @@ pub(super) struct Connections {
 struct Known {
     destinations: HashMap<String, Connected>,
     ahead: HashMap<String, Arc<AtomicU32>>,
+    /// By credential, held while the vendor is asked whose it is: a vendor that does not answer delays no other.
+    turns: HashMap<u64, Arc<tokio::sync::Mutex<()>>>,
 }
 
 /// What the state keeps of a credential's account, so that a restart paces its first request too.
@@ -56,6 +58,17 @@ struct Remembered {
 impl Connections {
     pub(super) fn new(accounts: Accounts) -> Self {
         Self { accounts, known: Mutex::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn turn(&mut self, credential: u64) -> Arc<tokio::sync::Mutex<()>> {
+        self.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        self.turns.entry(credential).or_default().clone()
     }
 }
 
@@ -81,14 +94,16 @@ impl Engine {
     /// the configuration.
     pub async fn connect(&self, spec: &DestinationSpec, connector: &dyn Destination) -> Result<Connected, RunError> {
         let credential = self.credential_hash(spec).await?;
-        let mut known = self.connections.known.lock().await;
-        let before = known.destinations.get(&spec.name);
+        let turn = self.connections.known().turn(credential);
+        let _turn = turn.lock().await;
+        let before = self.connections.known().destinations.get(&spec.name).cloned();
         if let Some(connected) = before.filter(|known| known.credential == credential && *known.spec == *spec) {
-            return Ok(connected.clone());
+            return Ok(connected);
         }
         let (account, identity) = self.identify(spec, connector, credential).await?;
         check_pin(spec, &identity)?;
-        if before.is_some_and(|before| before.spec.limits != spec.limits) {
+        let mut known = self.connections.known();
+        if known.destinations.get(&spec.name).is_some_and(|before| before.spec.limits != spec.limits) {
             self.relimit(&known, &account, spec)?;
         }
         let ahead = known.ahead.entry(account.identity().to_owned()).or_default().clone();

@@ -8,7 +8,7 @@ use crate::{
     wire::{AccountStats, Fault},
 };
 
-use super::{Durations, Requests, earlier, judge::Judged, prepare::Prepared, report::millis};
+use super::{Durations, Requests, RunError, earlier, judge::Judged, prepare::Prepared, report::millis};
 
 /// What a run came to before it is closed.
 pub(super) struct Outcome {
@@ -21,6 +21,8 @@ pub(super) struct Outcome {
     pub(super) used_approval: Option<RunId>,
     pub(super) invalid: Vec<InvalidRow>,
     pub(super) stop: Option<StopReason>,
+    /// What ended the run once its delivery had begun.
+    pub(super) failure: Option<RunError>,
     pub(super) durations: Durations,
     pub(super) requests: Requests,
     /// How often each field is null.
@@ -47,6 +49,7 @@ impl Outcome {
             verdict: judged.verdict.clone(),
             invalid: Vec::new(),
             stop: None,
+            failure: None,
             durations,
             requests: Requests::default(),
             nulls: judged.nulls.clone(),
@@ -59,8 +62,21 @@ impl Outcome {
 
     /// The destination could not even be asked: everything that would have been sent is left over.
     pub(super) fn nothing_sent(&mut self, fault: Fault) {
-        self.counts.left_over = self.counts.added + self.counts.changed + self.counts.removed - self.counts.guarded;
+        self.leave_rest();
         self.stop = Some(StopReason::of_fault(fault));
+    }
+
+    /// An error ended the delivery: what it did not come to is left over.
+    pub(super) fn failed(&mut self, error: RunError) {
+        self.leave_rest();
+        self.failure = Some(error);
+    }
+
+    fn leave_rest(&mut self) {
+        let counts = &mut self.counts;
+        let planned = counts.added + counts.changed + counts.removed;
+        let ended = counts.delivered + counts.rejected + counts.skipped + counts.unknown + counts.pending;
+        counts.left_over = planned.saturating_sub(ended + counts.guarded);
     }
 
     /// After a run that was mostly refused the cursor stays: those events are to be sent again once the mapping is repaired.

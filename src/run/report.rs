@@ -114,6 +114,15 @@ impl RunReport {
         self
     }
 
+    /// Sets what it has done.
+    #[must_use]
+    pub(super) const fn having_done(mut self, counts: &Counts, durations: Durations, requests: Requests) -> Self {
+        self.counts = *counts;
+        self.durations = durations;
+        self.requests = requests;
+        self
+    }
+
     /// Sets when it is worth trying again.
     #[must_use]
     pub fn until(mut self, until: Option<Timestamp>) -> Self {

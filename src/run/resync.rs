@@ -116,13 +116,13 @@ impl Engine {
         let mut keys = Vec::with_capacity(texts.len());
         for (position, text) in (1..).zip(texts) {
             let key = Key::from_text(text, &record.target.key.kinds).map_err(|problem| RunError::Refused {
-                reason: format!("key {position} cannot be read: {problem}"),
+                reason: format!("the key in place {position} cannot be read: {problem}"),
                 hint: format!("give it as `rejected` prints it; key columns: {}", record.target.key.columns.join(", ")),
             })?;
             let held = self.state().held(record.id, &key).await?;
             if held.entry.is_none() && held.dirty.is_empty() && held.rejected.is_none() {
                 return Err(RunError::Refused {
-                    reason: format!("sync `{}` has sent nothing for key {position} yet", record.name),
+                    reason: format!("sync `{}` has sent nothing for the key in place {position} yet", record.name),
                     hint: "a key that is new in the model needs no resync: the next run sends it".to_owned(),
                 });
             }

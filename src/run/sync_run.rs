@@ -114,7 +114,9 @@ impl Run<'_> {
             false => Ok(()),
         };
         // Also after a failure: what has been delivered stays so.
-        delivered.and(finish(prepared, self.begun.run).await)?;
+        if let Err(error) = delivered.and(finish(prepared, self.begun.run).await) {
+            outcome.failed(error);
+        }
         let now = self.engine.parts.clock.now();
         outcome.cursor =
             prepared.cursor.as_ref().filter(|_| !outcome.is_mostly_refused()).map(|cursor| cursor.moved(seen, now));
@@ -203,7 +205,7 @@ impl Run<'_> {
         };
         self.check_account(&connected).await?;
         let before = connected.account.stats();
-        let context = self.context(prepared, &connected).await?;
+        let context = self.context(prepared, &connected, outcome.durations).await?;
         let hasher = self.engine.match_hasher(prepared, &self.record);
         let resolving = resolve(&context, hasher.as_ref(), &judged.plan, &judged.to_find);
         let resolved = match self.unless_stopped(resolving).await {
@@ -241,8 +243,15 @@ impl Run<'_> {
         }
     }
 
-    async fn context(&self, prepared: &Prepared<'_>, connected: &Connected) -> Result<Context, RunError> {
+    async fn context(
+        &self,
+        prepared: &Prepared<'_>,
+        connected: &Connected,
+        durations: Durations,
+    ) -> Result<Context, RunError> {
         let parts = &self.engine.parts;
+        // A plan's age counts from the end of the read: a read that takes longer than `max_plan_age` is delivered too.
+        let planned = self.started + Duration::from_millis(durations.plan_ms);
         let claims = if prepared.traits.keeps_ids {
             Claims::load(self.state(), self.record.id).await?
         } else {
@@ -264,7 +273,7 @@ impl Run<'_> {
             keeps_ids: prepared.traits.keeps_ids,
             late_window: prepared.late_window,
             workers: parts.scheduler.workers_per_run.max(1),
-            plan_expires: self.started + self.sync.max_plan_age,
+            plan_expires: planned + self.sync.max_plan_age,
             clock: parts.clock.clone(),
             shutdown: parts.shutdown.clone(),
             claims,

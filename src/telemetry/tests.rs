@@ -128,7 +128,6 @@ fn a_summary_carries_every_count() {
             retries: 0,
             throttled: 0,
             limiter_wait: Duration::ZERO,
-            utilisation: None,
         }
         .log();
     });
@@ -137,7 +136,6 @@ fn a_summary_carries_every_count() {
         assert_eq!(&line[name], count, "{name}");
     }
     assert_eq!((&line["deliver_ms"], &line["total_ms"]), (&3.into(), &6.into()));
-    assert!(line.get("utilisation").is_none());
 }
 
 #[test]

@@ -234,19 +234,12 @@ impl Account {
         self.shared.limiter.wake();
     }
 
-    /// Ends any hold.
-    pub fn release(&self) {
-        if self.shared.limiter.hold.release() {
+    /// Ends a hold that refused credentials have shut, because new ones were accepted. Holds of other reasons go on.
+    pub fn credentials_accepted(&self) {
+        if self.shared.limiter.hold.open(HoldReason::Credentials) && self.hold_state() == HoldState::Open {
             self.log_closed();
         }
         self.shared.limiter.wake();
-    }
-
-    /// Ends a hold that refused credentials have shut, because new ones were accepted.
-    pub fn credentials_accepted(&self) {
-        if self.hold_state() == HoldState::Shut(HoldReason::Credentials) {
-            self.release();
-        }
     }
 
     /// Whether the account may send.

@@ -131,10 +131,9 @@ impl Hold {
         locked(&self.gates).shut.replace(reason).is_none()
     }
 
-    /// Whether there was a hold.
-    pub(super) fn release(&self) -> bool {
-        let before = std::mem::take(&mut *locked(&self.gates));
-        before.shut.is_some() || !before.ends.is_empty()
+    /// Opens what was shut for this reason; holds with an end go on. Whether it was shut so.
+    pub(super) fn open(&self, reason: HoldReason) -> bool {
+        locked(&self.gates).shut.take_if(|shut| *shut == reason).is_some()
     }
 
     /// Ends a hold of this reason, if it has an end; holds of other reasons go on. Whether there was one.

@@ -1,4 +1,4 @@
-//! Where credentials come from. The configuration resolves them; this module only asks again after a 401.
+//! Where credentials come from. The configuration resolves them; who uses them asks again.
 
 use std::{fmt, sync::Arc};
 
@@ -21,7 +21,8 @@ pub struct SecretError {
 /// Reads one secret by its reference: environment, file or command.
 #[async_trait]
 pub trait SecretProvider: Send + Sync {
-    /// The secret as it is now. Called at first use and again after a 401.
+    /// The secret as it is now. Called at first use and again after a 401, for each token request, and every minute for
+    /// signatures.
     ///
     /// # Errors
     /// When the reference leads nowhere.

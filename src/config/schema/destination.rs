@@ -78,9 +78,9 @@ fn http() -> Table {
     });
     reached("http", "Any JSON API.")
         .key("auth", auth())
-        .key("path", text("Path of upserts; `{object}` and `{match}` are filled in."))
+        .key("path", text("Path of upserts; `{object}` and, for single records, `{match}` are filled in."))
         .key("method", choice("The method of upserts.", &["POST", "PUT", "PATCH"]))
-        .key("delete_path", text("Path of removals."))
+        .key("delete_path", text("Path of removals, with `{match}`."))
         .keys(records())
         .key("idempotency_header", text("Header that carries the idempotency key."))
         .key("results", of("httpResults", "Where the answer says what became of each row."))

@@ -206,6 +206,7 @@ fn postgres_is_a_url_or_parts_and_holds_no_password() {
     assert_eq!((port, tls.as_str(), password), (5432, "verify-full", Some(SecretSpec::File("p".into()))));
     for (keys, expected) in [
         ("url = \"postgres://u:canary@h/d\"", "holds a password"),
+        ("url = \"postgres://u@h/d?sslmode=require&password=canary\"", "holds a password"),
         ("url = \"mysql://h/d\"", "expected a `postgres://` URL"),
         ("url = \"postgres://h/d\"\nhost = \"h\"", "has both `url` and `host`"),
         ("host = \"h\"\ndatabase = \"d\"", "has no `user`"),

@@ -83,6 +83,16 @@ fn a_password_in_a_url_is_masked() {
 }
 
 #[test]
+fn the_key_has_one_origin_in_the_environment_too() {
+    let file = ("SYNCLINE__STATE__KEY__FILE", "/run/key");
+    let base = format!("[state]\nkey = {{ command = [\"pass\"] }}\n{WHOLE}");
+    let replaced = load_files(&[("c/a.toml", &base)], &[file]).unwrap();
+    assert_eq!(replaced.settings.state.key, Some(SecretSpec::File("/run/key".into())));
+    let both = load_files(&[("c/a.toml", &base)], &[file, ("SYNCLINE__STATE__KEY__ENV", "KEY")]).unwrap_err();
+    assert!(both.contains("got 2 of `env`, `file` and `command`, expected one"), "{both}");
+}
+
+#[test]
 fn a_mistake_of_a_later_folder_is_told_where_it_stands() {
     let error = |above: &str| load_files(&[("base/a.toml", WHOLE), ("prod/b.toml", above)], &[]).unwrap_err();
     let wrong = error("[syncs.s]\nmode = \"mirro\"\n");
@@ -144,5 +154,8 @@ fn changes_are_told_by_name() {
     let changes = Changes::between(&whole(), &load_text(&format!("{settings}{text}")).unwrap());
     assert_eq!(changes.changed, ["model m", "destination h", "[scheduler]"]);
     assert_eq!(changes.kept, ["environment", "state.url", "log.level"]);
+    let state = format!("[state]\nfolder = \"elsewhere\"\nlease = \"1m\"\n{WHOLE}");
+    let changes = Changes::between(&whole(), &load_text(&state).unwrap());
+    assert_eq!(changes.kept, ["state.folder", "state.lease"]);
     assert_eq!(Changes::between(&whole(), &whole()), Changes::default());
 }

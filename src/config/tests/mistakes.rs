@@ -87,6 +87,7 @@ fn each_kind_of_mistake_has_its_error() {
         ("https://api.example.com", "api.example.com", "cannot be parsed as a URL"),
         ("https://api.example.com", "https://u:p@api.example.com", "credentials belong into `token`"),
         ("https://api.example.com", "http://127.0.0.1:1", "allow it with `allow_private = [\"127.0.0.1/32\"]`"),
+        ("https://api.example.com", "http://api.example.com", "plain `http` reaches only what `allow_private` names"),
         ("https://api.example.com", "http://[::ffff:10.0.0.1]", "10.0.0.1 is a loopback or private address"),
         ("https://api.example.com", "http://localhost", "127.0.0.1 is a loopback"),
         ("path = \"/x\"", "path = \"/x\"\nallow_private = [\"10.0.0.0/33\"]", "expected an address range"),
@@ -275,6 +276,11 @@ fn each_kind_of_mistake_has_its_error() {
         (
             "[sources.w]",
             "[state]\nurl = \"postgres://u:secret-canary@h/d\"\nkey = { env = \"K\" }\n[sources.w]",
+            "`url` of [state] holds a password",
+        ),
+        (
+            "[sources.w]",
+            "[state]\nurl = \"postgres://u@h/d?password=secret-canary\"\nkey = { env = \"K\" }\n[sources.w]",
             "`url` of [state] holds a password",
         ),
         ("[sources.w]", "[state]\nlease = \"1s\"\n[sources.w]", "`lease`"),

@@ -160,8 +160,8 @@ fn warnings_leave_the_configuration_valid() {
     assert!(
         warning("match = \"email\"", "match = \"email\"\nlate_window = \"59s\"").contains("shorter than a request")
     );
-    let token = "http://api.example.com\"\ntoken = { env = \"T\" }\n#";
-    assert!(warning("https://api.example.com", token).contains("sends the token unencrypted"));
+    let own = "http://api.internal\"\nallow_private = [\"10.0.0.0/8\"]\ntoken = { env = \"T\" }\n#";
+    assert_eq!(warning("https://api.example.com", own), "");
     let second = "[syncs.t]\nmodel = \"m\"\ndestination = \"d\"\nobject = \"contacts\"\nmatch = \"email\"\n\
         fields = { email = \"email\", name = \"other\" }\n[syncs.s]";
     let owners = warning("[syncs.s]", second);

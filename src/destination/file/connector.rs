@@ -86,7 +86,8 @@ impl Files {
     }
 }
 
-/// Nothing of the batch will be published, so it is certainly not delivered. A full disk or a missing right needs a person.
+/// Nothing of the batch will be published, unless a crash follows before the file is cut: then it is a repeat. A full disk
+/// or a missing right needs a person.
 fn fault(error: io::Error) -> Fault {
     let mut fault = Fault::new(FaultKind::Settings, Sent::No);
     fault.code = Some(error.kind().to_string());

@@ -5,6 +5,7 @@
 //! | `success` (2xx), no `results` configured | every row delivered, whatever the body; `record_id` from the body |
 //! | `success` to an upsert or insert, but no id at `record_id` | `Settings`: the run stops |
 //! | `success` with `results` | rows by key or position; those that no result names are unknown |
+//! | the same to an upsert or insert, but no id at `results.record_id` | unknown; where no row has one, `Settings` |
 //! | `retryable` | a fault, after which the request is sent again |
 //! | `permanent` | the refusal of the one row; of several: `BatchRefused` |
 //! | 404 or 410 to a path made of the record's id | gone |
@@ -91,12 +92,12 @@ fn delivered(
     match &call.results {
         // The simple form has results of writes only; an operation of its own says what it has.
         Some(results) if operation != Operation::Delete || !matches!(call.body, Body::None) => {
-            by_result(results, operation, rows, answer)
+            let outcomes = by_result(results, operation, rows, answer)?;
+            if call.needs_id && operation != Operation::Update { with_ids(outcomes, answer) } else { Ok(outcomes) }
         }
         Some(_) | None => {
             let id = record_id(call, rows, answer);
-            let makes = matches!(operation, Operation::Upsert | Operation::Insert);
-            if call.record_id.is_some() && id.is_none() && makes {
+            if call.needs_id && operation != Operation::Update && id.is_none() {
                 return Err(no_id(answer));
             }
             Ok(all_delivered(rows, id.as_deref()))
@@ -121,6 +122,20 @@ fn no_id(answer: &Answer<'_>) -> Fault {
     let mut fault = answer.fault(FaultKind::Settings).because(problem);
     (fault.sent, fault.code) = (Sent::Maybe, Some("no id at `record_id`".to_owned()));
     fault
+}
+
+/// A record was made whose id nobody would know: the row is not delivered. When no row has an id the pointer is wrong.
+fn with_ids(mut outcomes: Vec<Outcome>, answer: &Answer<'_>) -> Result<Vec<Outcome>, Fault> {
+    let named = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Delivered { record_id: Some(_) }));
+    for outcome in &mut outcomes {
+        if matches!(outcome, Outcome::Delivered { record_id: None }) {
+            if !named {
+                return Err(no_id(answer));
+            }
+            *outcome = Outcome::Unknown;
+        }
+    }
+    Ok(outcomes)
 }
 
 /// The answer's status is configured as one after which the request is sent again. What it has done is not known.
@@ -210,7 +225,7 @@ fn outcome(results: &Results, operation: Operation, record: RecordRef<'_>, resul
     let Some(status) = result.pointer(&results.pointers.status) else { return Outcome::Unknown };
     if results.success.contains(status) {
         let id = results.pointers.record_id.as_ref().and_then(|pointer| text_of(result.pointer(pointer)?));
-        return Outcome::Delivered { record_id: id.map(String::into_boxed_str) };
+        return Outcome::Delivered { record_id: id.filter(|id| !id.is_empty()).map(String::into_boxed_str) };
     }
     let rejection = rejection(results, record, result);
     match status.as_u64() {

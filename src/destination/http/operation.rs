@@ -32,6 +32,8 @@ pub(super) struct Call {
     pub(super) permanent: Vec<HttpStatuses>,
     /// JSON pointer to the record's id.
     pub(super) record_id: Option<String>,
+    /// It makes records that only their ids address: without one in the answer a record is not delivered.
+    pub(super) needs_id: bool,
     pub(super) results: Option<Results>,
 }
 
@@ -104,9 +106,14 @@ impl Call {
             retryable: spec.retryable.clone(),
             permanent: spec.permanent.clone(),
             record_id: spec.record_id.clone(),
+            needs_id: by_id && matches!(operation, Operation::Upsert | Operation::Insert) && names_ids(spec),
             results: spec.results.as_ref().map(|results| Results::new(&key("results"), results)).transpose()?,
         })
     }
+}
+
+fn names_ids(spec: &HttpOperationSpec) -> bool {
+    spec.record_id.is_some() || spec.results.as_ref().is_some_and(|results| results.record_id.is_some())
 }
 
 const fn route(operation: Operation) -> &'static str {

@@ -218,7 +218,11 @@ impl Destination for HubSpot {
 
     async fn deliver(&self, account: &Account, batch: &Batch) -> Result<Delivery, Fault> {
         let (action, route) = endpoint(batch.operation);
-        let url = self.batch_url(account, &batch.object, action).await?;
+        let url = self.batch_url(account, &batch.object, action).await.map_err(|mut fault| {
+            // Whatever became of the question for the object's name, the batch has not left.
+            fault.sent = Sent::No;
+            fault
+        })?;
         let Encoded { body, sent, refused } = encode(batch);
         if sent.is_empty() {
             return Ok(Delivery::Rows(in_order(batch.rows.len(), refused, std::iter::empty())));

@@ -8,12 +8,12 @@ use crate::model::Operation;
 /// The generic `http` destination's own settings: one form for all objects, and operations of single objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpSpec {
-    /// Path that upserts are sent to, below `base_url`; `{object}` stands for the sync's object. `None` where only
-    /// `objects` are written.
+    /// Path that upserts are sent to, below `base_url`; `{object}` stands for the sync's object and `{match}`, for
+    /// requests of one record, for the match value. `None` where only `objects` are written.
     pub path: Option<String>,
     /// `POST`, `PUT` or `PATCH` for upserts.
     pub method: String,
-    /// Path that removals are sent to, with `DELETE`; `None` refuses syncs that delete.
+    /// Path that removals are sent to, with `DELETE` and `{match}` in it; `None` refuses syncs that delete.
     pub delete_path: Option<String>,
     /// Records per request: 1 sends a JSON object, more send an array.
     pub batch_size: u32,

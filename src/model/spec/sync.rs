@@ -42,7 +42,7 @@ pub struct SyncSpec {
     pub late_window: Option<Duration>,
     /// Delivery of a plan older than this stops at a batch border.
     pub max_plan_age: Duration,
-    /// It is overdue when its last close `ok` or `partial` is longer ago.
+    /// It is overdue when its last close `ok`, `partial` or `skipped` is longer ago.
     pub max_age: Option<Duration>,
     /// When a new mapping is applied to rows whose data has not changed.
     pub remap: Remap,

@@ -14,7 +14,7 @@ use crate::{
         Lookup, LookupBy, LookupKind, Outcome, Rejection, RowCaps, Unacceptable,
     },
     mapping::to_text,
-    model::{Operation, RecordRef},
+    model::{Operation, RecordRef, RunId},
     wire::{Account, Fault, FaultKind, Sent, VendorText},
 };
 
@@ -66,10 +66,14 @@ struct Vendor {
 pub(crate) struct ScriptedDestination {
     capabilities: Capabilities,
     vendor: Mutex<Vendor>,
+    /// What was delivered cannot be published.
+    pub(crate) keeps_back: std::sync::atomic::AtomicBool,
     /// A request hangs.
     pub(crate) hanging: Notify,
     /// A refused row spoils its whole batch.
     pub(crate) refuses_whole: std::sync::atomic::AtomicBool,
+    /// It never says whose the credential is.
+    pub(crate) silent: std::sync::atomic::AtomicBool,
 }
 
 pub(crate) fn fault(kind: FaultKind, sent: Sent) -> Step {
@@ -103,8 +107,10 @@ impl ScriptedDestination {
         Self {
             capabilities,
             vendor: Mutex::default(),
+            keeps_back: std::sync::atomic::AtomicBool::new(false),
             hanging: Notify::new(),
             refuses_whole: std::sync::atomic::AtomicBool::new(false),
+            silent: std::sync::atomic::AtomicBool::new(false),
         }
     }
 
@@ -255,6 +261,10 @@ impl Destination for ScriptedDestination {
     }
 
     async fn check(&self, _account: &Account) -> Result<Identity, Fault> {
+        if self.silent.load(std::sync::atomic::Ordering::Relaxed) {
+            self.hanging.notify_one();
+            std::future::pending::<()>().await;
+        }
         Ok(Identity { account: "1".to_owned(), time_zone: None })
     }
 
@@ -303,6 +313,13 @@ impl Destination for ScriptedDestination {
                 std::future::pending().await
             }
             Step::Panic => panic!("a defect"),
+        }
+    }
+
+    async fn finish(&self, _object: &str, _run: RunId) -> Result<(), Fault> {
+        match self.keeps_back.load(std::sync::atomic::Ordering::Relaxed) {
+            true => Err(Fault::new(FaultKind::Settings, Sent::No)),
+            false => Ok(()),
         }
     }
 

@@ -122,3 +122,32 @@ async fn a_stop_while_planning_sends_nothing() {
     assert_eq!(kit.run(&rows(0..5, "a")).await.status, RunStatus::Interrupted);
     assert!(kit.vendor.calls().is_empty());
 }
+
+#[tokio::test]
+async fn a_run_that_fails_after_it_delivered_tells_what_it_delivered() {
+    let kit = Kit::new().await;
+    kit.vendor.keeps_back.store(true, Ordering::Relaxed);
+    kit.vendor.refuse("7@x");
+    let report = kit.run(&rows(0..25, "a")).await;
+    assert_eq!(report.status, RunStatus::Failed);
+    assert_eq!((report.counts.delivered, report.counts.rejected, report.counts.left_over), (24, 1, 0), "{report:?}");
+    assert_eq!(report.requests.batches, 3);
+    let kept = kit.engine.state().runs(None, 1).await.unwrap();
+    assert_eq!((kept[0].status, kept[0].counts.delivered), (RunStatus::Failed, 24));
+}
+
+#[tokio::test]
+async fn a_read_that_takes_longer_than_a_plan_may_last_is_delivered() {
+    let kit = Kit::with(10, |sync| sync.max_plan_age = Duration::from_secs(10)).await;
+    let gate = kit.source.gate.clone().lock_owned().await;
+    let slow_read = async {
+        while kit.source.reads() == 0 {
+            tokio::task::yield_now().await;
+        }
+        advance(Duration::from_secs(15)).await;
+        drop(gate);
+    };
+    let model = rows(0..5, "a");
+    let (report, ()) = tokio::join!(kit.run(&model), slow_read);
+    assert_eq!((report.status, report.counts.delivered), (RunStatus::Ok, 5), "{report:?}");
+}

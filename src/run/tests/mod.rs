@@ -1,5 +1,6 @@
 //! The engine end to end in one process: a source of given rows, a destination that follows a script, a real state.
 
+mod connection;
 mod cursor;
 mod destination;
 mod faults;

@@ -62,8 +62,14 @@ impl Buckets {
         let mut next = Self { under_way: self.under_way, ..Self::new(limits, heaviest) };
         for log in &mut next.windows {
             let of_class = self.windows.iter().filter(|before| before.class == log.class);
-            if let Some(before) = of_class.max_by_key(|before| before.per) {
-                log.go_on_from(before);
+            let smooth = self.smooth.iter().filter(|before| before.class == log.class);
+            match (of_class.max_by_key(|before| before.per), smooth.max_by_key(|before| before.per)) {
+                (Some(before), _) => log.go_on_from(before),
+                // A smooth rate keeps no log: it counts as used up with its last request.
+                (None, Some(before)) => {
+                    before.last().into_iter().for_each(|at| log.push_arrived(before.requests.get(), at));
+                }
+                (None, None) => {}
             }
         }
         next.smooth.iter_mut().for_each(Smooth::drain);

@@ -271,7 +271,7 @@ async fn a_hold_is_seen_by_all_and_can_end_early() {
         .collect();
     sleep(Duration::from_secs(30)).await;
     assert!(waiters.iter().all(|waiter| !waiter.is_finished()), "a shorter hold does not shorten a longer one");
-    limiter.hold.release();
+    assert!(limiter.hold.release_timed(HoldReason::RetryAfter));
     limiter.wake();
     for waiter in waiters {
         waiter.await.unwrap();

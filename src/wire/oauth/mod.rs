@@ -1,7 +1,8 @@
 //! OAuth 2.0 (RFC 6749) for machines: client credentials and refresh tokens, one refresh at a time, ahead of expiry.
 //!
-//! A rotated refresh token is durable before the access token that came with it is used, so a crash in between costs
-//! nothing; a vendor's answer that is lost on the way is repeated with the token that is known.
+//! A rotated refresh token is durable before the access token that came with it is used. An answer that is lost, on the
+//! way or because the process is killed before its token is durable, is made up for with the token that is known. A vendor
+//! that voids this one at once then refuses it for good, and no client can help that: the grant must be given anew.
 
 mod answer;
 mod endpoint;

@@ -126,12 +126,26 @@ async fn two_destinations_of_one_account_share_limits_and_hold() {
 
     let full = first.send(get(&server)).await.unwrap_err();
     assert!(matches!(full.kind, FaultKind::QuotaSpent { until: Some(_) }), "{full:?}");
-    second.shut(HoldReason::Operator);
-    assert_eq!(first.hold_state(), HoldState::Shut(HoldReason::Operator));
-    first.release();
+    second.shut(HoldReason::Credentials);
+    assert_eq!(first.hold_state(), HoldState::Shut(HoldReason::Credentials));
+    first.credentials_accepted();
     assert_eq!(second.hold_state(), HoldState::Open);
     let other = accounts.adopt(open(hundred_per_hour()), "vendor:2").await.unwrap();
     assert!(other.send(get(&server)).await.is_ok(), "another account has its own");
+}
+
+#[tokio::test]
+async fn a_smooth_rate_that_becomes_a_window_does_not_begin_afresh() {
+    let accounts = accounts(NoStore);
+    let server = Server::start(vec![answer("200 OK", "")]).await;
+    let mut smooth = hundred_per_hour();
+    smooth.windows[0].smooth = true;
+    let provisional = accounts.provisional(server.settings(Auth::None), smooth, NonZeroU32::MIN).unwrap();
+    let account = accounts.adopt(provisional, "vendor:1").await.unwrap();
+    account.send(get(&server)).await.unwrap();
+    account.relimit(&hundred_per_hour());
+    assert_eq!(account.stats().windows[0].used, 100);
+    assert!(matches!(account.send(get(&server)).await.unwrap_err().kind, FaultKind::QuotaSpent { .. }));
 }
 
 #[tokio::test]

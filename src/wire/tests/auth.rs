@@ -105,6 +105,11 @@ async fn a_dead_grant_shuts_the_hold_until_other_credentials_are_accepted() {
     assert_eq!((endpoint.requests().len(), account.stats().requests), (1, 0), "what never left counts nowhere");
     account.credentials_accepted();
     assert_eq!(account.hold_state(), HoldState::Open);
+    account.hold_for(Duration::from_secs(600), HoldReason::RetryAfter);
+    account.shut(HoldReason::Credentials);
+    account.credentials_accepted();
+    let waits = |state| matches!(state, HoldState::Until { reason: HoldReason::RetryAfter, .. });
+    assert!(waits(account.hold_state()), "what the vendor asked for is not forgotten");
     account.shut(HoldReason::Operator);
     account.credentials_accepted();
     assert_eq!(account.hold_state(), HoldState::Shut(HoldReason::Operator));

@@ -30,6 +30,20 @@ fn the_default_configuration_is_valid() {
 }
 
 #[test]
+fn a_reader_that_wants_no_more_is_no_error() {
+    let workspace = Workspace::new();
+    workspace.copy("config", "config");
+    for arguments in [&["config", "show"][..], &["schema"], &["validate"], &["runs"], &["validate", "--output", "json"]]
+    {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = workspace.command(arguments).stdout(writer).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!((ended.status.code(), said.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
 fn what_a_connector_refuses_has_a_place_too() {
     let workspace = Workspace::new();
     workspace.copy("config", "config");

@@ -167,6 +167,24 @@ fn ids_are_learnt_and_then_the_address() {
 }
 
 #[test]
+fn a_row_that_is_answered_without_its_id_is_not_delivered() {
+    let records = HttpRecordsSpec { batch_size: 10, ..HttpRecordsSpec::default() };
+    let upsert = HttpOperationSpec {
+        body: HttpBodySpec::Records(records),
+        results: Some(results(Some("/key"))),
+        ..op(Operation::Upsert, "/people")
+    };
+    let spec =
+        spec([(Operation::Upsert, upsert), (Operation::Update, op(Operation::Update, "/people/{{ record_id }}"))]);
+    let both = batch(Operation::Upsert, 2);
+    let one = br#"{"results": [{"key": 1, "status": "ok", "id": 17}, {"key": 2, "status": "ok", "id": ""}]}"#;
+    assert_eq!(brief(&ask(&spec, &both, 200, one).unwrap()), ["delivered 17", "unknown"]);
+    let none = br#"{"results": [{"key": 1, "status": "ok"}, {"key": 2, "status": "ok"}]}"#;
+    let fault = ask(&spec, &both, 200, none).unwrap_err();
+    assert_eq!((&fault.kind, fault.sent), (&FaultKind::Settings, Sent::Maybe));
+}
+
+#[test]
 fn an_update_without_settings_goes_the_way_of_the_upsert() {
     let spec = spec([(Operation::Upsert, op(Operation::Upsert, "/people/{{ match }}"))]);
     assert_eq!(body_of(&spec, &batch(Operation::Update, 1)).0, "/people/1");
