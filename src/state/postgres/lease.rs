@@ -51,12 +51,12 @@ pub(super) async fn take(c: &mut PgConnection, sync: SyncId, holder: &str, ttl: 
     held(&row).map_err(failed(LEASE))
 }
 
-/// Answers the syncs whose leases are still held.
+/// Answers the syncs whose leases are still held. One that was given back while the renewal was under way stays free.
 pub(super) async fn beat(c: &mut PgConnection, beat: &Beat) -> Result<Vec<SyncId>, StateError> {
     let mut kept = Vec::with_capacity(beat.leases.len());
     for (sync, epoch) in &beat.leases {
         let sql = "update leases set expires_at = clock_timestamp() + make_interval(secs => $4)
-                    where sync = $1 and epoch = $2 and holder = $3";
+                    where sync = $1 and epoch = $2 and holder = $3 and expires_at is not null";
         let sql = sqlx::query(sql).bind(sync.0).bind(epoch).bind(&beat.holder).bind(beat.ttl.as_secs_f64());
         let renewed = sql.execute(&mut *c).await.map_err(failed(LEASE))?.rows_affected() == 1;
         kept.extend(renewed.then_some(*sync));

@@ -207,7 +207,7 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
         Write::FinishRequest { id, result, at, prune_before } => {
             let sql = "delete from operator_requests where finished_at < ?";
             some(c, sqlx::query(sql).bind(prune_before.as_micros())).await?;
-            let sql = "update operator_requests set finished_at = ?, result = ? where id = ?";
+            let sql = "update operator_requests set finished_at = ?, result = ? where id = ? and finished_at is null";
             some(c, sqlx::query(sql).bind(at.as_micros()).bind(result).bind(id)).await
         }
     }
