@@ -73,6 +73,11 @@ impl dyn StateStore + '_ {
         self.all(sql, &[sync.0.into(), after.into(), limit.into()], blob).await
     }
 
+    /// The oldest row of the journal.
+    pub(crate) async fn journal_start(&self, sync: SyncId) -> Result<Option<i64>, StateError> {
+        self.one("select min(seq) from journal where sync = $1", &[sync.0.into()], |row| row.get(0)).await
+    }
+
     /// Rows and entries of the journal.
     pub(crate) async fn journal_size(&self, sync: SyncId) -> Result<(u64, u64), StateError> {
         let sql = "select count(*), cast(coalesce(sum(entries), 0) as bigint) from journal where sync = $1";
