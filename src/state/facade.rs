@@ -227,15 +227,17 @@ impl State {
         begin::begin_run(self, sync, trigger, time).await
     }
 
-    /// Closes a run, after everything queued before it, and gives the sync's lease back.
+    /// Closes a run, after everything queued before it, and gives the sync's lease back. One that was interrupted is left to
+    /// whoever else runs syncs on this state, at once.
     ///
     /// # Errors
     /// [`StateError::Fenced`] when the lease was lost: whoever has it now has closed the run too.
     pub async fn close_run(&self, close: RunClose) -> Result<(), StateError> {
         let (sync, epoch) = self.inner.holding.leases.of_run(close.run).ok_or(StateError::Fenced)?;
         let at = self.inner.clock.now();
-        let writes =
-            vec![Write::CheckEpoch { sync, epoch }, Write::CloseRun { close, at }, Write::ReleaseLease { sync, epoch }];
+        let unfinished = close.status == super::RunStatus::Interrupted;
+        let release = Write::ReleaseLease { sync, epoch, unfinished };
+        let writes = vec![Write::CheckEpoch { sync, epoch }, Write::CloseRun { close, at }, release];
         let closed = self.inner.writer.write(writes).await;
         if matches!(closed, Ok(_) | Err(StateError::Fenced)) {
             self.inner.holding.leases.released(sync, epoch);

@@ -161,7 +161,7 @@ impl State {
     }
 
     pub(super) async fn release_lease(&self, sync: SyncId, epoch: i64) -> Result<(), StateError> {
-        self.inner.writer.write(vec![Write::ReleaseLease { sync, epoch }]).await?;
+        self.inner.writer.write(vec![Write::ReleaseLease { sync, epoch, unfinished: false }]).await?;
         self.inner.holding.leases.released(sync, epoch);
         Ok(())
     }

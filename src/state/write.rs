@@ -68,6 +68,8 @@ pub(crate) enum Write {
     ReleaseLease {
         sync: SyncId,
         epoch: i64,
+        /// The run was cut short: who else runs syncs on this state sees it as abandoned, and goes on with it.
+        unfinished: bool,
     },
     /// Fails with [`StateError::Fenced`] when the lease has another epoch.
     CheckEpoch {

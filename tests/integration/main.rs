@@ -16,6 +16,6 @@ mod demo;
 mod destinations;
 mod scenarios;
 mod sources;
-#[allow(dead_code, reason = "the proof harness uses the rest")]
+#[allow(dead_code, unused_imports, reason = "the proof harness uses the rest")]
 #[path = "../support/mod.rs"]
 mod support;

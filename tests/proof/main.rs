@@ -17,6 +17,7 @@ mod failover;
 mod flips;
 mod kill9;
 mod report;
+mod stops;
 #[allow(dead_code, unused_imports, reason = "the integration tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -37,7 +38,7 @@ struct Proof {
 }
 
 /// Every command.
-const PROOFS: &[Proof] = &[kill9::PROOF, failover::PROOF];
+const PROOFS: &[Proof] = &[kill9::PROOF, failover::PROOF, stops::PROOF];
 
 fn main() -> ExitCode {
     match arguments::wanted(std::env::args().skip(1), PROOFS.iter().map(|proof| proof.name)) {

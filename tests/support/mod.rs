@@ -11,7 +11,7 @@ mod workspace;
 
 pub(crate) use process::{Finished, Running};
 pub(crate) use servers::mariadb::{MariaDatabase, mariadb};
-pub(crate) use servers::postgres::{TestDatabase, postgres, postgres_with};
+pub(crate) use servers::postgres::{OwnServer, TestDatabase, postgres, postgres_with};
 pub(crate) use sim::{Sim, TOKEN, http};
 pub(crate) use sqlite::{SqliteFile, sqlite_file};
 pub(crate) use workspace::Workspace;

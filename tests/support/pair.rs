@@ -31,6 +31,10 @@ pub(crate) struct Options<'a> {
     pub(crate) every: &'a str,
     /// `lease` of a state in a database.
     pub(crate) lease: &'a str,
+    /// The model's query.
+    pub(crate) query: &'a str,
+    /// How long an answer is waited for.
+    pub(crate) request_timeout: &'a str,
     /// Requests that the vendor takes in a time such as `2s`, which the configuration knows; HubSpot only.
     pub(crate) limit: Option<(u32, &'a str)>,
 }
@@ -47,6 +51,8 @@ impl Default for Options<'_> {
             state_url: "",
             every: "1s",
             lease: "2s",
+            query: "select id, email, plan from m",
+            request_timeout: "3s",
             limit: None,
         }
     }
@@ -320,7 +326,7 @@ pub(crate) fn is_quiet(line: &str) -> bool {
 }
 
 fn configuration(url: &str, options: &Options<'_>) -> String {
-    let Options { vendor, late_window, settings, source, every, .. } = options;
+    let Options { vendor, late_window, settings, source, every, query, request_timeout, .. } = options;
     let state = if options.state_url.is_empty() {
         "url = \"sqlite://data/state.db\"".to_owned()
     } else {
@@ -351,13 +357,13 @@ schedule = {{ every = "{every}" }}
 [models.rows]
 source = "warehouse"
 primary_key = "id"
-sql = "select id, email, plan from m"
+sql = "{query}"
 [destinations.crm]
 type = "{vendor}"
 token = {{ env = "CRM_TOKEN" }}
 base_url = "{url}"
 allow_private = ["127.0.0.1/32"]
-request_timeout = "3s"
+request_timeout = "{request_timeout}"
 {own}
 [syncs.{SYNC}]
 model = "rows"

@@ -1,10 +1,11 @@
 //! Single writes of a transaction.
 
-use sqlx::{PgConnection, Postgres, Row as _, postgres::PgArguments, query::Query};
+use sqlx::{Postgres, Row as _, postgres::PgArguments, query::Query};
 
-use super::{batch, session::failed};
+use super::{batch, link::Link, session::failed};
 use crate::{
     model::{IntentId, Key, SyncId, Timestamp},
+    proof::{Rule, is_broken},
     state::{
         GuardedSet, NewSync, NullShare, RunClose, RunStatus, StateError, SyncUpdate,
         codec::PackedPage,
@@ -17,27 +18,27 @@ const WRITE: &str = "write to the state";
 
 type Sql<'a> = Query<'a, Postgres, PgArguments>;
 
-pub(super) async fn run(c: &mut PgConnection, sql: Sql<'_>) -> Result<u64, StateError> {
+pub(super) async fn run(c: &mut Link, sql: Sql<'_>) -> Result<u64, StateError> {
     Ok(sql.execute(c).await.map_err(failed(WRITE))?.rows_affected())
 }
 
 /// Runs a statement that must concern exactly one row.
-async fn one(c: &mut PgConnection, what: &str, sql: Sql<'_>) -> Result<i64, StateError> {
+async fn one(c: &mut Link, what: &str, sql: Sql<'_>) -> Result<i64, StateError> {
     if run(c, sql).await? == 1 { Ok(0) } else { Err(StateError::NotFound { what: what.to_owned() }) }
 }
 
-async fn some(c: &mut PgConnection, sql: Sql<'_>) -> Result<i64, StateError> {
+async fn some(c: &mut Link, sql: Sql<'_>) -> Result<i64, StateError> {
     run(c, sql).await.map(|_| 0)
 }
 
 /// Runs a statement that answers one number.
-async fn scalar(c: &mut PgConnection, sql: Sql<'_>) -> Result<i64, StateError> {
+async fn scalar(c: &mut Link, sql: Sql<'_>) -> Result<i64, StateError> {
     sql.fetch_one(c).await.and_then(|row| row.try_get(0)).map_err(failed(WRITE))
 }
 
 #[allow(clippy::too_many_lines, reason = "one arm for each write")]
 /// `holder`: who must have the leases that are checked; `None`: whoever has them.
-pub(super) async fn apply(c: &mut PgConnection, write: &Write, holder: Option<&str>) -> Result<i64, StateError> {
+pub(super) async fn apply(c: &mut Link, write: &Write, holder: Option<&str>) -> Result<i64, StateError> {
     match write {
         Write::PutMeta { name, value } => {
             let sql = "insert into meta (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value";
@@ -76,9 +77,10 @@ pub(super) async fn apply(c: &mut PgConnection, write: &Write, holder: Option<&s
             let sql = "update runs set status = 'interrupted', ended_at = $1 where sync = $2 and status = 'running'";
             some(c, sqlx::query(sql).bind(at.as_micros()).bind(sync.0)).await
         }
-        Write::ReleaseLease { sync, epoch } => {
-            let sql = "update leases set expires_at = null where sync = $1 and epoch = $2";
-            some(c, sqlx::query(sql).bind(sync.0).bind(epoch)).await
+        Write::ReleaseLease { sync, epoch, unfinished } => {
+            let sql = "update leases set expires_at = case when $3 then clock_timestamp() end
+                        where sync = $1 and epoch = $2";
+            some(c, sqlx::query(sql).bind(sync.0).bind(epoch).bind(unfinished)).await
         }
         Write::CheckEpoch { sync, epoch } => check_epoch(c, *sync, *epoch, holder).await,
         Write::ReserveBatches { count } => {
@@ -173,7 +175,7 @@ pub(super) async fn apply(c: &mut PgConnection, write: &Write, holder: Option<&s
 }
 
 /// Two daemons may register a sync at once: the first wins, and both go on with its id.
-async fn insert_sync(c: &mut PgConnection, new: &NewSync, uuid: [u8; 16], at: Timestamp) -> Result<i64, StateError> {
+async fn insert_sync(c: &mut Link, new: &NewSync, uuid: [u8; 16], at: Timestamp) -> Result<i64, StateError> {
     let sql = "insert into syncs (name, uuid, target, mapping, created_at) values ($1, $2, $3, $4, $5)
                on conflict (name) do nothing";
     let sql = sqlx::query(sql).bind(&new.name).bind(uuid.to_vec()).bind(json(&new.target)?);
@@ -182,7 +184,7 @@ async fn insert_sync(c: &mut PgConnection, new: &NewSync, uuid: [u8; 16], at: Ti
 }
 
 async fn add_guarded(
-    c: &mut PgConnection,
+    c: &mut Link,
     (run_id, sync): (i64, i64),
     set: GuardedSet,
     rows: i64,
@@ -203,7 +205,7 @@ async fn add_guarded(
     some(c, sqlx::query(sql).bind(sync).bind(GUARDED_SETS)).await
 }
 
-async fn update_sync(c: &mut PgConnection, id: SyncId, update: &SyncUpdate) -> Result<i64, StateError> {
+async fn update_sync(c: &mut Link, id: SyncId, update: &SyncUpdate) -> Result<i64, StateError> {
     let sql = "update syncs set
                  name = coalesce($2, name),
                  target = coalesce($3, target),
@@ -236,7 +238,7 @@ async fn update_sync(c: &mut PgConnection, id: SyncId, update: &SyncUpdate) -> R
 }
 
 async fn set_invalid(
-    c: &mut PgConnection,
+    c: &mut Link,
     sync: SyncId,
     run_id: i64,
     rows: &[Vec<u8>],
@@ -250,7 +252,7 @@ async fn set_invalid(
     one(c, "sync of that id", sqlx::query(sql).bind(signed(total)).bind(sync.0)).await
 }
 
-async fn set_null_shares(c: &mut PgConnection, sync: SyncId, shares: &[NullShare]) -> Result<i64, StateError> {
+async fn set_null_shares(c: &mut Link, sync: SyncId, shares: &[NullShare]) -> Result<i64, StateError> {
     run(c, sqlx::query("delete from null_shares where sync = $1").bind(sync.0)).await?;
     let sql = "insert into null_shares (sync, field, read, nulls)
                select $1, s.* from unnest($2::text[], $3::bigint[], $4::bigint[]) as s";
@@ -262,7 +264,7 @@ async fn set_null_shares(c: &mut PgConnection, sync: SyncId, shares: &[NullShare
     some(c, sql).await
 }
 
-async fn close_run(c: &mut PgConnection, close: &RunClose, at: Timestamp) -> Result<i64, StateError> {
+async fn close_run(c: &mut Link, close: &RunClose, at: Timestamp) -> Result<i64, StateError> {
     let sql = "update runs set status = $1, ended_at = $2, counts = $3, summary = $4, error = $5 where id = $6";
     let sql = sqlx::query(sql)
         .bind(close.status.name())
@@ -276,14 +278,17 @@ async fn close_run(c: &mut PgConnection, close: &RunClose, at: Timestamp) -> Res
 
 /// Locks the lease until the transaction ends: who takes it over waits for what is under way, and nothing follows. A renewal
 /// does not wait. After the database went back another process may have taken the same epoch.
-async fn check_epoch(c: &mut PgConnection, sync: SyncId, epoch: i64, holder: Option<&str>) -> Result<i64, StateError> {
+async fn check_epoch(c: &mut Link, sync: SyncId, epoch: i64, holder: Option<&str>) -> Result<i64, StateError> {
+    if is_broken(Rule::Epoch) {
+        return Ok(0);
+    }
     let sql = "select 1 from leases where sync = $1 and epoch = $2 and holder = coalesce($3, holder) for key share";
     let held = sqlx::query(sql).bind(sync.0).bind(epoch).bind(holder).fetch_optional(c).await.map_err(failed(WRITE))?;
     held.map_or(Err(StateError::Fenced), |_| Ok(0))
 }
 
 async fn replace_pages(
-    c: &mut PgConnection,
+    c: &mut Link,
     sync: SyncId,
     space: Space,
     remove: &[i64],
@@ -312,7 +317,7 @@ async fn replace_pages(
     some(c, sql.bind(delta.entries).bind(delta.live)).await
 }
 
-async fn delete_dirty(c: &mut PgConnection, sync: SyncId, intents: &[IntentId]) -> Result<i64, StateError> {
+async fn delete_dirty(c: &mut Link, sync: SyncId, intents: &[IntentId]) -> Result<i64, StateError> {
     let sql = "delete from dirty where sync = $1
                 and (batch, position) in (select * from unnest($2::bigint[], $3::bigint[]))";
     let batches: Vec<i64> = intents.iter().map(|intent| intent.batch).collect();
@@ -320,7 +325,7 @@ async fn delete_dirty(c: &mut PgConnection, sync: SyncId, intents: &[IntentId]) 
     some(c, sqlx::query(sql).bind(sync.0).bind(batches).bind(positions)).await
 }
 
-async fn delete_rejected(c: &mut PgConnection, sync: SyncId, keys: &[Key]) -> Result<i64, StateError> {
+async fn delete_rejected(c: &mut Link, sync: SyncId, keys: &[Key]) -> Result<i64, StateError> {
     let keys: Vec<&[u8]> = keys.iter().map(Key::as_bytes).collect();
     some(c, sqlx::query("delete from rejected where sync = $1 and key = any($2)").bind(sync.0).bind(keys)).await
 }

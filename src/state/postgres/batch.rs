@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::PgConnection;
-
-use super::apply::run;
+use super::{apply::run, link::Link};
 use crate::{
     model::{IntentId, Key, SyncId, Timestamp},
     state::{StateError, store::Write},
@@ -15,7 +13,7 @@ const ROWS: usize = 2_000;
 
 /// Writes the leading marks of one table, and answers how many of `writes` that were: 0 when the first is something else.
 /// The last word counts for rows that are named twice.
-pub(super) async fn put(c: &mut PgConnection, writes: &[Write]) -> Result<usize, StateError> {
+pub(super) async fn put(c: &mut Link, writes: &[Write]) -> Result<usize, StateError> {
     let (dirty, rejected, quiet) = (leading(writes, dirty), leading(writes, rejected), leading(writes, quiet));
     let taken = dirty.len() + rejected.len() + quiet.len();
     if !dirty.is_empty() {
@@ -53,7 +51,7 @@ fn quiet(write: &Write) -> Option<Quiet<'_>> {
     Some((*sync, key, *until, data))
 }
 
-async fn put_dirty(c: &mut PgConnection, rows: &[Dirty<'_>]) -> Result<(), StateError> {
+async fn put_dirty(c: &mut Link, rows: &[Dirty<'_>]) -> Result<(), StateError> {
     let rows: HashMap<_, _> = rows.iter().map(|row| ((row.0, row.1, row.2), (row.3, row.4))).collect();
     let sql = "insert into dirty (sync, key, batch, position, since, data)
                select * from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])
@@ -68,7 +66,7 @@ async fn put_dirty(c: &mut PgConnection, rows: &[Dirty<'_>]) -> Result<(), State
     run(c, sql).await.map(drop)
 }
 
-async fn put_rejected(c: &mut PgConnection, rows: &[Rejected<'_>]) -> Result<(), StateError> {
+async fn put_rejected(c: &mut Link, rows: &[Rejected<'_>]) -> Result<(), StateError> {
     let rows: HashMap<_, _> = rows.iter().map(|row| ((row.0, row.1), row.2)).collect();
     let sql = "insert into rejected (sync, key, data)
                select * from unnest($1::bigint[], $2::bytea[], $3::bytea[])
@@ -80,7 +78,7 @@ async fn put_rejected(c: &mut PgConnection, rows: &[Rejected<'_>]) -> Result<(),
     run(c, sql).await.map(drop)
 }
 
-async fn put_quiet(c: &mut PgConnection, rows: &[Quiet<'_>]) -> Result<(), StateError> {
+async fn put_quiet(c: &mut Link, rows: &[Quiet<'_>]) -> Result<(), StateError> {
     let mut latest: HashMap<_, (Timestamp, &[u8])> = HashMap::new();
     for (sync, key, until, data) in rows {
         let slot = latest.entry((*sync, *key)).or_insert((*until, data));

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Connection as _, PgConnection, Row as _};
+use sqlx::Row as _;
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
@@ -19,13 +19,16 @@ use super::{
     Idle,
     apply::apply,
     batch, connection,
-    open::unlock,
+    link::Link,
     session::{Connector, failed, is_collision, is_lost},
 };
 use crate::state::{StateError, store::Write};
 
 /// A transaction takes at most so long; the server's own limits are shorter for each statement.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// It waits for nobody before it has begun, except for a pooler with all hands full: a connection that says nothing for so
+/// long is gone, and nothing has happened.
+const BEGIN: Duration = Duration::from_secs(15);
 /// Attempts of a transaction that surely did not happen, and the first wait between them, doubled each time.
 const ATTEMPTS: u32 = 4;
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -77,7 +80,7 @@ impl Failure {
 }
 
 impl Committer {
-    pub(super) fn new(connector: Connector, connection: PgConnection) -> Self {
+    pub(super) fn new(connector: Connector, connection: Link) -> Self {
         let slot = Mutex::new(Slot::Open(Some(Idle(connection, Instant::now()))));
         Self { connector, slot, holder: OnceLock::new(), last: AtomicI64::new(i64::MIN) }
     }
@@ -119,34 +122,25 @@ impl Committer {
     /// `committing` becomes true when `commit` is about to be sent.
     async fn transact(
         &self,
-        c: &mut PgConnection,
+        c: &mut Link,
         writes: &[Write],
         committing: &AtomicBool,
     ) -> Result<Vec<i64>, Failure> {
-        let begun = c.begin().await.map_err(failed("begin a transaction"));
-        let mut transaction = begun.map_err(Failure::before_commit)?;
+        let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+        let begun = timeout(BEGIN, c.begin()).await.unwrap_or_else(late);
+        begun.map_err(failed("begin a transaction")).map_err(Failure::before_commit)?;
         let had = self.last.load(Ordering::Relaxed);
-        match apply_all(&mut transaction, writes, self.holder.get().map(String::as_str), had).await {
+        match apply_all(c, writes, self.holder.get().map(String::as_str), had).await {
             Ok((ids, number)) => {
                 committing.store(true, Ordering::Relaxed);
-                transaction.commit().await.map_err(Failure::at_commit)?;
+                c.commit().await.map_err(Failure::at_commit)?;
                 self.last.store(number, Ordering::Relaxed);
                 Ok(ids)
             }
             Err(error) => {
-                // If this fails too, the connection is dropped and the server rolls back.
-                drop(transaction.rollback().await);
+                c.rollback().await;
                 Err(Failure::before_commit(error))
             }
-        }
-    }
-
-    /// Lets others open the state. The lock is the connection's, and ends with it at the latest.
-    pub(super) async fn opened(&self) -> Result<(), StateError> {
-        let mut slot = self.slot.lock().await;
-        match &mut *slot {
-            Slot::Open(Some(Idle(connection, _))) => unlock(connection).await,
-            Slot::Open(None) | Slot::Closed => Ok(()),
         }
     }
 
@@ -161,7 +155,7 @@ impl Committer {
 
 /// Answers also the transaction's number, which must be above that of this process's last one.
 async fn apply_all(
-    c: &mut PgConnection,
+    c: &mut Link,
     writes: &[Write],
     holder: Option<&str>,
     had: i64,

@@ -3,9 +3,13 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection as _, PgConnection, Row as _, postgres::PgRow};
+use sqlx::{
+    Postgres, Row as _,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 
-use super::failed;
+use super::{failed, link::Link};
 use crate::{
     model::{SyncId, Timestamp},
     state::{
@@ -15,30 +19,12 @@ use crate::{
     },
 };
 
+type Sql<'a> = Query<'a, Postgres, PgArguments>;
+
 const LEASE: &str = "take or renew a lease";
 
-pub(super) async fn take(c: &mut PgConnection, sync: SyncId, holder: &str, ttl: Duration) -> Result<Taken, StateError> {
-    let mut transaction = c.begin().await.map_err(failed(LEASE))?;
-    // Waits for a transaction under the lease that is over (`check_epoch` locks against this one). A lease that somebody
-    // has is not waited for: its renewal would have to wait too.
-    let sql = "select 1 from leases where sync = $1 and (expires_at is null or expires_at <= clock_timestamp() or holder = $2)
-                for update";
-    let locked = sqlx::query(sql).bind(sync.0).bind(holder).execute(&mut *transaction).await;
-    locked.map_err(failed(LEASE))?;
-    let sql = "insert into leases as l (sync, epoch, holder, expires_at)
-               values ($1, 1, $2, clock_timestamp() + make_interval(secs => $3))
-               on conflict (sync) do update
-                  set epoch = l.epoch + 1, holder = excluded.holder, expires_at = excluded.expires_at
-                where l.expires_at is null or l.expires_at <= clock_timestamp() or l.holder = excluded.holder
-               returning epoch";
-    let taken: Option<i64> = sqlx::query_scalar(sql)
-        .bind(sync.0)
-        .bind(holder)
-        .bind(ttl.as_secs_f64())
-        .fetch_optional(&mut *transaction)
-        .await
-        .map_err(failed(LEASE))?;
-    transaction.commit().await.map_err(failed(LEASE))?;
+pub(super) async fn take(c: &mut Link, sync: SyncId, holder: &str, ttl: Duration) -> Result<Taken, StateError> {
+    let taken: Option<i64> = c.transact(LEASE, async |c| take_free(c, sync, holder, ttl).await).await?;
     if let Some(epoch) = taken {
         return Ok(Taken::Epoch(epoch));
     }
@@ -47,18 +33,42 @@ pub(super) async fn take(c: &mut PgConnection, sync: SyncId, holder: &str, ttl: 
     let held = |row: &PgRow| -> Result<Taken, sqlx::Error> {
         Ok(Taken::Held { holder: row.try_get(0)?, until: Timestamp::from_micros(row.try_get(1)?) })
     };
-    let row = sqlx::query(sql).bind(sync.0).fetch_one(c).await.map_err(failed(LEASE))?;
+    let asked = sqlx::query(sql).bind(sync.0);
+    let row = c.alone(LEASE, async |c| asked.fetch_one(c).await.map_err(failed(LEASE))).await?;
     held(&row).map_err(failed(LEASE))
 }
 
+/// The new epoch; `None` when another has the lease.
+async fn take_free(c: &mut Link, sync: SyncId, holder: &str, ttl: Duration) -> Result<Option<i64>, StateError> {
+    // Waits for a transaction under the lease that is over (`check_epoch` locks against this one). A lease that somebody
+    // has is not waited for: its renewal would have to wait too.
+    let sql = "select 1 from leases where sync = $1 and (expires_at is null or expires_at <= clock_timestamp() or holder = $2)
+                for update";
+    sqlx::query(sql).bind(sync.0).bind(holder).execute(&mut *c).await.map_err(failed(LEASE))?;
+    let sql = "insert into leases as l (sync, epoch, holder, expires_at)
+               values ($1, 1, $2, clock_timestamp() + make_interval(secs => $3))
+               on conflict (sync) do update
+                  set epoch = l.epoch + 1, holder = excluded.holder, expires_at = excluded.expires_at
+                where l.expires_at is null or l.expires_at <= clock_timestamp() or l.holder = excluded.holder
+               returning epoch";
+    let taken = sqlx::query_scalar(sql).bind(sync.0).bind(holder).bind(ttl.as_secs_f64()).fetch_optional(c).await;
+    taken.map_err(failed(LEASE))
+}
+
+/// One statement that changes rows; answers how many.
+async fn change(c: &mut Link, action: &'static str, sql: Sql<'_>) -> Result<u64, StateError> {
+    let changed = c.alone(action, async |c| sql.execute(c).await.map_err(failed(action))).await?;
+    Ok(changed.rows_affected())
+}
+
 /// Answers the syncs whose leases are still held. One that was given back while the renewal was under way stays free.
-pub(super) async fn beat(c: &mut PgConnection, beat: &Beat) -> Result<Vec<SyncId>, StateError> {
+pub(super) async fn beat(c: &mut Link, beat: &Beat) -> Result<Vec<SyncId>, StateError> {
     let mut kept = Vec::with_capacity(beat.leases.len());
     for (sync, epoch) in &beat.leases {
         let sql = "update leases set expires_at = clock_timestamp() + make_interval(secs => $4)
                     where sync = $1 and epoch = $2 and holder = $3 and expires_at is not null";
         let sql = sqlx::query(sql).bind(sync.0).bind(epoch).bind(&beat.holder).bind(beat.ttl.as_secs_f64());
-        let renewed = sql.execute(&mut *c).await.map_err(failed(LEASE))?.rows_affected() == 1;
+        let renewed = change(c, LEASE, sql).await? == 1;
         kept.extend(renewed.then_some(*sync));
     }
     let sql = "with claims as (
@@ -69,23 +79,23 @@ pub(super) async fn beat(c: &mut PgConnection, beat: &Beat) -> Result<Vec<SyncId
                values ($1, $2, clock_timestamp() + make_interval(secs => $3))
                on conflict (id) do update set command = excluded.command, expires_at = excluded.expires_at";
     let sql = sqlx::query(sql).bind(&beat.holder).bind(&beat.command).bind(beat.ttl.as_secs_f64());
-    sql.execute(c).await.map_err(failed("show that this process lives"))?;
+    change(c, "show that this process lives", sql).await?;
     Ok(kept)
 }
 
 /// Leases that are still held are of runs that did not close: they are over at once, and so seen as abandoned.
-pub(super) async fn leave(c: &mut PgConnection, holder: &str) -> Result<(), StateError> {
+pub(super) async fn leave(c: &mut Link, holder: &str) -> Result<(), StateError> {
     for sql in [
         "update leases set expires_at = clock_timestamp() where holder = $1 and expires_at > clock_timestamp()",
         "update operator_requests set claimed_by = null, claimed_until = null where claimed_by = $1 and finished_at is null",
         "delete from instances where id = $1",
     ] {
-        sqlx::query(sql).bind(holder).execute(&mut *c).await.map_err(failed("leave the state"))?;
+        change(c, "leave the state", sqlx::query(sql).bind(holder)).await?;
     }
     Ok(())
 }
 
-pub(super) async fn runs_daemon(c: &mut PgConnection) -> Result<bool, StateError> {
+pub(super) async fn runs_daemon(c: &mut Link) -> Result<bool, StateError> {
     sqlx::query_scalar("select exists (select from instances where command = $1 and expires_at > clock_timestamp())")
         .bind(DAEMON)
         .fetch_one(c)
@@ -93,7 +103,7 @@ pub(super) async fn runs_daemon(c: &mut PgConnection) -> Result<bool, StateError
         .map_err(failed("look for a daemon"))
 }
 
-pub(super) async fn abandoned(c: &mut PgConnection) -> Result<Vec<SyncId>, StateError> {
+pub(super) async fn abandoned(c: &mut Link) -> Result<Vec<SyncId>, StateError> {
     let found: Vec<i64> = sqlx::query_scalar("select sync from leases where expires_at <= clock_timestamp()")
         .fetch_all(c)
         .await
@@ -103,15 +113,13 @@ pub(super) async fn abandoned(c: &mut PgConnection) -> Result<Vec<SyncId>, State
 
 /// Claims what nobody works on, except runs of a sync that another instance runs now: it can answer them itself.
 pub(super) async fn claim_requests(
-    c: &mut PgConnection,
+    c: &mut Link,
     holder: &str,
     ttl: Duration,
 ) -> Result<Vec<Request>, StateError> {
     const CLAIM: &str = "claim operator requests";
-    let open: bool = sqlx::query_scalar("select exists (select from operator_requests where finished_at is null)")
-        .fetch_one(&mut *c)
-        .await
-        .map_err(failed(CLAIM))?;
+    let any = sqlx::query_scalar("select exists (select from operator_requests where finished_at is null)");
+    let open: bool = c.alone(CLAIM, async |c| any.fetch_one(c).await.map_err(failed(CLAIM))).await?;
     if !open {
         return Ok(Vec::new());
     }
@@ -124,15 +132,15 @@ pub(super) async fn claim_requests(
                                       where s.name = o.args::jsonb ->> 'sync' and l.holder <> $1
                                         and l.expires_at > clock_timestamp())
                    order by o.id for update of o skip locked)";
-    sqlx::query(sql).bind(holder).bind(ttl.as_secs_f64()).execute(&mut *c).await.map_err(failed(CLAIM))?;
+    change(c, CLAIM, sqlx::query(sql).bind(holder).bind(ttl.as_secs_f64())).await?;
     let sql = "select id, kind, sync, args, posted_at, finished_at, result from operator_requests
                 where finished_at is null and claimed_by = $1 order by id";
-    let rows = sqlx::query(sql).bind(holder).fetch_all(c).await.map_err(failed(CLAIM))?;
+    let mine = sqlx::query(sql).bind(holder);
+    let rows = c.alone(CLAIM, async |c| mine.fetch_all(c).await.map_err(failed(CLAIM))).await?;
     rows.into_iter().map(|row| request(&Row::Postgres(row)).map_err(failed(CLAIM))).collect()
 }
 
-pub(super) async fn release_request(c: &mut PgConnection, id: i64, holder: &str) -> Result<(), StateError> {
+pub(super) async fn release_request(c: &mut Link, id: i64, holder: &str) -> Result<(), StateError> {
     let sql = "update operator_requests set claimed_by = null, claimed_until = null where id = $1 and claimed_by = $2";
-    let released = sqlx::query(sql).bind(id).bind(holder).execute(c).await;
-    released.map(drop).map_err(failed("release an operator request"))
+    change(c, "release an operator request", sqlx::query(sql).bind(id).bind(holder)).await.map(drop)
 }

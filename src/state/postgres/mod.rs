@@ -8,21 +8,23 @@ mod batch;
 mod budget;
 mod commit;
 mod lease;
+mod link;
 mod open;
 mod session;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::{Connection as _, PgConnection};
 use tokio::{
     sync::{Mutex, Semaphore},
     time::{Instant, timeout},
 };
 
+use open::Gate;
 pub(super) use open::{address, open};
 
 use self::budget::PostgresBudget;
+use self::link::Link;
 use self::session::{Connector, failed, is_lost};
 use super::{
     Request, StateError,
@@ -51,6 +53,8 @@ pub(super) struct PostgresStore {
     keeper: Mutex<Option<Idle>>,
     readers: Readers,
     connector: Connector,
+    /// Keeps other processes from opening the state, until this one has.
+    gate: Mutex<Option<Gate>>,
     /// What the database says of itself ([`StateStore::origin`]).
     origin: Option<String>,
 }
@@ -65,11 +69,11 @@ struct Readers {
 
 /// A connection in order, and since when nobody uses it.
 #[derive(Debug)]
-struct Idle(PgConnection, Instant);
+struct Idle(Link, Instant);
 
 impl Idle {
     /// The connection; asked first whether it is still there, unless it was used a moment ago.
-    async fn revive(self) -> Option<PgConnection> {
+    async fn revive(self) -> Option<Link> {
         let Self(mut connection, since) = self;
         let fresh = since.elapsed() < FRESH;
         (fresh || matches!(timeout(PING, connection.ping()).await, Ok(Ok(())))).then_some(connection)
@@ -83,12 +87,12 @@ impl Readers {
 
     async fn run<T: Send>(
         &self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StateError>,
+        work: impl AsyncFnOnce(&mut Link) -> Result<T, StateError>,
     ) -> Result<T, StateError> {
         let _permit = self.permits.acquire().await.map_err(|_| StateError::Stopped)?;
         let idle = self.idle.lock().await.pop();
         let mut connection = connection(&self.connector, idle).await?;
-        let result = within(PATIENCE, work(&mut connection)).await;
+        let result = within(PATIENCE, connection.alone(READ, work)).await;
         if is_in_order(&result) {
             self.idle.lock().await.push(Idle(connection, Instant::now()));
         }
@@ -101,7 +105,7 @@ impl PostgresStore {
     async fn keep<T: Send>(
         &self,
         patience: Duration,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StateError>,
+        work: impl AsyncFnOnce(&mut Link) -> Result<T, StateError>,
     ) -> Result<T, StateError> {
         let mut slot = self.keeper.lock().await;
         within(patience, async {
@@ -118,7 +122,7 @@ impl PostgresStore {
 }
 
 /// An idle connection, else a new one.
-async fn connection(connector: &Connector, idle: Option<Idle>) -> Result<PgConnection, StateError> {
+async fn connection(connector: &Connector, idle: Option<Idle>) -> Result<Link, StateError> {
     if let Some(idle) = idle
         && let Some(connection) = idle.revive().await
     {
@@ -154,7 +158,11 @@ impl StateStore for PostgresStore {
     }
 
     async fn opened(&self) -> Result<(), StateError> {
-        self.writer.opened().await
+        if let Some(gate) = self.gate.lock().await.take() {
+            let connection = gate.lift().await?;
+            self.readers.idle.lock().await.push(Idle(connection, Instant::now()));
+        }
+        Ok(())
     }
 
     async fn close(&self) -> Result<(), StateError> {

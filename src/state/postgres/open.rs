@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use secrecy::SecretString;
 use sqlx::{
-    PgConnection, SqlSafeStr as _,
+    Connection as _, SqlSafeStr as _,
     migrate::{Migration, MigrationType, Migrator},
 };
 use tokio::sync::Mutex;
@@ -13,6 +13,7 @@ use super::{
     PostgresStore, Readers,
     commit::Committer,
     failed,
+    link::Link,
     session::{Connector, SCHEMA},
 };
 use crate::{
@@ -24,6 +25,7 @@ const MIGRATIONS: &[(i64, &str, &str)] =
     &[(1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql"))];
 /// Held while the schema is made or upgraded and the labels are compared: `SYNL`, as in SQLite files.
 const LOCK: i64 = 1_398_361_676;
+const LOCKING: &str = "lock the schema";
 
 /// Opens the state; a runner makes or upgrades the schema, and keeps others out until the store is told that it is opened.
 /// `had_one`: a side file says that there was a state before, so that an empty database is damage.
@@ -32,31 +34,23 @@ pub(in crate::state) async fn open(
     access: Access,
     had_one: bool,
 ) -> Result<PostgresStore, StateError> {
+    const OPEN: &str = "open the state";
     let connector = Connector::new(url)?;
     let mut c = connector.connect().await.map_err(failed("connect to the state"))?;
+    let mut gate = None;
     if access == Access::Runner {
-        // Session-wide: it ends with the connection at the latest.
-        lock(&mut c, "select pg_advisory_lock($1)").await?;
-    }
-    let known = check_schema(&connector, &mut c).await?;
-    match (access, known) {
-        (_, None) if had_one => {
-            return Err(StateError::damaged(format!(
-                "`{}` is empty, though the `.mark` file says that there was a state; remove that file to begin anew",
-                connector.address()
-            )));
+        // Under the lock, and in one transaction.
+        let from = c.transact(OPEN, async |c| make(&connector, c, had_one).await).await?;
+        if let Some(from) = from.filter(|from| *from < newest()) {
+            event!(events::STATE_MIGRATED, from, to = newest());
         }
-        (Access::Reader, None) => return Err(StateError::Missing { path: connector.address().into() }),
-        (Access::Runner, from) => {
-            migrate(&mut c).await?;
-            if let Some(from) = from.filter(|from| *from < newest()) {
-                event!(events::STATE_MIGRATED, from, to = newest());
-            }
-        }
-        (Access::Reader, Some(found)) if found < newest() => {
+        gate = Some(Gate::shut(&connector).await?);
+    } else {
+        let schema = c.transact(OPEN, async |c| check_schema(&connector, c).await).await?;
+        let found = known(schema, &connector, had_one)?.ok_or_else(|| missing(&connector))?;
+        if found < newest() {
             return Err(StateError::Older { found, needed: newest() });
         }
-        (Access::Reader, Some(_)) => {}
     }
     let origin = origin(&mut c).await;
     Ok(PostgresStore {
@@ -64,6 +58,7 @@ pub(in crate::state) async fn open(
         keeper: Mutex::default(),
         readers: Readers::new(connector.clone()),
         connector,
+        gate: Mutex::new(gate),
         origin,
     })
 }
@@ -73,17 +68,58 @@ pub(in crate::state) fn address(url: &SecretString) -> Result<String, StateError
     Connector::new(url).map(|connector| connector.address())
 }
 
-/// Lets others open the state.
-pub(super) async fn unlock(c: &mut PgConnection) -> Result<(), StateError> {
-    lock(c, "select pg_advisory_unlock($1)").await
+/// Keeps other processes from opening the state, in a transaction of its own: a pooler would lose a lock of a session.
+#[derive(Debug)]
+pub(super) struct Gate(Link);
+
+impl Gate {
+    async fn shut(connector: &Connector) -> Result<Self, StateError> {
+        let mut connection = connector.connect().await.map_err(failed(LOCKING))?;
+        connection.begin().await.map_err(failed(LOCKING))?;
+        lock(&mut connection).await?;
+        Ok(Self(connection))
+    }
+
+    /// Lets others open the state; answers the connection.
+    pub(super) async fn lift(self) -> Result<Link, StateError> {
+        let Self(mut connection) = self;
+        connection.commit().await.map_err(failed(LOCKING))?;
+        Ok(connection)
+    }
 }
 
-async fn lock(c: &mut PgConnection, sql: &'static str) -> Result<(), StateError> {
-    sqlx::query(sql).bind(LOCK).execute(c).await.map(drop).map_err(failed("lock the schema"))
+/// Until the end of the transaction.
+async fn lock(c: &mut Link) -> Result<(), StateError> {
+    sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(c).await.map(drop).map_err(failed(LOCKING))
+}
+
+/// Makes or upgrades the schema; answers the version before.
+async fn make(connector: &Connector, c: &mut Link, had_one: bool) -> Result<Option<i64>, StateError> {
+    lock(c).await?;
+    let from = known(check_schema(connector, c).await?, connector, had_one)?;
+    if from.is_none_or(|from| from < newest()) {
+        migrate(c).await?;
+    }
+    Ok(from)
+}
+
+/// An empty database where there was a state is damage.
+fn known(found: Option<i64>, connector: &Connector, had_one: bool) -> Result<Option<i64>, StateError> {
+    if found.is_none() && had_one {
+        return Err(StateError::damaged(format!(
+            "`{}` is empty, though the `.mark` file says that there was a state; remove that file to begin anew",
+            connector.address()
+        )));
+    }
+    Ok(found)
+}
+
+fn missing(connector: &Connector) -> StateError {
+    StateError::Missing { path: connector.address().into() }
 }
 
 /// The schema's version; `None` when there is none yet. Refuses foreign and newer ones.
-async fn check_schema(connector: &Connector, c: &mut PgConnection) -> Result<Option<i64>, StateError> {
+async fn check_schema(connector: &Connector, c: &mut Link) -> Result<Option<i64>, StateError> {
     const READ: &str = "read the state's schema";
     let foreign = |reason: &str| StateError::Foreign { path: connector.address().into(), reason: reason.to_owned() };
     // The migrator makes its own table first: alone it is a first start that was cut short.
@@ -111,7 +147,7 @@ fn newest() -> i64 {
     MIGRATIONS.last().map_or(0, |(version, ..)| *version)
 }
 
-async fn migrate(c: &mut PgConnection) -> Result<(), StateError> {
+async fn migrate(c: &mut Link) -> Result<(), StateError> {
     // Asked first: who may not create schemas can be given this one.
     let sql = "select exists (select from pg_namespace where nspname = $1)";
     let there: bool =
@@ -119,23 +155,30 @@ async fn migrate(c: &mut PgConnection) -> Result<(), StateError> {
     if !there {
         sqlx::raw_sql("create schema syncline").execute(&mut *c).await.map_err(failed("make the schema `syncline`"))?;
     }
+    // "No transaction" of the migrator's: it runs within ours.
+    const IN_OURS: bool = true;
     let migrations = MIGRATIONS
         .iter()
         .map(|&(version, name, sql)| {
-            Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
+            Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), IN_OURS)
         })
         .collect();
-    Migrator::with_migrations(migrations)
-        .run(c)
-        .await
-        .map_err(|error| failed("upgrade the state's schema")(sqlx::Error::Migrate(Box::new(error))))
+    const UPGRADE: &str = "upgrade the state's schema";
+    let mut migrator = Migrator::with_migrations(migrations);
+    // We hold our own, and the driver's would be the session's.
+    migrator.set_locking(false);
+    let migrated = migrator.run(c.driver()).await;
+    migrated.map_err(|error| failed(UPGRADE)(sqlx::Error::Migrate(Box::new(error))))?;
+    // The migrator names its statements, which a pooler would hand on.
+    c.driver().clear_cached_statements().await.map_err(failed(UPGRADE))
 }
 
 /// Which cluster and database this is. A dump that was restored elsewhere, or over this, has another one, and so has a
 /// cluster after `pg_upgrade`. `None` when the server does not tell.
-async fn origin(c: &mut PgConnection) -> Option<String> {
+async fn origin(c: &mut Link) -> Option<String> {
+    const ASK: &str = "ask where the state is";
     let sql = "select s.system_identifier::text || '/' || d.oid::text
                  from pg_control_system() s, pg_database d where d.datname = current_database()";
     // Not everywhere permitted, and then the mark file alone guards.
-    sqlx::query_scalar(sql).fetch_one(c).await.ok()
+    c.alone(ASK, async |c| sqlx::query_scalar(sql).fetch_one(c).await.map_err(failed(ASK))).await.ok()
 }

@@ -1,11 +1,19 @@
 //! Connections: their settings, and what a lost one means.
 
-use std::{str::FromStr as _, sync::Arc, time::Duration};
+use std::{
+    str::FromStr as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions as _, PgConnection, Row as _, postgres::PgConnectOptions};
 use tokio::time::timeout;
 
+use super::link::Link;
 use crate::state::StateError;
 
 /// The schema that holds every table of the state.
@@ -17,8 +25,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LAST_WAIT: Duration = Duration::from_secs(6);
 
-/// Server-side limits end what hangs there; a statement never waits longer for another process than for itself.
-/// Notices can carry values, and the driver logs them. A stronger `synchronous_commit` than ours is left alone.
+/// Settings of a connection straight to the server. Server-side limits end what hangs there; a statement never waits longer
+/// for another process than for itself. Notices can carry values, and the driver logs them. A stronger
+/// `synchronous_commit` than ours is left alone.
 const SETTINGS: &str = "set search_path = syncline; \
     set statement_timeout = '60s'; \
     set lock_timeout = '20s'; \
@@ -28,10 +37,26 @@ const SETTINGS: &str = "set search_path = syncline; \
     select set_config('synchronous_commit', 'on', false) \
       where current_setting('synchronous_commit') in ('off', 'local', 'remote_write')";
 
+/// The same for one transaction behind a pooler, in one message with its begin.
+pub(super) const BEGIN_POOLED: &str = "begin; \
+    set local search_path = syncline; \
+    set local statement_timeout = '60s'; \
+    set local lock_timeout = '20s'; \
+    set local idle_in_transaction_session_timeout = '60s'; \
+    set local client_min_messages = 'error'; \
+    set local timezone = 'UTC'; \
+    select set_config('synchronous_commit', 'on', true) \
+      where current_setting('synchronous_commit') in ('off', 'local', 'remote_write')";
+
+/// A setting that only a server sees: a pooler drops or refuses what it does not know.
+const DIRECT: &str = "syncline.direct";
+
 /// Makes connections to the state's database.
 #[derive(Clone)]
 pub(super) struct Connector {
     options: PgConnectOptions,
+    /// A pooler was found on the way. From then on every connection is taken for one.
+    pooled: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Connector {
@@ -47,7 +72,9 @@ impl Connector {
         let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| StateError::Address {
             reason: "it is not of the form `postgres://USER@HOST:PORT/DATABASE`".to_owned(),
         })?;
-        Ok(Self { options: options.application_name("syncline").disable_statement_logging() })
+        // Poolers refuse the driver's `extra_float_digits`; the state has no floats.
+        let options = options.application_name("syncline").extra_float_digits(None).disable_statement_logging();
+        Ok(Self { options, pooled: Arc::default() })
     }
 
     /// The database's address, without user and password.
@@ -57,7 +84,7 @@ impl Connector {
     }
 
     /// Connects, and waits some seconds for a server that is just started anew.
-    pub(super) async fn connect_patiently(&self) -> Result<PgConnection, StateError> {
+    pub(super) async fn connect_patiently(&self) -> Result<Link, StateError> {
         let mut wait = FIRST_WAIT;
         loop {
             match self.connect().await {
@@ -68,15 +95,42 @@ impl Connector {
         }
     }
 
-    pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let connecting = async {
-            let mut connection = self.options.connect().await?;
-            sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
-            Ok(connection)
-        };
+    pub(super) async fn connect(&self) -> Result<Link, sqlx::Error> {
         let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
-        timeout(CONNECT, connecting).await.unwrap_or_else(late)
+        timeout(CONNECT, self.connect_either()).await.unwrap_or_else(late)
     }
+
+    /// Straight to the server, unless something on the way keeps our settings from it.
+    async fn connect_either(&self) -> Result<Link, sqlx::Error> {
+        if !self.pooled.load(Ordering::Relaxed) {
+            let connected = self.options.clone().options([(DIRECT, "on")]).connect().await;
+            match connected {
+                Ok(mut connection) => {
+                    if is_direct(&mut connection).await? {
+                        sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
+                        return Ok(Link::new(connection, false));
+                    }
+                }
+                Err(error) if is_refused(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let connection = self.options.connect().await?;
+        self.pooled.store(true, Ordering::Relaxed);
+        Ok(Link::new(connection, true))
+    }
+}
+
+/// Whether the server has seen our setting.
+async fn is_direct(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let sql = "select coalesce(current_setting('syncline.direct', true), '')";
+    let seen: String = sqlx::raw_sql(sql).fetch_one(connection).await?.try_get(0)?;
+    Ok(seen == "on")
+}
+
+/// Whether a pooler has refused a setting: as a violation of the protocol, or as a feature that it lacks.
+fn is_refused(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| matches!(&*code, "08P01" | "0A000"))
 }
 
 /// Maps database errors.

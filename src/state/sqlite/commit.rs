@@ -5,6 +5,7 @@ use sqlx::{Connection as _, Row as _, Sqlite, SqliteConnection, query::Query, sq
 use super::failed;
 use crate::{
     model::{IntentId, Key, SyncId, Timestamp},
+    proof::{Rule, is_broken},
     state::{
         NewSync, NullShare, RunClose, RunStatus, StateError, SyncUpdate,
         codec::PackedPage,
@@ -93,7 +94,7 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
             let sql = "update runs set status = 'interrupted', ended_at = ? where sync = ? and status = 'running'";
             some(c, sqlx::query(sql).bind(at.as_micros()).bind(sync.0)).await
         }
-        Write::ReleaseLease { sync, epoch } => {
+        Write::ReleaseLease { sync, epoch, .. } => {
             let sql = "update leases set expires_at = null where sync = ? and epoch = ?";
             some(c, sqlx::query(sql).bind(sync.0).bind(epoch)).await
         }
@@ -296,6 +297,9 @@ async fn close_run(c: &mut SqliteConnection, close: &RunClose, at: Timestamp) ->
 }
 
 async fn check_epoch(c: &mut SqliteConnection, sync: SyncId, epoch: i64) -> Result<i64, StateError> {
+    if is_broken(Rule::Epoch) {
+        return Ok(0);
+    }
     let sql = "select 1 from leases where sync = ? and epoch = ?";
     let held = sqlx::query(sql).bind(sync.0).bind(epoch).fetch_optional(c).await.map_err(failed(WRITE))?;
     held.map_or(Err(StateError::Fenced), |_| Ok(0))

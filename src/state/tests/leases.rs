@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::support::{Home, Run, begin, key, member, overlay, put, settle, sync};
-use crate::state::{Access, OpenOptions, RunClose, RunStatus, State, StateError, lease::Beat};
+use super::support::{Home, Run, at, begin, key, member, overlay, put, settle, sync};
+use crate::state::{Access, End, OpenOptions, RunClose, RunStatus, State, StateError, lease::Beat};
 
 /// Long enough for slow machines, and for tests that let one end.
 const LEASE: Duration = Duration::from_secs(2);
@@ -183,7 +183,7 @@ async fn a_request_is_claimed_by_one_and_left_to_others_when_it_dies() {
 
 #[tokio::test]
 async fn what_another_process_compacted_is_read_anew() {
-    use crate::state::{End, OwnerSpace, compact};
+    use crate::state::{OwnerSpace, compact};
     let home = Home::postgres().await;
     let host = home.elsewhere();
     let (one, two) = (home.runner().await, host.runner().await);
@@ -257,4 +257,48 @@ async fn a_sync_is_paused_whoever_has_its_lease() {
     assert!(matches!(close(&old, lost, RunStatus::Ok).await, Err(StateError::Fenced)));
     let update = crate::state::SyncUpdate { paused: Some(false), ..Default::default() };
     old.update_sync(id, update).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_was_taken_over_confesses_what_it_sent_late() {
+    let home = Home::postgres().await;
+    let host = home.elsewhere();
+    let (old, new) = (home.runner().await, host.runner().await);
+    let id = sync(&old, "one").await;
+    let lost = begin(&old, id).await;
+    let batch = lost.intend(&old, &[key(1), key(2), key(3)]).await;
+    let_leases_end(&home).await;
+    let taken = begin(&new, id).await;
+    let loaded = async |number| {
+        let held = new.held(id, &key(number)).await.unwrap();
+        held.dirty.iter().map(|mark| mark.intent).collect::<Vec<_>>()
+    };
+    let marks = [loaded(1).await, loaded(2).await, loaded(3).await];
+    assert!(marks.iter().all(|marks| marks.len() == 1), "the open intents: {marks:?}");
+    let [one, two, three] = marks;
+    taken.end(&new, key(1), one, put(2)).await;
+    // What left late has overwritten the first key, perhaps the second; the third was never sent.
+    let ends = vec![(vec![], put(1)), (vec![], End::Undelivered { ambiguous_at: Some(at(5)) }), (vec![], End::Unsent)];
+    assert!(matches!(settle(&old, batch, ends).wait().await, Err(StateError::Fenced)));
+    taken.end(&new, key(2), two, put(2)).await;
+    taken.end(&new, key(3), three, put(2)).await;
+    assert_eq!((loaded(1).await.len(), loaded(2).await.len(), loaded(3).await.len()), (1, 1, 0));
+    let held = new.held(id, &key(2)).await.unwrap();
+    assert_eq!((held.dirty[0].ambiguous_at, held.dirty[0].batch_key), (Some(at(5)), None));
+    assert_eq!(held.entry.map(|entry| entry.fingerprint), Some(super::support::entry(2).fingerprint));
+}
+
+#[tokio::test]
+async fn a_run_that_was_interrupted_is_handed_over_at_once() {
+    let home = Home::postgres().await;
+    let host = home.elsewhere();
+    let (old, new) = (home.runner().await, host.runner().await);
+    let id = sync(&old, "one").await;
+    for (status, left) in [(RunStatus::Ok, vec![]), (RunStatus::Interrupted, vec![id])] {
+        let run = begin(&old, id).await;
+        close(&old, run, status).await.unwrap();
+        assert_eq!(new.abandoned_syncs().await.unwrap(), left, "{status:?}");
+    }
+    begin(&new, id).await;
+    assert!(old.abandoned_syncs().await.unwrap().is_empty());
 }

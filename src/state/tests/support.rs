@@ -36,6 +36,11 @@ macro_rules! on_every_store {
                 async fn on_postgresql() {
                     super::$name(Home::postgres().await).await;
                 }
+
+                #[tokio::test]
+                async fn behind_a_pooler() {
+                    super::$name(Home::pooled().await).await;
+                }
             }
         )*
     };
@@ -51,6 +56,11 @@ impl Home {
     /// For a state in a database of its own.
     pub(super) async fn postgres() -> Self {
         Self { url: Some(postgres().await.url), ..Self::new() }
+    }
+
+    /// The same behind a pooler that gives each transaction another connection.
+    pub(super) async fn pooled() -> Self {
+        Self { url: Some(postgres().await.through_pooler()), ..Self::new() }
     }
 
     /// Another one of the same kind.

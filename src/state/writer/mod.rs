@@ -155,19 +155,28 @@ impl Writer {
     }
 
     /// Queues the outcomes of a batch: journal, dirty marks, quiet keys, rejects and the intent change in one
-    /// transaction. A batch that is not open, or not settled whole, stops the writer.
+    /// transaction. When the lease is lost, the keys that were sent are marked dirty instead, for a request that left late has
+    /// overwritten what the new holder delivered. A batch that is not open, or not settled whole, stops the writer.
     pub fn settle(&self, settle: Settle) -> SettleTicket {
         let open = lock(&self.open).remove(&settle.batch);
         let Some(open) = open else {
             return self.refuse(StateError::Contract(format!("batch {} is not open", settle.batch)));
         };
-        let sync = open.sync;
-        self.submit_settled(sync, writes::settle(open, settle, self.clock.now()))
+        let (sync, now) = (open.sync, self.clock.now());
+        // Whoever took the lease meanwhile has settled the intents of this batch, and does not know what was sent since.
+        let confession = match self.shared.store.is_shared() {
+            true => self.take_batch().map(|batch| writes::confess(&open, &settle, batch, now)),
+            false => Ok(Vec::new()),
+        };
+        match confession {
+            Ok(confession) => self.submit_settled(sync, writes::settle(open, settle, now), confession),
+            Err(error) => self.refuse(error),
+        }
     }
 
     /// Queues outcomes of keys without an intent.
     pub fn settle_local(&self, sync: SyncId, epoch: i64, rows: Vec<LocalSettle>) -> SettleTicket {
-        self.submit_settled(sync, writes::settle_local(sync, epoch, rows, self.clock.now()))
+        self.submit_settled(sync, writes::settle_local(sync, epoch, rows, self.clock.now()), Vec::new())
     }
 
     /// Marks keys dirty; needs no lease. Returns the batch id that names the marks, when durable.
@@ -287,19 +296,30 @@ impl Writer {
         self.shared.pending.of(sync, space, hash)
     }
 
-    fn submit_settled(&self, sync: SyncId, settled: Result<Settled, StateError>) -> SettleTicket {
+    fn submit_settled(
+        &self,
+        sync: SyncId,
+        settled: Result<Settled, StateError>,
+        confession: Vec<Write>,
+    ) -> SettleTicket {
         match settled {
-            Ok((writes, owners)) => self.submit(writes, self.shared.pending.remember(sync, &owners)),
+            Ok((writes, owners)) => {
+                self.submit_or_confess(writes, confession, self.shared.pending.remember(sync, &owners))
+            }
             Err(error) => self.refuse(error),
         }
     }
 
     fn submit(&self, writes: Vec<Write>, ticket: u64) -> SettleTicket {
+        self.submit_or_confess(writes, Vec::new(), ticket)
+    }
+
+    fn submit_or_confess(&self, writes: Vec<Write>, confession: Vec<Write>, ticket: u64) -> SettleTicket {
         if let Some(error) = self.shared.failed.get() {
             return SettleTicket { result: Err(error.clone()) };
         }
         let (done, result) = oneshot::channel();
-        let sent = lock(&self.queue).as_ref().is_some_and(|queue| queue.send(Command { writes, ticket, done }).is_ok());
+        let sent = lock(&self.queue).as_ref().is_some_and(|queue| queue.send(Command { writes, confession, ticket, done }).is_ok());
         SettleTicket { result: if sent { Ok(result) } else { Err(StateError::Stopped) } }
     }
 

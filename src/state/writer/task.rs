@@ -28,6 +28,8 @@ const GROUP: usize = 256;
 #[derive(Debug)]
 pub(super) struct Command {
     pub(super) writes: Vec<Write>,
+    /// What is written instead, without a lease, when the lease is lost.
+    pub(super) confession: Vec<Write>,
     /// Number of the queued owner changes, to forget once they are durable.
     pub(super) ticket: u64,
     pub(super) done: oneshot::Sender<Result<Vec<i64>, StateError>>,
@@ -91,22 +93,22 @@ async fn commit(shared: &Shared, group: Vec<Command>) {
     let mut writes = Vec::new();
     let mut waiting = Vec::new();
     for command in group {
-        waiting.push((command.writes.len(), command.ticket, command.done));
+        waiting.push((command.writes.len(), command.confession, command.ticket, command.done));
         writes.extend(command.writes);
     }
     let epochs = epochs(&writes);
     match write(shared, writes).await {
         Ok(ids) => {
             let mut ids = ids.into_iter();
-            for (count, ticket, done) in waiting {
+            for (count, _, ticket, done) in waiting {
                 shared.pending.forget(ticket);
                 // The caller may have stopped waiting.
                 done.send(Ok(ids.by_ref().take(count).collect())).unwrap_or(());
             }
         }
         Err(StateError::Fenced) if !alone.is_empty() => {
-            for (writes, (_, ticket, done)) in alone.into_iter().zip(waiting) {
-                Box::pin(commit(shared, vec![Command { writes, ticket, done }])).await;
+            for (writes, (_, confession, ticket, done)) in alone.into_iter().zip(waiting) {
+                Box::pin(commit(shared, vec![Command { writes, confession, ticket, done }])).await;
             }
         }
         Err(error) => {
@@ -115,7 +117,11 @@ async fn commit(shared: &Shared, group: Vec<Command>) {
             } else {
                 stop(shared, error.clone());
             }
-            for (_, ticket, done) in waiting {
+            for (_, confession, ticket, done) in waiting {
+                // After any other error this fails too, and the intents stand.
+                if let Err(error) = write(shared, confession).await {
+                    stop(shared, error);
+                }
                 shared.pending.forget(ticket);
                 done.send(Err(error.clone())).unwrap_or(());
             }

@@ -54,6 +54,23 @@ pub(super) fn settle(open: OpenBatch, settle: Settle, now: Timestamp) -> Result<
     Ok((writes, owners))
 }
 
+/// Marks of what a batch may have changed at the destination, under ids that nobody can have loaded: the operation was sent,
+/// and another may have been delivered before it. No idempotency key goes with them: a vendor that has seen it would answer
+/// without doing anything.
+pub(super) fn confess(open: &OpenBatch, settle: &Settle, batch: i64, now: Timestamp) -> Vec<Write> {
+    let mark = |row: &SettleRow| {
+        let ambiguous_at = match &row.end {
+            End::Put { .. } | End::Remove { .. } => None,
+            End::Rejected { ambiguous_at, .. } | End::Undelivered { ambiguous_at } => *ambiguous_at,
+            End::Unsent => return None,
+        };
+        let member = open.members.get(row.position as usize)?.clone();
+        let intent = IntentId { batch, position: row.position };
+        Some(dirty(open.sync, intent, None, member, ambiguous_at, now))
+    };
+    settle.rows.iter().filter_map(mark).collect()
+}
+
 pub(super) fn settle_local(
     sync: SyncId,
     epoch: i64,

@@ -62,17 +62,20 @@ impl Hosts {
     pub(super) fn wait_for_quiet(&self, after: [usize; 2], patience: Duration) -> bool {
         let began = tokio::time::Instant::now();
         while began.elapsed() < patience {
-            for (daemon, lines) in self.daemons.iter().zip(after) {
-                let Some(daemon) = daemon else { continue };
-                let started: Vec<String> = daemon.log_after(lines).iter().filter_map(|line| started(line)).collect();
-                let quiet = |line: &str| is_quiet(line) && run_of(line).is_some_and(|run| started.contains(&run));
-                if daemon.find_log_after(lines, TURN, quiet).is_ok() {
-                    return true;
-                }
+            let mut daemons = self.daemons.iter().zip(after);
+            if daemons.any(|(daemon, lines)| daemon.as_ref().is_some_and(|daemon| is_quiet_after(daemon, lines))) {
+                return true;
             }
         }
         false
     }
+}
+
+/// Whether a daemon ends a run, begun after these lines, after which nothing waits. Listens for a moment.
+pub(super) fn is_quiet_after(daemon: &Running, lines: usize) -> bool {
+    let started: Vec<String> = daemon.log_after(lines).iter().filter_map(|line| started(line)).collect();
+    let quiet = |line: &str| is_quiet(line) && run_of(line).is_some_and(|run| started.contains(&run));
+    daemon.find_log_after(lines, TURN, quiet).is_ok()
 }
 
 /// Whether the last that these lines tell of a run is its begin.

@@ -57,11 +57,12 @@ impl<'a> Lane<'a> {
     /// A lane whose model the vendor holds.
     pub(super) fn new(blow: Blow, settings: &'a Settings, seed: u64) -> Self {
         let state = database();
+        let state_url = if settings.pooled { state.through_pooler() } else { state.url.clone() };
         let lease = format!("{}s", settings.lease.as_secs());
         let options = Options {
             // Answers come late, so that a blow often hits between a write and its settle.
             simulator: &["--latency", "100ms"],
-            state_url: &state.url,
+            state_url: &state_url,
             lease: &lease,
             limit: Some((LIMIT, "2s")),
             // What is handed over must not wait for the next scheduled run.

@@ -13,18 +13,24 @@ use std::{
 
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
-use super::supervised::{self, Supervised, free_port, install};
+use super::{
+    pgbouncer,
+    supervised::{self, Supervised, free_port, install},
+};
 
 const VARIABLE: &str = "SYNCLINE_TEST_POSTGRES_URL";
 
-/// Writing to a test process that is already gone must not keep the shell from cleaning up, hence the `trap`.
+/// Writing to a test process that is already gone must not keep the shell from cleaning up, hence the `trap`. A line of input
+/// restarts the server in this mode of `pg_ctl`.
 const SCRIPT: &str = r#"
 trap '' PIPE
 "$BIN/initdb" -D "$DIR/data" -U syncline --auth=trust --encoding=UTF8 --no-locale --no-sync >"$DIR/log" 2>&1 &&
 "$BIN/pg_ctl" -D "$DIR/data" -w -t 120 -l "$DIR/log" -o "-p $PORT -c listen_addresses=127.0.0.1 \
   -c unix_socket_directories='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-  -c max_connections=100 -c shared_buffers=64MB" start >/dev/null 2>&1 &&
-echo ready && cat >/dev/null || cat "$DIR/log" >&2
+  -c max_connections=400 -c shared_buffers=64MB" start >/dev/null 2>&1 &&
+echo ready && while read -r mode; do
+  "$BIN/pg_ctl" -D "$DIR/data" -w -t 120 -l "$DIR/log" -m "$mode" restart >/dev/null 2>&1 && echo ready
+done || cat "$DIR/log" >&2
 "$BIN/pg_ctl" -D "$DIR/data" -m immediate stop >/dev/null 2>&1
 rm -rf "$DIR"
 "#;
@@ -33,7 +39,7 @@ rm -rf "$DIR"
 struct Server {
     /// URL of its maintenance database.
     url: String,
-    _process: Option<Supervised>,
+    process: Option<Supervised>,
 }
 
 /// A database of one test.
@@ -51,16 +57,49 @@ pub(crate) async fn postgres() -> TestDatabase {
 pub(crate) async fn postgres_with(options: &str) -> TestDatabase {
     static SERVER: OnceLock<Server> = OnceLock::new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let server = SERVER.get_or_init(server);
     let name = format!("syncline_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let maintenance = TestDatabase { url: server.url.clone() };
-    maintenance.execute(&format!("create database {name} {options}")).await;
-    let mut url = url::Url::parse(&server.url).expect("the server's URL is not one");
-    url.set_path(&name);
-    TestDatabase { url: url.into() }
+    SERVER.get_or_init(server).create(&name, options).await
+}
+
+/// A server of its own, for tests that restart it; ends with this value.
+pub(crate) struct OwnServer {
+    server: Server,
+}
+
+impl OwnServer {
+    /// Starts it.
+    pub(crate) fn start() -> Self {
+        Self { server: local() }
+    }
+
+    /// A new, empty database.
+    pub(crate) async fn database(&self, name: &str) -> TestDatabase {
+        self.server.create(name, "").await
+    }
+
+    /// Stops and starts it, in this mode of `pg_ctl` (`smart`, `fast`, `immediate`).
+    pub(crate) fn restart(&mut self, mode: &str) {
+        let process = self.server.process.as_mut().expect("it was started here");
+        process.tell(mode).expect("it does not start again");
+    }
+}
+
+impl Server {
+    async fn create(&self, name: &str, options: &str) -> TestDatabase {
+        let maintenance = TestDatabase { url: self.url.clone() };
+        maintenance.execute(&format!("create database {name} {options}")).await;
+        let mut url = url::Url::parse(&self.url).expect("the server's URL is not one");
+        url.set_path(name);
+        TestDatabase { url: url.into() }
+    }
 }
 
 impl TestDatabase {
+    /// The same through a pooler that gives each transaction another connection to the server.
+    pub(crate) fn through_pooler(&self) -> String {
+        pgbouncer::through(&self.url)
+    }
+
     /// A connection of its own.
     pub(crate) async fn connect(&self) -> PgConnection {
         let options = PgConnectOptions::from_str(&self.url).expect("the database's URL is not one");
@@ -76,8 +115,12 @@ impl TestDatabase {
 
 fn server() -> Server {
     if let Ok(url) = env::var(VARIABLE) {
-        return Server { url, _process: None };
+        return Server { url, process: None };
     }
+    local()
+}
+
+fn local() -> Server {
     let programs = programs().or_else(|| install(&["postgresql"]).and_then(|()| programs())).unwrap_or_else(|| {
         panic!(
             "tests need PostgreSQL: set {VARIABLE}, or install the server programs (`initdb` and `pg_ctl`, for example \
@@ -92,7 +135,7 @@ fn server() -> Server {
         match supervised::start(SCRIPT, &variables, &["postgres", "nobody"]) {
             Ok(process) => {
                 let url = format!("postgres://syncline@127.0.0.1:{port}/postgres?sslmode=disable");
-                return Server { url, _process: Some(process) };
+                return Server { url, process: Some(process) };
             }
             Err(error) => said = error,
         }

@@ -4,16 +4,26 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 /// A running server; the pipe that keeps it alive lives as long as this value.
 pub(super) struct Supervised {
-    _shell: Child,
+    shell: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Supervised {
+    /// Tells the script a line, and waits until it prints `ready` again.
+    pub(super) fn tell(&mut self, line: &str) -> Result<(), String> {
+        let pipe = self.shell.stdin.as_mut().ok_or("no input")?;
+        writeln!(pipe, "{line}").map_err(|error| error.to_string())?;
+        wait_until_ready(&mut self.shell, &mut self.said)
+    }
 }
 
 /// Runs `script`, which must print `ready` once the server is up, then read its input to the end, then clean up. The
@@ -33,13 +43,13 @@ pub(super) fn start(script: &str, variables: &[(&str, String)], users: &[&str]) 
         command.uid(uid).gid(gid);
     }
     let mut shell = command.spawn().map_err(|error| format!("cannot run /bin/sh: {error}"))?;
-    wait_until_ready(&mut shell)?;
-    Ok(Supervised { _shell: shell })
+    let mut said = BufReader::new(shell.stdout.take().ok_or("no output")?);
+    wait_until_ready(&mut shell, &mut said)?;
+    Ok(Supervised { shell, said })
 }
 
-fn wait_until_ready(shell: &mut Child) -> Result<(), String> {
+fn wait_until_ready(shell: &mut Child, out: &mut BufReader<ChildStdout>) -> Result<(), String> {
     let mut said = String::new();
-    let mut out = BufReader::new(shell.stdout.take().ok_or("no output")?);
     while out.read_line(&mut said).map_err(|error| error.to_string())? > 0 {
         if said.ends_with("ready\n") {
             return Ok(());
