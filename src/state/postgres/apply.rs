@@ -237,13 +237,7 @@ async fn update_sync(c: &mut Link, id: SyncId, update: &SyncUpdate) -> Result<i6
     one(c, "sync of that id", sql).await
 }
 
-async fn set_invalid(
-    c: &mut Link,
-    sync: SyncId,
-    run_id: i64,
-    rows: &[Vec<u8>],
-    total: u64,
-) -> Result<i64, StateError> {
+async fn set_invalid(c: &mut Link, sync: SyncId, run_id: i64, rows: &[Vec<u8>], total: u64) -> Result<i64, StateError> {
     run(c, sqlx::query("delete from invalid where sync = $1").bind(sync.0)).await?;
     let sql = "insert into invalid (sync, position, run, data)
                select $1, n - 1, $2, data from unnest($3::bytea[]) with ordinality as line (data, n)";

@@ -120,12 +120,7 @@ impl Committer {
     }
 
     /// `committing` becomes true when `commit` is about to be sent.
-    async fn transact(
-        &self,
-        c: &mut Link,
-        writes: &[Write],
-        committing: &AtomicBool,
-    ) -> Result<Vec<i64>, Failure> {
+    async fn transact(&self, c: &mut Link, writes: &[Write], committing: &AtomicBool) -> Result<Vec<i64>, Failure> {
         let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
         let begun = timeout(BEGIN, c.begin()).await.unwrap_or_else(late);
         begun.map_err(failed("begin a transaction")).map_err(Failure::before_commit)?;

@@ -112,11 +112,7 @@ pub(super) async fn abandoned(c: &mut Link) -> Result<Vec<SyncId>, StateError> {
 }
 
 /// Claims what nobody works on, except runs of a sync that another instance runs now: it can answer them itself.
-pub(super) async fn claim_requests(
-    c: &mut Link,
-    holder: &str,
-    ttl: Duration,
-) -> Result<Vec<Request>, StateError> {
+pub(super) async fn claim_requests(c: &mut Link, holder: &str, ttl: Duration) -> Result<Vec<Request>, StateError> {
     const CLAIM: &str = "claim operator requests";
     let any = sqlx::query_scalar("select exists (select from operator_requests where finished_at is null)");
     let open: bool = c.alone(CLAIM, async |c| any.fetch_one(c).await.map_err(failed(CLAIM))).await?;

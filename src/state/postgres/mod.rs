@@ -85,10 +85,7 @@ impl Readers {
         Self { connector, permits: Semaphore::new(READERS), idle: Mutex::new(Vec::new()) }
     }
 
-    async fn run<T: Send>(
-        &self,
-        work: impl AsyncFnOnce(&mut Link) -> Result<T, StateError>,
-    ) -> Result<T, StateError> {
+    async fn run<T: Send>(&self, work: impl AsyncFnOnce(&mut Link) -> Result<T, StateError>) -> Result<T, StateError> {
         let _permit = self.permits.acquire().await.map_err(|_| StateError::Stopped)?;
         let idle = self.idle.lock().await.pop();
         let mut connection = connection(&self.connector, idle).await?;

@@ -319,7 +319,9 @@ impl Writer {
             return SettleTicket { result: Err(error.clone()) };
         }
         let (done, result) = oneshot::channel();
-        let sent = lock(&self.queue).as_ref().is_some_and(|queue| queue.send(Command { writes, confession, ticket, done }).is_ok());
+        let sent = lock(&self.queue)
+            .as_ref()
+            .is_some_and(|queue| queue.send(Command { writes, confession, ticket, done }).is_ok());
         SettleTicket { result: if sent { Ok(result) } else { Err(StateError::Stopped) } }
     }
 

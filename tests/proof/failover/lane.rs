@@ -73,7 +73,8 @@ impl<'a> Lane<'a> {
         let (model, first) = Flips::new(settings.rows, &mut rng);
         pair.sql(TABLE);
         pair.sql(&first);
-        pair.sync(0);
+        // On a machine that is busy with something else even a lease that nobody disturbs can run out.
+        assert!((0..5).any(|_| pair.workspace.syncline(&["sync", SYNC]).code == Some(0)), "the vendor never held the model");
         let hosts = Hosts::start(&pair, &options, settings.broken.clone());
         Self { blow, settings, pair, hosts, rng, model, figures: Figures::default() }
     }

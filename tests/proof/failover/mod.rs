@@ -77,9 +77,8 @@ fn run(arguments: &Arguments) -> Report {
     }
     let (sum, ended) = std::thread::scope(|scope| {
         let settings = &settings;
-        let running: Vec<_> = outages
-            .map(|outage| (outage, scope.spawn(move || outage::run(outage, settings, seed, few))))
-            .collect();
+        let running: Vec<_> =
+            outages.map(|outage| (outage, scope.spawn(move || outage::run(outage, settings, seed, few)))).collect();
         let sum = strike(&plan, lanes, seed, settings);
         let ended: Vec<_> = running.into_iter().map(|(outage, lane)| (outage, ended(lane))).collect();
         (sum, ended)

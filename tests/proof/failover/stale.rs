@@ -179,7 +179,10 @@ impl Run<'_> {
             }
             Late::Local => {
                 let rows = SENT.map(|number| LocalSettle { key: key(number), loaded: Vec::new(), end: put(before) });
-                expect("a settle without a send", writer.settle_local(self.sync, self.epoch, rows.collect()).wait().await)
+                expect(
+                    "a settle without a send",
+                    writer.settle_local(self.sync, self.epoch, rows.collect()).wait().await,
+                )
             }
             Late::Intend => expect("an intent", self.intend(SENT).await.map(drop)),
             Late::Invalid => {

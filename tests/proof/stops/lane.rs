@@ -207,7 +207,9 @@ impl<'a> Lane<'a> {
         let fault = match moment {
             Moment::Hanging => {
                 let phase = if self.rng.bool() { "before" } else { "after" };
-                format!(r#"[{{"match": {{"path_contains": "batch/", "times": 2}}, "phase": "{phase}", "action": "hang"}}]"#)
+                format!(
+                    r#"[{{"match": {{"path_contains": "batch/", "times": 2}}, "phase": "{phase}", "action": "hang"}}]"#
+                )
             }
             Moment::Hold => {
                 let action = r#"{"rate_limit": {"retry_after": "100"}}"#;

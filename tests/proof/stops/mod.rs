@@ -61,8 +61,7 @@ fn run(arguments: &Arguments) -> Report {
 fn judge(sum: &Figures, stops: u64) -> Report {
     let mut report = Report::new();
     for moment in Moment::ALL {
-        let took: Vec<Duration> =
-            sum.stops.iter().filter(|stop| stop.moment == moment).map(|stop| stop.took).collect();
+        let took: Vec<Duration> = sum.stops.iter().filter(|stop| stop.moment == moment).map(|stop| stop.took).collect();
         let longest = took.iter().max().map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         report.figure(moment.name(), took.len());
         report.figure(&format!("{}_longest_ms", moment.name()), longest);
