@@ -244,6 +244,7 @@ impl Ended<'_, '_> {
             retries: report.requests.retries,
             throttled: report.requests.throttled,
             limiter_wait: ms(report.requests.limiter_wait_ms),
+            utilisation: report.requests.utilisation,
         }
         .log();
     }

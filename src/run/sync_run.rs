@@ -223,8 +223,9 @@ impl Run<'_> {
             resolved,
             key_record: prepared.key_record.clone(),
         };
+        let began = Instant::now();
         let delivered = outgoing.deliver().await;
-        outcome.count(&context, &before);
+        outcome.count(&context, &before, began.elapsed());
         seen.keep_open(context.tally.get().open_cursor);
         outcome.stop = context.stop.take();
         delivered
