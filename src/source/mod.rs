@@ -14,6 +14,7 @@ mod error;
 mod mysql;
 mod number;
 mod postgres;
+mod reading;
 mod sql;
 mod sqlite;
 

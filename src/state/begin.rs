@@ -45,8 +45,6 @@ async fn begin_under(
 ) -> Result<BegunRun, StateError> {
     let (store, now) = (state.store(), state.clock().now());
     state.check_turn(sync, unless_after).await?;
-    // Other processes may have changed what was read before.
-    state.writer().bump_generation();
     let interrupted = store.runs(RunFilter::With(sync, RunStatus::Running), u32::MAX).await?;
     let intents = store.intents(sync).await?;
     let mut writes = vec![
@@ -144,9 +142,7 @@ async fn compact_if_large(state: &State, sync: SyncId, epoch: i64) -> Result<(),
     let (rows, entries) = store.journal_size(sync).await?;
     let live = u64::try_from(store.extent(sync, Space::Entries).await?.1.entries).unwrap_or(0);
     if rows > COMPACT_ROWS || entries > (live / 20).clamp(COMPACT_ENTRIES, compact::JOURNAL_BOUND) {
-        let result = compact::compact_under(store, sync, Some(epoch)).await;
-        state.writer().bump_generation();
-        result?;
+        compact::compact_under(store, sync, Some(epoch)).await?;
     }
     Ok(())
 }

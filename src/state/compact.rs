@@ -38,6 +38,8 @@ pub(super) struct JournalMap {
     pub(super) entries: BTreeMap<Key, Option<Entry>>,
     pub(super) by_match: BTreeMap<Key, Option<()>>,
     pub(super) by_id: BTreeMap<Key, Option<()>>,
+    /// The first row taken in.
+    pub(super) first: Option<i64>,
     /// The last row taken in.
     pub(super) through: i64,
 }
@@ -61,6 +63,7 @@ impl JournalMap {
                 }
                 taken += row.entries;
                 self.take(sync, &row.data, part)?;
+                self.first.get_or_insert(row.seq);
                 self.through = row.seq;
             }
             if last {

@@ -280,7 +280,7 @@ impl State {
         // Queued writes are looked at first: one that becomes durable meanwhile is then seen twice, not missed.
         let pending: Vec<_> = hashes.iter().map(|hash| writer.pending_owners(sync, space, *hash)).collect();
         let mut cache = self.inner.owners.lock().await;
-        let journal = cache.refresh(store, sync, writer.generation()).await?.owners(space);
+        let journal = cache.refresh(store, sync).await?.owners(space);
         let mut order: Vec<usize> = (0..hashes.len()).collect();
         order.sort_unstable_by_key(|&at| hashes.get(at));
         let mut found = vec![Vec::new(); hashes.len()];

@@ -18,6 +18,7 @@ mod open;
 mod overlay;
 mod owners;
 mod postgres;
+mod reads;
 mod records;
 mod requests;
 mod resync;

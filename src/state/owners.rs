@@ -84,25 +84,22 @@ impl OwnerScan {
 /// The journals' owner changes, kept in memory between lookups.
 #[derive(Debug, Default)]
 pub(super) struct OwnerCache {
-    generation: u64,
     journals: BTreeMap<SyncId, JournalMap>,
 }
 
 impl OwnerCache {
     /// Takes in what was journalled since the last lookup.
-    pub(super) async fn refresh(
-        &mut self,
-        store: &dyn StateStore,
-        sync: SyncId,
-        generation: u64,
-    ) -> Result<&JournalMap, StateError> {
-        if self.generation != generation {
-            self.generation = generation;
-            self.journals.clear();
-        }
+    pub(super) async fn refresh(&mut self, store: &dyn StateStore, sync: SyncId) -> Result<&JournalMap, StateError> {
         let map = self.journals.entry(sync).or_default();
-        map.read(store, sync, u64::MAX, Part::Owners).await?;
-        Ok(map)
+        loop {
+            map.read(store, sync, u64::MAX, Part::Owners).await?;
+            // A compaction, by whatever process, takes the oldest rows away: with them may have gone newer ones that were
+            // not taken in here, and what is known of the older ones no longer holds.
+            if map.first.is_none() || map.first == store.journal_start(sync).await? {
+                return Ok(map);
+            }
+            *map = JournalMap::default();
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use super::{
-    GuardedSet, NullShare, OwnerSpace, Request, RunRow, RunStatus, StateError, SyncRecord,
+    GuardedSet, OwnerSpace, Request, RunStatus, StateError,
     lease::{Beat, Taken},
+    reads::{Arg, Row},
 };
 use crate::{
     model::{IntentId, Key, RunId, SyncId, Timestamp},
@@ -125,8 +126,8 @@ pub(crate) enum RunFilter {
 pub(crate) trait StateStore: Send + Sync + std::fmt::Debug {
     /// Writes all or nothing, durable on return. Answers one number per write: the id it made, or 0.
     async fn commit(&self, writes: Vec<Write>) -> Result<Vec<i64>, StateError>;
-    /// Commits so far, over the store's whole life.
-    async fn commit_count(&self) -> Result<i64, StateError>;
+    /// The rows of one statement, which both databases must understand. The reads of the state are built on it, in `reads`.
+    async fn select(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StateError>;
     /// What only one process may do at a time while it opens the store is done.
     async fn opened(&self) -> Result<(), StateError> {
         Ok(())
@@ -156,55 +157,4 @@ pub(crate) trait StateStore: Send + Sync + std::fmt::Debug {
     async fn claim_requests(&self, holder: &str, ttl: Duration) -> Result<Vec<Request>, StateError>;
     /// Leaves a claimed request to others.
     async fn release_request(&self, id: i64, holder: &str) -> Result<(), StateError>;
-
-    async fn meta(&self, name: &'static str) -> Result<Option<Vec<u8>>, StateError>;
-    async fn syncs(&self) -> Result<Vec<SyncRecord>, StateError>;
-    /// Newest first.
-    async fn runs(&self, filter: RunFilter, limit: u32) -> Result<Vec<RunRow>, StateError>;
-    async fn intents(&self, sync: SyncId) -> Result<Vec<IntentRow>, StateError>;
-
-    /// The page that holds `key`'s place: the last one that begins at or before it, else the very first.
-    async fn page_at(&self, sync: SyncId, space: Space, key: &[u8]) -> Result<Option<PageRow>, StateError>;
-    /// Pages that begin after `first` (`None`: all), in order.
-    async fn pages_after(
-        &self,
-        sync: SyncId,
-        space: Space,
-        first: Option<&[u8]>,
-        limit: u32,
-    ) -> Result<Vec<PageRow>, StateError>;
-    /// What the pages add up to, and what they should.
-    async fn extent(&self, sync: SyncId, space: Space) -> Result<(Extent, Extent), StateError>;
-    /// Changes whenever pages are replaced.
-    async fn version(&self, sync: SyncId, space: Space) -> Result<i64, StateError>;
-    /// In the order of writing.
-    async fn journal(&self, sync: SyncId, after: i64, limit: u32) -> Result<Vec<JournalBlob>, StateError>;
-    /// Rows and entries of the journal.
-    async fn journal_size(&self, sync: SyncId) -> Result<(u64, u64), StateError>;
-
-    async fn keyed(
-        &self,
-        table: Keyed,
-        sync: SyncId,
-        after: Option<&KeyedAfter>,
-        limit: u32,
-    ) -> Result<Vec<KeyedRow>, StateError>;
-    async fn keyed_at(&self, table: Keyed, sync: SyncId, key: &Key) -> Result<Vec<KeyedRow>, StateError>;
-    /// Keys with more than `marks` dirty marks.
-    async fn crowded(&self, sync: SyncId, marks: u32) -> Result<Vec<Key>, StateError>;
-    async fn totals(&self, sync: SyncId) -> Result<DirtyTotals, StateError>;
-    /// By field.
-    async fn null_shares(&self, sync: SyncId) -> Result<Vec<NullShare>, StateError>;
-    async fn invalid(&self, sync: SyncId, limit: u32) -> Result<Vec<Vec<u8>>, StateError>;
-
-    /// The sync of a run's guarded set.
-    async fn guarded_sync(&self, run: RunId) -> Result<Option<SyncId>, StateError>;
-    async fn guarded(&self, run: RunId, after: i64, limit: u32) -> Result<Vec<(i64, Vec<u8>)>, StateError>;
-    async fn approval(&self, sync: SyncId) -> Result<Option<ApprovalRow>, StateError>;
-    async fn removals_since(&self, sync: SyncId, since: Timestamp) -> Result<u64, StateError>;
-    async fn grants(&self, account: &str) -> Result<Option<Vec<u8>>, StateError>;
-    /// Generation and sealed token.
-    async fn token(&self, account: &str) -> Result<Option<(i64, Vec<u8>)>, StateError>;
-    async fn identity(&self, credential: [u8; 8]) -> Result<Option<String>, StateError>;
-    async fn requests(&self, id: Option<i64>) -> Result<Vec<Request>, StateError>;
 }

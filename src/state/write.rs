@@ -1,11 +1,14 @@
 //! The writes that a transaction is made of.
 
 use super::{
-    GuardedSet, NewSync, NullShare, RunClose, SyncUpdate,
+    GuardedSet, NewSync, NullShare, RunClose, StateError, SyncUpdate,
     codec::PackedPage,
     store::{Extent, Space},
 };
 use crate::model::{IntentId, Key, RunId, SyncId, Timestamp};
+
+/// Guarded sets of a sync that are kept beside the approved one.
+pub(super) const GUARDED_SETS: i64 = 3;
 
 /// A write. Those of one commit happen together or not at all.
 #[derive(Clone)]
@@ -200,4 +203,15 @@ impl std::fmt::Debug for Write {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Write(..)")
     }
+}
+
+/// A value of a column of JSON text.
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, StateError> {
+    serde_json::to_string(value)
+        .map_err(|error| StateError::Contract(format!("a value cannot be written as JSON: {error}")))
+}
+
+/// Counts stay far below 2^63.
+pub(super) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -15,7 +15,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{ModelQuery, RowStream, ServerSettings, Source, SourceError, SourceReport};
+use super::{ModelQuery, RowStream, ServerSettings, Source, SourceError, SourceReport, reading};
 use crate::model::Schema;
 use session::{Connector, Session};
 
@@ -48,7 +48,7 @@ impl Source for PostgresSource {
     }
 
     fn read(&self, query: &ModelQuery, schema: &Arc<Schema>) -> RowStream {
-        read::start(self.connector.clone(), query.clone(), schema)
+        reading::start::<Session>(self.connector.clone(), query.clone(), schema)
     }
 
     async fn check(&self) -> Result<SourceReport, SourceError> {

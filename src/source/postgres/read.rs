@@ -1,10 +1,10 @@
-//! The reading task: streams the wrapping select into batches.
+//! Streams the wrapping select into batches.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row, ValueRef, postgres::PgRow};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::{
     decode::{Decoder, Scratch},
@@ -14,91 +14,46 @@ use super::{
 use crate::{
     model::{Schema, Value},
     source::{
-        ModelQuery, RowStream, SourceError,
-        batches::{BatchWriter, Gone},
+        ModelQuery, SourceError,
+        batches::BatchWriter,
+        reading::{self, Stopped},
     },
 };
 
-/// How long past its statement timeout a statement may take before the connection is given up, for a server that has
-/// vanished without a word.
-const GRACE: Duration = Duration::from_secs(15);
+impl reading::Session for Session {
+    type Connector = Connector;
 
-pub(super) fn start(connector: Connector, query: ModelQuery, schema: &Arc<Schema>) -> RowStream {
-    let (stream, writer) = BatchWriter::new(schema);
-    tokio::spawn(run(connector, query, Arc::clone(schema), writer));
-    stream
-}
-
-/// How the rows ended.
-enum End {
-    /// The server said that the result is complete.
-    Complete,
-    /// Nobody reads the stream any more.
-    Dropped,
-    Failed(SourceError),
-}
-
-async fn run(connector: Connector, query: ModelQuery, schema: Arc<Schema>, mut writer: BatchWriter) {
-    let dropped = writer.dropped();
-    tokio::pin!(dropped);
-    let opened = tokio::select! {
-        biased;
-        () = &mut dropped => return,
-        opened = Session::open(&connector, query.timeout) => opened,
-    };
-    let mut session = match opened {
-        Ok(session) => session,
-        Err(error) => return writer.finish(Err(error)).await,
-    };
-    let end = tokio::select! {
-        biased;
-        () = &mut dropped => End::Dropped,
-        end = timeout(query.timeout + GRACE, stream(&mut session, &query, &schema, &mut writer)) => {
-            end.unwrap_or_else(|_| End::Failed(SourceError::Timeout { model: query.name.clone() }))
-        }
-    };
-    match end {
-        End::Complete => {
-            session.close().await;
-            writer.finish(Ok(())).await;
-        }
-        End::Dropped => connector.cancel(session.pid).await,
-        End::Failed(error) => {
-            drop(session);
-            writer.finish(Err(error)).await;
-        }
+    async fn open(connector: &Connector, statement_timeout: Duration) -> Result<Self, SourceError> {
+        Self::open(connector, statement_timeout).await
     }
-}
 
-async fn stream(session: &mut Session, query: &ModelQuery, schema: &Schema, writer: &mut BatchWriter) -> End {
-    let prepared = match describe::prepare(session, query).await {
-        Ok(prepared) if prepared.schema == *schema => prepared,
-        Ok(_) => return End::Failed(failed(query, writer, "the model's columns changed since they were described")),
-        Err(error) => return End::Failed(error),
-    };
-    let started = Instant::now();
-    let mut scratch = Scratch::default();
-    // Unprepared by name: nothing is left behind in a pooled connection.
-    let statement = sqlx::query(AssertSqlSafe(prepared.sql)).persistent(false);
-    let mut rows = statement.fetch(&mut session.connection);
-    loop {
-        match rows.try_next().await {
-            Ok(Some(row)) => {
-                if let Err(error) = push_row(&row, &prepared.decoders, &mut scratch, writer) {
-                    return End::Failed(errors::read(query, writer.rows(), &error));
-                }
-                if let Err(Gone) = writer.end_row().await {
-                    return End::Dropped;
-                }
+    async fn stream(&mut self, query: &ModelQuery, schema: &Schema, writer: &mut BatchWriter) -> Result<(), Stopped> {
+        let prepared = describe::prepare(self, query).await?;
+        reading::check_columns(query, schema, &prepared.schema)?;
+        let started = Instant::now();
+        let failed = |rows, error: sqlx::Error| {
+            if errors::code(&error) == Some(errors::QUERY_CANCELED) && started.elapsed() >= query.timeout {
+                return SourceError::Timeout { model: query.name.clone() };
             }
-            Ok(None) => return End::Complete,
-            Err(error)
-                if errors::code(&error) == Some(errors::QUERY_CANCELED) && started.elapsed() >= query.timeout =>
-            {
-                return End::Failed(SourceError::Timeout { model: query.name.clone() });
-            }
-            Err(error) => return End::Failed(errors::read(query, writer.rows(), &error)),
+            errors::read(query, rows, &error)
+        };
+        let mut scratch = Scratch::default();
+        // Unprepared by name: nothing is left behind in a pooled connection.
+        let statement = sqlx::query(AssertSqlSafe(prepared.sql)).persistent(false);
+        let mut rows = statement.fetch(&mut self.connection);
+        while let Some(row) = rows.try_next().await.map_err(|error| failed(writer.rows(), error))? {
+            push_row(&row, &prepared.decoders, &mut scratch, writer).map_err(|error| failed(writer.rows(), error))?;
+            writer.end_row().await?;
         }
+        Ok(())
+    }
+
+    async fn cancel(self, connector: &Connector) {
+        connector.cancel(self.pid).await;
+    }
+
+    async fn close(self) {
+        Self::close(self).await;
     }
 }
 
@@ -120,8 +75,4 @@ fn push_row(
         }
     }
     Ok(())
-}
-
-fn failed(query: &ModelQuery, writer: &BatchWriter, reason: &str) -> SourceError {
-    SourceError::Read { model: query.name.clone(), rows: writer.rows(), reason: reason.to_owned() }
 }

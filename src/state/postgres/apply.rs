@@ -9,12 +9,11 @@ use crate::{
         GuardedSet, NewSync, NullShare, RunClose, RunStatus, StateError, SyncUpdate,
         codec::PackedPage,
         store::{Extent, Space, Write},
+        write::{GUARDED_SETS, json, signed},
     },
 };
 
 const WRITE: &str = "write to the state";
-/// Guarded sets of a sync that are kept beside the approved one.
-const GUARDED_SETS: i64 = 3;
 
 type Sql<'a> = Query<'a, Postgres, PgArguments>;
 
@@ -324,14 +323,4 @@ async fn delete_dirty(c: &mut PgConnection, sync: SyncId, intents: &[IntentId]) 
 async fn delete_rejected(c: &mut PgConnection, sync: SyncId, keys: &[Key]) -> Result<i64, StateError> {
     let keys: Vec<&[u8]> = keys.iter().map(Key::as_bytes).collect();
     some(c, sqlx::query("delete from rejected where sync = $1 and key = any($2)").bind(sync.0).bind(keys)).await
-}
-
-fn json<T: serde::Serialize>(value: &T) -> Result<String, StateError> {
-    serde_json::to_string(value)
-        .map_err(|error| StateError::Contract(format!("a value cannot be written as JSON: {error}")))
-}
-
-/// Counts stay far below 2^63.
-pub(super) fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

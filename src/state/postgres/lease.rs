@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection, Row as _, postgres::PgRow};
 
-use super::{failed, rows};
+use super::failed;
 use crate::{
     model::{SyncId, Timestamp},
     state::{
         Request, StateError,
         lease::{Beat, DAEMON, Taken},
+        reads::{Row, request},
     },
 };
 
@@ -50,12 +51,12 @@ pub(super) async fn take(c: &mut PgConnection, sync: SyncId, holder: &str, ttl: 
     held(&row).map_err(failed(LEASE))
 }
 
-/// Answers the syncs whose leases are still held.
+/// Answers the syncs whose leases are still held. One that was given back while the renewal was under way stays free.
 pub(super) async fn beat(c: &mut PgConnection, beat: &Beat) -> Result<Vec<SyncId>, StateError> {
     let mut kept = Vec::with_capacity(beat.leases.len());
     for (sync, epoch) in &beat.leases {
         let sql = "update leases set expires_at = clock_timestamp() + make_interval(secs => $4)
-                    where sync = $1 and epoch = $2 and holder = $3";
+                    where sync = $1 and epoch = $2 and holder = $3 and expires_at is not null";
         let sql = sqlx::query(sql).bind(sync.0).bind(epoch).bind(&beat.holder).bind(beat.ttl.as_secs_f64());
         let renewed = sql.execute(&mut *c).await.map_err(failed(LEASE))?.rows_affected() == 1;
         kept.extend(renewed.then_some(*sync));
@@ -124,7 +125,10 @@ pub(super) async fn claim_requests(
                                         and l.expires_at > clock_timestamp())
                    order by o.id for update of o skip locked)";
     sqlx::query(sql).bind(holder).bind(ttl.as_secs_f64()).execute(&mut *c).await.map_err(failed(CLAIM))?;
-    rows::claimed(c, holder).await
+    let sql = "select id, kind, sync, args, posted_at, finished_at, result from operator_requests
+                where finished_at is null and claimed_by = $1 order by id";
+    let rows = sqlx::query(sql).bind(holder).fetch_all(c).await.map_err(failed(CLAIM))?;
+    rows.into_iter().map(|row| request(&Row::Postgres(row)).map_err(failed(CLAIM))).collect()
 }
 
 pub(super) async fn release_request(c: &mut PgConnection, id: i64, holder: &str) -> Result<(), StateError> {

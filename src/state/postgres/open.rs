@@ -25,8 +25,8 @@ const MIGRATIONS: &[(i64, &str, &str)] =
 /// Held while the schema is made or upgraded and the labels are compared: `SYNL`, as in SQLite files.
 const LOCK: i64 = 1_398_361_676;
 
-/// Opens the state; a runner makes or upgrades the schema, and keeps others out until the store is told that it is opened. `had_one`: a side file says that there was a state before, so
-/// that an empty database is damage.
+/// Opens the state; a runner makes or upgrades the schema, and keeps others out until the store is told that it is opened.
+/// `had_one`: a side file says that there was a state before, so that an empty database is damage.
 pub(in crate::state) async fn open(
     url: &SecretString,
     access: Access,
@@ -86,7 +86,9 @@ async fn lock(c: &mut PgConnection, sql: &'static str) -> Result<(), StateError>
 async fn check_schema(connector: &Connector, c: &mut PgConnection) -> Result<Option<i64>, StateError> {
     const READ: &str = "read the state's schema";
     let foreign = |reason: &str| StateError::Foreign { path: connector.address().into(), reason: reason.to_owned() };
-    let sql = "select count(*), count(*) filter (where relname in ('_sqlx_migrations', 'counters', 'extents', 'leases'))
+    // The migrator makes its own table first: alone it is a first start that was cut short.
+    let sql = "select count(*) filter (where relname <> '_sqlx_migrations'),
+                      count(*) filter (where relname in ('_sqlx_migrations', 'counters', 'extents', 'leases'))
                  from pg_class where relnamespace = (select oid from pg_namespace where nspname = $1) and relkind = 'r'";
     let (tables, ours): (i64, i64) = sqlx::query_as(sql).bind(SCHEMA).fetch_one(&mut *c).await.map_err(failed(READ))?;
     if tables == 0 {

@@ -9,12 +9,11 @@ use crate::{
         NewSync, NullShare, RunClose, RunStatus, StateError, SyncUpdate,
         codec::PackedPage,
         store::{Extent, Space, Write},
+        write::{GUARDED_SETS, json, signed},
     },
 };
 
 const WRITE: &str = "write to the state";
-/// Guarded sets of a sync that are kept beside the approved one.
-const GUARDED_SETS: i64 = 3;
 
 type Sql<'a> = Query<'a, Sqlite, SqliteArguments>;
 
@@ -207,7 +206,7 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
         Write::FinishRequest { id, result, at, prune_before } => {
             let sql = "delete from operator_requests where finished_at < ?";
             some(c, sqlx::query(sql).bind(prune_before.as_micros())).await?;
-            let sql = "update operator_requests set finished_at = ?, result = ? where id = ?";
+            let sql = "update operator_requests set finished_at = ?, result = ? where id = ? and finished_at is null";
             some(c, sqlx::query(sql).bind(at.as_micros()).bind(result).bind(id)).await
         }
     }
@@ -342,14 +341,4 @@ fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).map_or('0', |&digit| char::from(digit));
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
-fn json<T: serde::Serialize>(value: &T) -> Result<String, StateError> {
-    serde_json::to_string(value)
-        .map_err(|error| StateError::Contract(format!("a value cannot be written as JSON: {error}")))
-}
-
-/// Counts stay far below 2^63.
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -2,9 +2,6 @@
 
 mod commit;
 mod open;
-mod read;
-mod rows;
-mod tables;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -15,14 +12,12 @@ use tokio::sync::{Mutex, Semaphore};
 pub(super) use open::open;
 
 use super::{
-    NullShare, Request, RunRow, StateError, SyncRecord,
+    Request, StateError,
     lease::{Beat, Taken},
-    store::{
-        ApprovalRow, DirtyTotals, Extent, IntentRow, JournalBlob, Keyed, KeyedAfter, KeyedRow, PageRow, RunFilter,
-        Space, StateStore, Write,
-    },
+    reads::{Arg, READ, Row},
+    store::{StateStore, Write},
 };
-use crate::model::{Key, RunId, SyncId, Timestamp};
+use crate::model::SyncId;
 
 /// Read connections. More would not help: the overlay is read by one task per run.
 const READERS: usize = 4;
@@ -85,8 +80,14 @@ impl StateStore for SqliteStore {
         commit::commit(connection, writes).await
     }
 
-    async fn commit_count(&self) -> Result<i64, StateError> {
-        self.readers.run(async |c| read::commit_count(c).await).await
+    async fn select(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StateError> {
+        let query = args.iter().fold(sqlx::query(sql), |query, arg| match *arg {
+            Arg::Int(value) => query.bind(value),
+            Arg::Text(value) => query.bind(value),
+            Arg::Bytes(value) => query.bind(value),
+        });
+        let rows = self.readers.run(async |c| query.fetch_all(c).await.map_err(failed(READ))).await?;
+        Ok(rows.into_iter().map(Row::Sqlite).collect())
     }
 
     async fn close(&self) -> Result<(), StateError> {
@@ -131,118 +132,10 @@ impl StateStore for SqliteStore {
     }
 
     async fn claim_requests(&self, _holder: &str, _ttl: Duration) -> Result<Vec<Request>, StateError> {
-        self.requests(None).await
+        (self as &dyn StateStore).requests(None).await
     }
 
     async fn release_request(&self, _id: i64, _holder: &str) -> Result<(), StateError> {
         Ok(())
-    }
-
-    async fn meta(&self, name: &'static str) -> Result<Option<Vec<u8>>, StateError> {
-        self.readers.run(async |c| read::meta(c, name).await).await
-    }
-
-    async fn syncs(&self) -> Result<Vec<SyncRecord>, StateError> {
-        self.readers.run(async |c| rows::syncs(c).await).await
-    }
-
-    async fn runs(&self, filter: RunFilter, limit: u32) -> Result<Vec<RunRow>, StateError> {
-        self.readers.run(async |c| rows::runs(c, filter, limit).await).await
-    }
-
-    async fn intents(&self, sync: SyncId) -> Result<Vec<IntentRow>, StateError> {
-        self.readers.run(async |c| read::intents(c, sync).await).await
-    }
-
-    async fn page_at(&self, sync: SyncId, space: Space, key: &[u8]) -> Result<Option<PageRow>, StateError> {
-        self.readers.run(async |c| read::page_at(c, sync, space, key).await).await
-    }
-
-    async fn pages_after(
-        &self,
-        sync: SyncId,
-        space: Space,
-        first: Option<&[u8]>,
-        limit: u32,
-    ) -> Result<Vec<PageRow>, StateError> {
-        self.readers.run(async |c| read::pages_after(c, sync, space, first, limit).await).await
-    }
-
-    async fn extent(&self, sync: SyncId, space: Space) -> Result<(Extent, Extent), StateError> {
-        self.readers.run(async |c| read::extent(c, sync, space).await).await
-    }
-
-    async fn version(&self, sync: SyncId, space: Space) -> Result<i64, StateError> {
-        self.readers.run(async |c| read::version(c, sync, space).await).await
-    }
-
-    async fn journal(&self, sync: SyncId, after: i64, limit: u32) -> Result<Vec<JournalBlob>, StateError> {
-        self.readers.run(async |c| read::journal(c, sync, after, limit).await).await
-    }
-
-    async fn journal_size(&self, sync: SyncId) -> Result<(u64, u64), StateError> {
-        self.readers.run(async |c| read::journal_size(c, sync).await).await
-    }
-
-    async fn keyed(
-        &self,
-        table: Keyed,
-        sync: SyncId,
-        after: Option<&KeyedAfter>,
-        limit: u32,
-    ) -> Result<Vec<KeyedRow>, StateError> {
-        self.readers.run(async |c| tables::keyed(c, table, sync, after, limit).await).await
-    }
-
-    async fn keyed_at(&self, table: Keyed, sync: SyncId, key: &Key) -> Result<Vec<KeyedRow>, StateError> {
-        self.readers.run(async |c| tables::keyed_at(c, table, sync, key).await).await
-    }
-
-    async fn crowded(&self, sync: SyncId, marks: u32) -> Result<Vec<Key>, StateError> {
-        self.readers.run(async |c| tables::crowded(c, sync, marks).await).await
-    }
-
-    async fn totals(&self, sync: SyncId) -> Result<DirtyTotals, StateError> {
-        self.readers.run(async |c| tables::totals(c, sync).await).await
-    }
-
-    async fn invalid(&self, sync: SyncId, limit: u32) -> Result<Vec<Vec<u8>>, StateError> {
-        self.readers.run(async |c| tables::invalid(c, sync, limit).await).await
-    }
-
-    async fn null_shares(&self, sync: SyncId) -> Result<Vec<NullShare>, StateError> {
-        self.readers.run(async |c| tables::null_shares(c, sync).await).await
-    }
-
-    async fn guarded_sync(&self, run: RunId) -> Result<Option<SyncId>, StateError> {
-        self.readers.run(async |c| tables::guarded_sync(c, run).await).await
-    }
-
-    async fn guarded(&self, run: RunId, after: i64, limit: u32) -> Result<Vec<(i64, Vec<u8>)>, StateError> {
-        self.readers.run(async |c| tables::guarded(c, run, after, limit).await).await
-    }
-
-    async fn approval(&self, sync: SyncId) -> Result<Option<ApprovalRow>, StateError> {
-        self.readers.run(async |c| tables::approval(c, sync).await).await
-    }
-
-    async fn removals_since(&self, sync: SyncId, since: Timestamp) -> Result<u64, StateError> {
-        self.readers.run(async |c| tables::removals_since(c, sync, since).await).await
-    }
-
-    async fn grants(&self, account: &str) -> Result<Option<Vec<u8>>, StateError> {
-        self.readers.run(async |c| tables::grants(c, account).await).await
-    }
-
-    async fn token(&self, account: &str) -> Result<Option<(i64, Vec<u8>)>, StateError> {
-        self.readers.run(async |c| tables::token(c, account).await).await
-    }
-
-    async fn identity(&self, credential: [u8; 8]) -> Result<Option<String>, StateError> {
-        self.readers.run(async |c| tables::identity(c, credential).await).await
-    }
-
-    async fn requests(&self, id: Option<i64>) -> Result<Vec<Request>, StateError> {
-        self.readers.run(async |c| rows::requests(c, id).await).await
     }
 }

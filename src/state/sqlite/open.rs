@@ -98,10 +98,9 @@ async fn check_library(c: &mut SqliteConnection) -> Result<(), StateError> {
 async fn check_schema(path: &Path, c: &mut SqliteConnection) -> Result<Option<i64>, StateError> {
     let foreign = |reason: &str| StateError::Foreign { path: path.to_owned(), reason: reason.to_owned() };
     let read = "read the state's schema";
-    let tables: i64 = sqlx::query_scalar("select count(*) from sqlite_schema where type = 'table'")
-        .fetch_one(&mut *c)
-        .await
-        .map_err(failed(read))?;
+    // The migrator makes its own table first: alone it is a first start that was cut short.
+    let sql = "select count(*) from sqlite_schema where type = 'table' and name <> '_sqlx_migrations'";
+    let tables: i64 = sqlx::query_scalar(sql).fetch_one(&mut *c).await.map_err(failed(read))?;
     if tables == 0 {
         return Ok(None);
     }

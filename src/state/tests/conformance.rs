@@ -7,7 +7,7 @@ use super::support::{
 };
 use crate::{
     model::{IntentId, Key, Operation},
-    state::{End, LocalSettle, MarkDirty, OwnerSpace, RunStatus, State, StateError},
+    state::{End, LocalSettle, MarkDirty, OwnerSpace, RunStatus, State, StateError, compact},
 };
 
 on_every_store!(
@@ -24,6 +24,7 @@ on_every_store!(
     concurrent_intents_share_transactions,
     marks_of_a_row_that_keeps_failing_are_joined,
     owners_are_seen_before_they_are_durable_and_after,
+    an_owner_that_a_compaction_took_away_between_two_lookups_is_gone,
 );
 
 fn mark(key: Key) -> MarkDirty {
@@ -247,4 +248,18 @@ async fn owners_are_seen_before_they_are_durable_and_after(home: Home) {
     assert!(state.owners_of(run.sync, OwnerSpace::Match, &[7]).await.unwrap()[0].is_empty());
     state.close().await.unwrap();
     assert_eq!(owners(&home.runner().await).await, vec![vec![], vec![key(2)]]);
+}
+
+async fn an_owner_that_a_compaction_took_away_between_two_lookups_is_gone(home: Home) {
+    let (state, run) = started(&home).await;
+    let end =
+        |present| End::Put { entry: entry(1), owners: vec![own(OwnerSpace::RecordId, 7, present)], quiet_until: None };
+    let owners = async || state.owners_of(run.sync, OwnerSpace::RecordId, &[7]).await.unwrap().remove(0);
+    run.end(&state, key(1), vec![], end(true)).await;
+    assert_eq!(owners().await, vec![key(1)]);
+    run.end(&state, key(1), vec![], end(false)).await;
+    compact::compact(state.store(), run.sync).await.unwrap();
+    assert!(owners().await.is_empty());
+    run.end(&state, key(1), vec![], end(true)).await;
+    assert_eq!(owners().await, vec![key(1)]);
 }

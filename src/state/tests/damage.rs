@@ -5,7 +5,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::support::{Home, begin, entry, key, overlay, own, put, rejected, settle, sync};
 use crate::{
     model::{ChangeKind, InvalidCode, InvalidRow, SyncId},
-    state::{Access, End, GuardedSet, OwnerSpace, State, StateError, compact},
+    state::{Access, End, GuardedSet, OwnerSpace, State, StateError, compact, make_key_file, open::beside},
 };
 
 /// A state with something in every table that has blobs.
@@ -171,7 +171,6 @@ async fn a_compaction_that_was_cut_off_is_repeated_harmlessly() {
     run.end(&state, key(3), vec![], put(4)).await;
     let newest = overlay(&state, id).await.unwrap();
     compact::compact(state.store(), id).await.unwrap();
-    state.writer().bump_generation();
     assert_eq!(overlay(&state, id).await.unwrap(), newest);
     assert_eq!(state.owners_of(id, OwnerSpace::Match, &[3]).await.unwrap(), vec![vec![key(1)]]);
     let standing = state.standing(id).await.unwrap();
@@ -205,6 +204,20 @@ async fn a_scan_beside_a_compaction_says_so() {
     };
     assert!(matches!(ended, Err(StateError::Changed)), "{ended:?}");
     assert!(overlay(&state, id).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_cut_short_is_begun_again() {
+    let home = Home::new();
+    make_key_file(&beside(&home.path(), ".key")).unwrap();
+    std::fs::write(home.path(), "").unwrap();
+    // The migrator makes its own table before the first migration.
+    let sql = "create table _sqlx_migrations (version bigint primary key, description text not null,
+                   installed_on timestamp not null default current_timestamp, success boolean not null,
+                   checksum blob not null, execution_time bigint not null)";
+    with_sql(&home, sql).await;
+    assert!(matches!(home.open(Access::Reader).await, Err(StateError::Missing { .. })));
+    home.runner().await;
 }
 
 #[tokio::test]

@@ -127,6 +127,7 @@ async fn requests_invalid_rows_accounts_and_removals_are_kept(home: Home) {
     let open = state.open_requests().await.unwrap();
     assert_eq!((open.len(), open[0].id, open[0].kind.as_str()), (1, id, "sync"));
     state.finish_request(id, serde_json::json!("done")).await.unwrap();
+    reader.finish_request(id, serde_json::json!("withdrawn too late")).await.unwrap();
     assert!(state.open_requests().await.unwrap().is_empty());
     assert_eq!(reader.request(id).await.unwrap().unwrap().result, Some(serde_json::json!("done")));
 

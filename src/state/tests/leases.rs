@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::support::{Home, Run, begin, key, member, overlay, put, settle, sync};
-use crate::state::{Access, OpenOptions, RunClose, RunStatus, State, StateError};
+use crate::state::{Access, OpenOptions, RunClose, RunStatus, State, StateError, lease::Beat};
 
 /// Long enough for slow machines, and for tests that let one end.
 const LEASE: Duration = Duration::from_secs(2);
@@ -110,6 +110,22 @@ async fn a_lease_is_renewed_and_a_process_cut_off_stops_by_its_own_clock() {
     super::postgres::maintain(home.url(), "alter database DB allow_connections true").await;
     tokio::time::sleep(LEASE).await;
     assert!(state.lease_left(id, run.epoch).is_ok(), "nobody took it, and it was renewed again");
+}
+
+#[tokio::test]
+async fn a_renewal_that_arrives_after_its_run_leaves_the_lease_free() {
+    let home = Home::postgres().await;
+    let host = home.elsewhere();
+    let (one, two) = (home.runner().await, host.runner().await);
+    let id = sync(&one, "one").await;
+    let run = begin(&one, id).await;
+    let refused = two.begin_run(id, "test").await;
+    let Err(StateError::LeaseHeld { holder, .. }) = refused else { panic!("{refused:?}") };
+    let beat = Beat { holder, command: "run".to_owned(), ttl: LEASE, leases: vec![(id, run.epoch)] };
+    assert_eq!(one.store().beat(&beat).await.unwrap(), vec![id]);
+    close(&one, run, RunStatus::Ok).await.unwrap();
+    assert!(one.store().beat(&beat).await.unwrap().is_empty());
+    begin(&two, id).await;
 }
 
 #[tokio::test]

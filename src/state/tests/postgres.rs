@@ -88,6 +88,19 @@ async fn missing_foreign_newer_and_emptied_databases_are_refused() {
 }
 
 #[tokio::test]
+async fn a_first_start_that_was_cut_short_is_begun_again() {
+    let home = Home::postgres().await;
+    // The migrator makes its own table before the first migration.
+    let sql = "create schema syncline;
+               create table syncline._sqlx_migrations (version bigint primary key, description text not null,
+                   installed_on timestamp not null default current_timestamp, success boolean not null,
+                   checksum bytea not null, execution_time bigint not null)";
+    execute(home.url(), sql).await;
+    assert!(matches!(home.open(Access::Reader).await, Err(StateError::Missing { .. })));
+    home.runner().await;
+}
+
+#[tokio::test]
 async fn the_key_must_be_given_and_right() {
     let home = Home::postgres().await;
     let with = |key: Option<&str>| OpenOptions { key: key.map(Into::into), ..home.options(Access::Runner) };

@@ -287,14 +287,6 @@ impl Writer {
         self.shared.pending.of(sync, space, hash)
     }
 
-    pub(super) fn generation(&self) -> u64 {
-        self.shared.generation.load(Ordering::SeqCst)
-    }
-
-    pub(super) fn bump_generation(&self) {
-        self.shared.generation.fetch_add(1, Ordering::SeqCst);
-    }
-
     fn submit_settled(&self, sync: SyncId, settled: Result<Settled, StateError>) -> SettleTicket {
         match settled {
             Ok((writes, owners)) => self.submit(writes, self.shared.pending.remember(sync, &owners)),
@@ -323,14 +315,7 @@ impl Writer {
 }
 
 fn shared(store: Arc<dyn StateStore>, leases: Arc<Leases>) -> Shared {
-    Shared {
-        store,
-        leases,
-        failed: OnceLock::new(),
-        pending: Pending::default(),
-        commits: AtomicU64::new(0),
-        generation: Arc::default(),
-    }
+    Shared { store, leases, failed: OnceLock::new(), pending: Pending::default(), commits: AtomicU64::new(0) }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -43,8 +43,6 @@ pub(super) struct Shared {
     pub(super) pending: Pending,
     /// Transactions so far, for tests and figures.
     pub(super) commits: AtomicU64,
-    /// Counts compactions: what was read of the journal before one is no longer all of it.
-    pub(super) generation: Arc<AtomicU64>,
 }
 
 /// Runs until every [`super::Writer`] is gone and the queue is empty.
@@ -70,7 +68,6 @@ async fn compact_one(shared: &Shared, sync: SyncId) {
     if shared.failed.get().is_none() {
         let epoch = shared.leases.epoch(sync);
         let result = compact::compact_under(shared.store.as_ref(), sync, epoch).await;
-        shared.generation.fetch_add(1, Ordering::SeqCst);
         match (result, epoch) {
             (Err(StateError::Fenced), Some(epoch)) => shared.leases.lose(sync, epoch),
             (Err(error), _) => stop(shared, error),
