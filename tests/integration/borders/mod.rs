@@ -48,6 +48,27 @@ fn the_table_names_every_module_once() {
     assert_eq!(named, found);
 }
 
+#[test]
+fn every_boundary_is_reached() {
+    let boundaries = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/proof/boundary.rs")).unwrap();
+    let files = production_files();
+    let code: Vec<String> =
+        files.iter().filter(|file| module_of(&file.path) != "proof").map(|file| code_of(&file.text)).collect();
+    // `Name = "name",` in blanked code.
+    let variants = scan::blank(&boundaries);
+    let variants: Vec<&str> = variants
+        .lines()
+        .filter_map(|line| Some(line.split_once(" = ")?.0.trim()))
+        .filter(|name| !name.contains(' '))
+        .collect();
+    assert!(variants.len() > 20, "{variants:?}");
+    let reached = |name: &str| {
+        let call = format!("reach(Boundary::{name})");
+        code.iter().any(|code| code.contains(&call))
+    };
+    report(variants.into_iter().filter(|name| !reached(name)).map(|name| format!("nobody reaches `{name}`")).collect());
+}
+
 /// Uses of a module that the table does not allow.
 fn wrong_arrows(file: &File) -> Vec<String> {
     let module = module_of(&file.path);
