@@ -11,9 +11,7 @@ use crate::{
         spec::{Mode, Remap, SyncSpec},
     },
     plan::{LocalEnd, LocalWriter, OwnershipBuilder, PlanRow, PlanWriter},
-    proof::{Boundary, Injected, reach},
     shutdown::Shutdown,
-    source::SourceError,
     spool::SpoolError,
     state::Overlay,
 };
@@ -69,7 +67,6 @@ impl Planner<'_> {
                 () = shutdown.cancelled() => return Err(RunError::Stopped),
             };
             let Some(lot) = batch else { break };
-            pass.reach(Boundary::ReadRow).await?;
             for row in lot.rows() {
                 let mut pending = spare.take().unwrap_or_default();
                 if !pass.load(row, &mut pending) {
@@ -83,7 +80,6 @@ impl Planner<'_> {
             progress(pass.counts.read);
             rows.recycle(lot);
         }
-        pass.reach(Boundary::ReadEnd).await?;
         if let Some(seen) = neighbours.finish() {
             pass.take(seen).await?;
         }
@@ -128,13 +124,6 @@ impl<'a> Pass<'a> {
             invalid: Vec::new(),
             unusable_keys: 0,
         })
-    }
-
-    async fn reach(&self, boundary: Boundary) -> Result<(), RunError> {
-        let (model, rows) = (&self.planner.sync.model, self.counts.read);
-        let failed =
-            |injected| SourceError::Read { model: model.clone(), rows, reason: Injected::to_string(&injected) };
-        Ok(reach(boundary).await.map_err(failed)?)
     }
 
     /// Encodes a row; false when it has no usable key, which settles what becomes of it, or lies before the cursor.
