@@ -8,6 +8,7 @@ use crate::{
     delivery::StopReason,
     model::{Counts, InvalidRow, Timestamp},
     plan::Rule,
+    proof::{Boundary, reach},
     state::{RunClose, RunStatus, StateError, SyncUpdate},
     telemetry::{RunFinished, event, events},
     wire::FaultKind,
@@ -74,6 +75,7 @@ impl Ended<'_, '_> {
         let state = self.run.engine.state();
         let sync = self.run.record.id;
         state.writer().flush().await?;
+        reach(Boundary::RunClose).await?;
         // A settle that came after the lease was lost is not in the state.
         state.lease_left(sync, self.run.begun.epoch)?;
         outcome.counts.check().map_err(RunError::Accounting)?;
