@@ -262,8 +262,14 @@ fn rejected(
 ) -> Result<RejectedMark, StateError> {
     let now = context.clock.now();
     let key_text = item.key.to_text().unwrap_or_default();
-    let words = mask(rejection.text.expose(), RecordRef::new(&item.record), &[&key_text]);
-    let words = rejection.field.as_ref().map_or(words.clone(), |field| format!("{field}: {words}"));
+    let masked = |text: &str| mask(text, RecordRef::new(&item.record), &[&key_text]);
+    let words = masked(rejection.text.expose());
+    let words = match rejection.field.as_deref() {
+        None => words,
+        Some(field) if context.fields.iter().any(|known| known == field) => format!("{field}: {words}"),
+        // What a vendor calls a field may be anything that it was sent.
+        Some(field) => format!("{}: {words}", masked(field)),
+    };
     Ok(RejectedMark {
         operation: item.operation,
         fingerprint: item.fingerprint,

@@ -1,11 +1,13 @@
 //! What a run came to, before it is closed.
 
+use std::time::Duration;
+
 use crate::{
     delivery::{Context, StopReason},
     model::{Counts, InvalidRow, RunId},
     plan::Verdict,
     state::{CursorRecord, MappingRecord, NullShare},
-    wire::{AccountStats, Fault},
+    wire::{AccountStats, Fault, WindowUse},
 };
 
 use super::{Durations, Requests, RunError, earlier, judge::Judged, prepare::Prepared, report::millis};
@@ -84,7 +86,7 @@ impl Outcome {
         matches!(self.stop, Some(StopReason::TooManyRejects { .. }))
     }
 
-    pub(super) fn count(&mut self, context: &Context, before: &AccountStats) {
+    pub(super) fn count(&mut self, context: &Context, before: &AccountStats, took: Duration) {
         let tally = context.tally.get();
         self.counts.delivered = tally.delivered;
         self.counts.rejected = tally.rejected;
@@ -99,6 +101,28 @@ impl Outcome {
             retries: tally.retries,
             throttled: after.throttled - before.throttled,
             limiter_wait_ms: millis(after.limiter_wait.saturating_sub(before.limiter_wait)),
+            utilisation: utilisation(after.requests - before.requests, &after.windows, took),
         };
+    }
+}
+
+/// How much of the fullest window was used: a window that has begun counts whole.
+fn utilisation(sent: u64, windows: &[WindowUse], took: Duration) -> Option<f64> {
+    let allowed = |window: &WindowUse| f64::from(window.limit) * took.div_duration_f64(window.per).max(1.0);
+    let least = windows.iter().filter(|window| window.class.is_none()).map(allowed).min_by(f64::total_cmp)?;
+    Some((sent as f64 / least * 1000.0).round() / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_use_of_the_narrowest_window_is_told() {
+        let window = |limit, secs| WindowUse { class: None, per: Duration::from_secs(secs), used: 0, limit };
+        let windows = [window(100, 10), window(1_000, 60)];
+        assert_eq!(utilisation(50, &windows, Duration::from_secs(1)), Some(0.5));
+        assert_eq!(utilisation(594, &windows, Duration::from_secs(60)), Some(0.99));
+        assert_eq!(utilisation(594, &[], Duration::from_secs(60)), None);
     }
 }

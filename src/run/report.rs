@@ -85,6 +85,9 @@ pub struct Requests {
     pub throttled: u64,
     /// Time spent waiting for limits, in milliseconds, summed over requests.
     pub limiter_wait_ms: u64,
+    /// Share of the requests that the account's windows allowed while delivering, 0 to 1; `None` without a window.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub utilisation: Option<f64>,
 }
 
 impl RunReport {

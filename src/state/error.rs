@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use crate::model::{RunId, Timestamp};
+use crate::{
+    model::{RunId, Timestamp},
+    proof::Injected,
+};
 
 /// An error of the state store. Cheap to clone: the writer hands its first error to every later caller.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -163,6 +166,13 @@ pub enum StateError {
         #[source]
         source: Arc<sqlx::Error>,
     },
+}
+
+impl From<Injected> for StateError {
+    /// As when the database is lost in the middle of a statement.
+    fn from(injected: Injected) -> Self {
+        Self::Store { action: "pass a boundary", source: Arc::new(sqlx::Error::Io(injected.into())) }
+    }
 }
 
 impl StateError {

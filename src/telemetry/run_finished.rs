@@ -32,6 +32,8 @@ pub struct RunFinished<'a> {
     pub throttled: u64,
     /// Time that requests waited for the account's limiter, summed.
     pub limiter_wait: Duration,
+    /// Share of the requests that the account's windows allowed while delivering, 0 to 1; `None` without a window.
+    pub utilisation: Option<f64>,
 }
 
 impl RunFinished<'_> {
@@ -84,6 +86,7 @@ impl RunFinished<'_> {
             retries = self.retries,
             throttled = self.throttled,
             limiter_wait_ms = millis(self.limiter_wait),
+            utilisation = self.utilisation,
         );
     }
 }

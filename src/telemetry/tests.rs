@@ -128,6 +128,7 @@ fn a_summary_carries_every_count() {
             retries: 0,
             throttled: 0,
             limiter_wait: Duration::ZERO,
+            utilisation: Some(0.5),
         }
         .log();
     });
@@ -136,6 +137,7 @@ fn a_summary_carries_every_count() {
         assert_eq!(&line[name], count, "{name}");
     }
     assert_eq!((&line["deliver_ms"], &line["total_ms"]), (&3.into(), &6.into()));
+    assert_eq!(line["utilisation"], 0.5);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::{
     session::{Connector, SCHEMA},
 };
 use crate::{
+    proof::{Boundary, reach},
     state::{Access, StateError},
     telemetry::{event, events},
 };
@@ -97,9 +98,7 @@ async fn lock(c: &mut Link) -> Result<(), StateError> {
 async fn make(connector: &Connector, c: &mut Link, had_one: bool) -> Result<Option<i64>, StateError> {
     lock(c).await?;
     let from = known(check_schema(connector, c).await?, connector, had_one)?;
-    if from.is_none_or(|from| from < newest()) {
-        migrate(c).await?;
-    }
+    migrate(c, from.unwrap_or(0)).await?;
     Ok(from)
 }
 
@@ -147,7 +146,11 @@ fn newest() -> i64 {
     MIGRATIONS.last().map_or(0, |(version, ..)| *version)
 }
 
-async fn migrate(c: &mut Link) -> Result<(), StateError> {
+/// Makes the schema, and the steps after version `from`, within the transaction that is open.
+async fn migrate(c: &mut Link, from: i64) -> Result<(), StateError> {
+    const UPGRADE: &str = "upgrade the state's schema";
+    // "No transaction" of the migrator's own.
+    const IN_OURS: bool = true;
     // Asked first: who may not create schemas can be given this one.
     let sql = "select exists (select from pg_namespace where nspname = $1)";
     let there: bool =
@@ -155,20 +158,22 @@ async fn migrate(c: &mut Link) -> Result<(), StateError> {
     if !there {
         sqlx::raw_sql("create schema syncline").execute(&mut *c).await.map_err(failed("make the schema `syncline`"))?;
     }
-    // "No transaction" of the migrator's: it runs within ours.
-    const IN_OURS: bool = true;
-    let migrations = MIGRATIONS
-        .iter()
-        .map(|&(version, name, sql)| {
-            Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), IN_OURS)
-        })
-        .collect();
-    const UPGRADE: &str = "upgrade the state's schema";
-    let mut migrator = Migrator::with_migrations(migrations);
-    // We hold our own, and the driver's would be the session's.
-    migrator.set_locking(false);
-    let migrated = migrator.run(c.driver()).await;
-    migrated.map_err(|error| failed(UPGRADE)(sqlx::Error::Migrate(Box::new(error))))?;
+    let mut migrations = Vec::new();
+    for &(version, name, sql) in MIGRATIONS {
+        let (name, sql) = (Cow::Borrowed(name), sql.into_sql_str());
+        migrations.push(Migration::new(version, name, MigrationType::Simple, sql, IN_OURS));
+        if version > from {
+            reach(Boundary::Migration).await?;
+        }
+        // Also what is made already: it must be what is known here.
+        if version >= from {
+            let mut migrator = Migrator::with_migrations(migrations.clone());
+            // We hold our own lock, and the driver's would be the session's.
+            migrator.set_locking(false);
+            let step = migrator.run(c.driver()).await;
+            step.map_err(|error| failed(UPGRADE)(sqlx::Error::Migrate(Box::new(error))))?;
+        }
+    }
     // The migrator names its statements, which a pooler would hand on.
     c.driver().clear_cached_statements().await.map_err(failed(UPGRADE))
 }
