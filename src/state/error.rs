@@ -1,6 +1,9 @@
 //! What can go wrong with the state. Every storage error is fail-stop (promise P7).
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::model::{RunId, Timestamp};
 
@@ -155,10 +158,12 @@ pub enum StateError {
         source: Arc<std::io::Error>,
     },
     /// The database failed.
-    #[error("the state store failed: cannot {action}")]
+    #[error("the state store{} failed: cannot {action}", named(place.as_deref()))]
     Store {
         /// What was tried.
         action: &'static str,
+        /// The state file, where that is known.
+        place: Option<Arc<Path>>,
         /// The cause.
         #[source]
         source: Arc<sqlx::Error>,
@@ -173,6 +178,15 @@ impl StateError {
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source: Arc::new(source) }
+    }
+
+    /// The same, of this state file.
+    #[must_use]
+    pub(super) fn at(self, file: &Path) -> Self {
+        match self {
+            Self::Store { action, place: None, source } => Self::Store { action, place: Some(file.into()), source },
+            other => other,
+        }
     }
 
     /// What the process that holds the lock does (`run`, `sync`), if this is about a lock and it has said so.
@@ -225,4 +239,9 @@ impl StateError {
             | Self::Stopped => None,
         }
     }
+}
+
+/// A name within a sentence.
+fn named(place: Option<&Path>) -> String {
+    place.map(|place| format!(" `{}`", place.display())).unwrap_or_default()
 }

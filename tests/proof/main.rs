@@ -14,7 +14,9 @@
 
 mod arguments;
 mod kill9;
+mod limits;
 mod report;
+mod resources;
 #[allow(dead_code, unused_imports, reason = "the integration tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -36,7 +38,7 @@ struct Proof {
 }
 
 /// Every command.
-const PROOFS: &[Proof] = &[kill9::PROOF];
+const PROOFS: &[Proof] = &[kill9::PROOF, resources::PROOF, limits::PROOF];
 
 fn main() -> ExitCode {
     match arguments::wanted(std::env::args().skip(1), PROOFS.iter().map(|proof| proof.name)) {

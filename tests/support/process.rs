@@ -89,6 +89,21 @@ impl Running {
         self.stderr.find(patience, wanted)
     }
 
+    /// Lines of standard error so far.
+    pub(crate) fn logged(&self) -> usize {
+        self.stderr.shared.0.lock().expect("no panic while locked").lines.len()
+    }
+
+    /// [`Running::find_log`] among the lines after the first `skip`.
+    pub(crate) fn find_later_log(
+        &self,
+        skip: usize,
+        patience: Duration,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<String, String> {
+        self.stderr.find_from(skip, patience, wanted)
+    }
+
     /// Waits until it ends by itself, at most so long; false when it is still under way.
     pub(crate) fn ends_within(&self, patience: Duration) -> bool {
         self.stdout.ends_within(patience)
@@ -162,11 +177,15 @@ impl Said {
     }
 
     fn find(&self, patience: Duration, wanted: impl Fn(&str) -> bool) -> Result<String, String> {
+        self.find_from(0, patience, wanted)
+    }
+
+    fn find_from(&self, skip: usize, patience: Duration, wanted: impl Fn(&str) -> bool) -> Result<String, String> {
         let (lines, changed) = &*self.shared;
-        let missing = |said: &mut Lines| !said.ended && !said.lines.iter().any(|line| wanted(line));
+        let missing = |said: &mut Lines| !said.ended && !said.lines.iter().skip(skip).any(|line| wanted(line));
         let guard = lines.lock().expect("no panic while locked");
         let (said, _) = changed.wait_timeout_while(guard, patience, missing).expect("no panic while locked");
-        let found = said.lines.iter().find(|line| wanted(line)).cloned();
+        let found = said.lines.iter().skip(skip).find(|line| wanted(line)).cloned();
         found.ok_or_else(|| said.lines.join("\n"))
     }
 

@@ -17,15 +17,17 @@ use super::supervised::{self, Supervised, free_port, install};
 
 const VARIABLE: &str = "SYNCLINE_TEST_POSTGRES_URL";
 
-/// Writing to a test process that is already gone must not keep the shell from cleaning up, hence the `trap`.
+/// Writing to a test process that is already gone must not keep the shell from cleaning up, hence the `trap`. Then takes
+/// the orders `stop MODE` and `start`.
 const SCRIPT: &str = r#"
 trap '' PIPE
+OPTIONS="-p $PORT -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c full_page_writes=off \
+  -c synchronous_commit=$COMMIT -c max_connections=100 -c shared_buffers=64MB"
+start() { "$BIN/pg_ctl" -D "$DIR/data" -w -t 120 -l "$DIR/log" -o "$OPTIONS" start >/dev/null 2>&1; }
+stop() { "$BIN/pg_ctl" -D "$DIR/data" -w -t 120 -m "$1" stop >/dev/null 2>&1; }
 "$BIN/initdb" -D "$DIR/data" -U syncline --auth=trust --encoding=UTF8 --no-locale --no-sync >"$DIR/log" 2>&1 &&
-"$BIN/pg_ctl" -D "$DIR/data" -w -t 120 -l "$DIR/log" -o "-p $PORT -c listen_addresses=127.0.0.1 \
-  -c unix_socket_directories='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-  -c max_connections=100 -c shared_buffers=64MB" start >/dev/null 2>&1 &&
-echo ready && cat >/dev/null || cat "$DIR/log" >&2
-"$BIN/pg_ctl" -D "$DIR/data" -m immediate stop >/dev/null 2>&1
+start && echo ready && while read -r order; do $order && echo done || echo failed; done || cat "$DIR/log" >&2
+stop immediate
 rm -rf "$DIR"
 "#;
 
@@ -60,6 +62,31 @@ pub(crate) async fn postgres_with(options: &str) -> TestDatabase {
     TestDatabase { url: url.into() }
 }
 
+/// A server of its own, which can be stopped and started.
+pub(crate) struct OwnServer {
+    process: Supervised,
+    /// Its maintenance database.
+    pub(crate) database: TestDatabase,
+}
+
+impl OwnServer {
+    /// A new one. What it has committed survives every stop.
+    pub(crate) fn start_new() -> Self {
+        let (url, process) = start("on");
+        Self { process, database: TestDatabase { url } }
+    }
+
+    /// Stops it; `mode` is `fast` or `immediate`.
+    pub(crate) fn stop(&mut self, mode: &str) {
+        self.process.order(&format!("stop {mode}")).expect("the server does not stop");
+    }
+
+    /// Starts it again at its old address.
+    pub(crate) fn start(&mut self) {
+        self.process.order("start").expect("the server does not start");
+    }
+}
+
 impl TestDatabase {
     /// A connection of its own.
     pub(crate) async fn connect(&self) -> PgConnection {
@@ -78,6 +105,12 @@ fn server() -> Server {
     if let Ok(url) = env::var(VARIABLE) {
         return Server { url, _process: None };
     }
+    let (url, process) = start("off");
+    Server { url, _process: Some(process) }
+}
+
+/// Starts a server with this `synchronous_commit`; gives the URL of its maintenance database.
+fn start(commit: &str) -> (String, Supervised) {
     let programs = programs().or_else(|| install(&["postgresql"]).and_then(|()| programs())).unwrap_or_else(|| {
         panic!(
             "tests need PostgreSQL: set {VARIABLE}, or install the server programs (`initdb` and `pg_ctl`, for example \
@@ -88,11 +121,12 @@ fn server() -> Server {
     // Another process may take the port between looking and starting.
     for _ in 0..3 {
         let port = free_port();
-        let variables = [("BIN", programs.display().to_string()), ("PORT", port.to_string())];
+        let variables =
+            [("BIN", programs.display().to_string()), ("PORT", port.to_string()), ("COMMIT", commit.to_owned())];
         match supervised::start(SCRIPT, &variables, &["postgres", "nobody"]) {
             Ok(process) => {
                 let url = format!("postgres://syncline@127.0.0.1:{port}/postgres?sslmode=disable");
-                return Server { url, _process: Some(process) };
+                return (url, process);
             }
             Err(error) => said = error,
         }
