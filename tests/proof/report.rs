@@ -34,6 +34,14 @@ impl Report {
         self.figures.insert(name.to_owned(), value.into());
     }
 
+    /// Adds to a list of what was said.
+    pub(crate) fn say(&mut self, name: &str, what: &str) {
+        let list = self.figures.entry(name.to_owned()).or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(list) = list {
+            list.push(what.into());
+        }
+    }
+
     /// Whether there is such a figure.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.figures.contains_key(name)

@@ -9,11 +9,11 @@ use std::panic::AssertUnwindSafe;
 
 use crate::{Proof, arguments::Arguments, report::Report};
 
-/// `limits --scenario retry|poison|canary --seconds OUTAGE`.
+/// `limits --scenario retry|poison|canary --seconds OUTAGE --panics BOUNDARIES`.
 pub(crate) const PROOF: Proof = Proof {
     name: "limits",
     about: "few requests in an outage (F16) and for bad rows (F18); no secret or value anywhere (F21)",
-    small: &["--seconds", "10"],
+    small: &["--seconds", "5", "--panics", "4"],
     run,
 };
 

@@ -79,7 +79,7 @@ fn run(plan: &Plan, warehouse: Warehouse, reader: &Reader, gate: &str) -> Report
 
 /// A run whose read is cut: it fails, says so, and neither sends nor removes anything.
 fn cut_once(plan: &Plan, stage: &Stage, reader: &Reader, cut: Cut, report: &mut Report) {
-    let before = stage.audit();
+    let before = stage.pair.audit(&stage.model());
     report.demand(before != Audit::default(), "nothing has changed before the cut");
     let running = stage.pair.workspace.start(&plan.arguments(&["sync", SYNC]));
     let found = wait(reader.end(cut));
@@ -87,17 +87,15 @@ fn cut_once(plan: &Plan, stage: &Stage, reader: &Reader, cut: Cut, report: &mut 
     let ended = running.wait();
     let said = format!("{}{}", ended.stdout, ended.stderr);
     let told = said.lines().find(|line| line.contains("failed after")).unwrap_or(&said).trim().to_owned();
-    report.figure(
-        match cut {
-            Cut::Connection => "said",
-            Cut::Statement => "said_of_statement",
-        },
-        told.clone(),
-    );
+    let name = match cut {
+        Cut::Connection => "said_of_connection",
+        Cut::Statement => "said_of_statement",
+    };
+    report.say(name, &told);
     report.demand(ended.code == Some(1), format!("exit code {:?}: {told}", ended.code));
     report.demand(told.contains("failed after"), format!("no clear message: {told}"));
     stage.sent_nothing("of an incomplete read", report);
-    report.demand(stage.audit() == before, "the vendor's records are not as before the cut");
+    report.demand(stage.pair.audit(&stage.model()) == before, "the vendor's records are not as before the cut");
 }
 
 /// Who ends the session that reads.

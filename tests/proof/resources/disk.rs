@@ -13,13 +13,16 @@ use super::{
 };
 use crate::{
     report::Report,
-    support::pair::{Options, SYNC, database},
+    support::pair::{Options, SYNC, database, is_quiet},
 };
 
 /// Bytes of the file system.
 const SIZE: u64 = 16 << 20;
 /// Requests that may still arrive once the disk is full: those of two workers, and of batches written ahead.
 const UNDER_WAY: u64 = 4;
+
+/// What is left of it to all but the spool.
+const LEFT: u64 = 64 << 10;
 
 /// A file system in memory that ends with this value.
 struct Tmpfs(PathBuf);
@@ -48,6 +51,14 @@ impl Tmpfs {
         for size in [1 << 20, 1 << 12] {
             while file.write_all(&block[..size]).is_ok() {}
         }
+    }
+
+    /// Takes all but so many bytes.
+    fn fill_but(&self, bytes: u64) {
+        self.fill();
+        let file = File::options().write(true).open(self.filler()).expect("the filler");
+        let length = file.metadata().expect("the filler").len();
+        file.set_len(length - bytes).expect("a shorter file");
     }
 
     /// Gives it back.
@@ -92,7 +103,8 @@ pub(super) fn state(plan: &Plan) -> Report {
 
 fn fill_in_mid_run(plan: &Plan, stage: &mut Stage, disk: &Tmpfs, report: &mut Report) {
     let daemon = stage.pair.workspace.start(&plan.arguments(&["run"]));
-    let begun = stage.rng.u32(1..=3);
+    // The first request asks whose the token is.
+    let begun = stage.rng.u32(2..=5);
     stage.pair.sim.get(&format!("wait?requests={begun}"));
     disk.fill();
     let before = stage.pair.sim.requests();
@@ -120,32 +132,40 @@ fn refuses_to_begin(plan: &Plan, stage: &Stage, report: &mut Report) {
 /// What is said names the folder and what to do.
 fn tells(said: &str, report: &mut Report) {
     let said = complaint(said);
-    report.figure("said", said.clone());
-    for part in ["full", "data", "free space"] {
+    report.say("said", &said);
+    for part in ["full", "data/state.db", "free space"] {
         report.demand(said.contains(part), format!("the message does not say `{part}`: {said}"));
+    }
+    let errors = said.split(" | ").filter(|line| line.starts_with("error:") || line.contains("run.failed"));
+    for error in errors {
+        report.demand(error.contains("data/state.db"), format!("the message does not name the file: {error}"));
     }
 }
 
 /// The spool's disk, with the state in PostgreSQL: only the run fails, and the daemon goes on by itself.
 pub(super) fn spool(plan: &Plan) -> Report {
     let state = database();
-    // More than fits into the part of a plan that stays in memory.
-    let rows = plan.rows.max(6_000);
     let options = Options { state_url: &state.url, ..Options::default() };
-    let stage = Stage::new(plan, rows, Warehouse::Sqlite, &options);
+    let mut stage = Stage::new(plan, 10, Warehouse::Sqlite, &options);
     let Some(disk) = Tmpfs::mount(&stage.pair.workspace.path("data")) else { return skipped() };
     let mut report = Report::new();
-    disk.fill();
+    stage.settle();
+    stage.judge(0, &mut report);
     let daemon = stage.pair.workspace.start(&plan.arguments(&["run"]));
+    daemon.wait_for_log("scheduler.started");
+    // The small high-water mark finds room, a plan that does not stay in memory finds none.
+    disk.fill_but(LEFT);
+    stage.insert(plan.rows.max(6_000));
     let failed = daemon.find_log(PATIENCE, |line| line.contains("run.failed"));
     let said = failed.unwrap_or_else(|all| all);
-    report.figure("said", said.clone());
-    for part in ["no space left", "data", "hint"] {
+    report.say("said", &said);
+    for part in ["no space left", "`data`", "hint"] {
         report.demand(said.contains(part), format!("the message does not say `{part}`: {said}"));
     }
     stage.sent_nothing("without a spool", &mut report);
+    let logged = daemon.logged();
     disk.free();
-    let quiet = daemon.find_log(PATIENCE, crate::support::pair::is_quiet);
+    let quiet = daemon.find_later_log(logged, PATIENCE, is_quiet);
     report.demand(quiet.is_ok(), "the daemon did not go on by itself");
     let ended = daemon.terminate();
     report.demand(ended.code == Some(0), format!("exit code {:?}: {}", ended.code, complaint(&ended.stderr)));

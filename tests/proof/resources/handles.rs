@@ -47,7 +47,7 @@ pub(super) fn run(plan: &Plan) -> Report {
         report.demand(short || ended.code == Some(0), format!("with {handles} handles: no clear message: {said}"));
         if short {
             report.add("short_of_handles", 1);
-            report.figure(&format!("said_with_{handles}"), said.chars().take(400).collect::<String>());
+            report.say("said", &format!("with {handles}: {}", said.chars().take(600).collect::<String>()));
         }
         report.add("rounds", 1);
         settle(&stage, &mut report);

@@ -13,9 +13,6 @@ use crate::{
     support::pair::{Options, is_quiet},
 };
 
-/// How long the lock is held.
-const HELD: Duration = Duration::from_secs(30);
-
 /// The daemon waits, and goes on by itself when the lock is gone.
 pub(super) fn run(plan: &Plan) -> Report {
     let options = Options { simulator: &["--latency", "100ms"], ..Options::default() };
@@ -31,7 +28,7 @@ pub(super) fn run(plan: &Plan) -> Report {
         let lock = lock(&stage, if round % 2 == 0 { "begin exclusive" } else { "begin immediate" });
         let logged = daemon.logged();
         // Not a sleep: an end of the daemon is noticed at once.
-        let waited = !daemon.ends_within(HELD);
+        let waited = !daemon.ends_within(plan.held);
         unlock(lock);
         report.add("rounds", 1);
         report.add("waited", u64::from(waited));

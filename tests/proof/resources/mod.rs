@@ -8,15 +8,15 @@ mod locked;
 mod restart;
 mod stage;
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use crate::{Proof, arguments::Arguments, report::Report};
 
-/// `resources --scenario NAME --n ROUNDS --rows R --rule RULE`.
+/// `resources --scenario NAME --n ROUNDS --rows R --held SECONDS --rule RULE`.
 pub(crate) const PROOF: Proof = Proof {
     name: "resources",
     about: "a full disk, no file handles, a locked or restarted state, a cut source: nothing is lost",
-    small: &["--n", "1"],
+    small: &["--n", "1", "--rows", "1000", "--held", "8"],
     run,
 };
 
@@ -39,6 +39,8 @@ struct Plan {
     rounds: u64,
     rows: u32,
     seed: u64,
+    /// How long a lock is held.
+    held: Duration,
     /// Arguments of every command under test.
     broken: Vec<String>,
 }
@@ -54,6 +56,7 @@ fn run(arguments: &Arguments) -> Report {
         rounds: arguments.number("n", 5),
         rows: u32::try_from(arguments.number("rows", 1_500)).expect("fewer rows"),
         seed: arguments.seed(),
+        held: Duration::from_secs(arguments.number("held", 30)),
         broken: arguments.text("rule").map(|rule| vec!["--break-rule".to_owned(), rule.to_owned()]).unwrap_or_default(),
     };
     let wanted = arguments.text("scenario");

@@ -16,8 +16,8 @@ use crate::{
 
 /// How the server goes, and for how long it is away.
 const STOPS: &[(&str, Duration)] = &[
-    ("fast", Duration::ZERO),
     ("immediate", Duration::from_secs(2)),
+    ("fast", Duration::ZERO),
     ("fast", Duration::from_secs(8)),
     ("immediate", Duration::ZERO),
     ("immediate", Duration::from_secs(30)),
@@ -32,8 +32,7 @@ pub(super) fn run(plan: &Plan) -> Report {
     let mut report = Report::new();
     stage.settle();
     stage.judge(0, &mut report);
-    // The first two in the small budget.
-    let stops = STOPS.iter().cycle().take(usize::try_from(plan.rounds + 1).expect("fewer rounds"));
+    let stops = STOPS.iter().cycle().take(usize::try_from(plan.rounds).expect("fewer rounds"));
     for (mode, away) in stops {
         stage.mutate();
         stop_in_mid_run(plan, &mut stage, &mut server, mode, *away, &mut report);
@@ -72,7 +71,7 @@ fn stop_in_mid_run(
     let said = complaint(&finished.stderr);
     if ended {
         report.add("stopped_itself", 1);
-        report.figure("said", said.clone());
+        report.say("said", &said);
         report.demand(finished.code == Some(1), format!("exit code {:?}: {said}", finished.code));
         report.demand(said.contains("hint:"), format!("no advice: {said}"));
     } else {
@@ -85,6 +84,6 @@ fn stop_in_mid_run(
 fn refuses_to_begin(plan: &Plan, stage: &Stage, report: &mut Report) {
     let ended = stage.pair.workspace.syncline(&plan.arguments(&["sync", SYNC]));
     let said = complaint(&ended.stderr);
-    report.figure("refused", said.clone());
+    report.say("refused", &said);
     report.demand(ended.code == Some(1) && said.contains("hint:"), format!("{:?}: {said}", ended.code));
 }

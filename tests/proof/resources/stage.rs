@@ -79,7 +79,8 @@ impl Stage {
         }
     }
 
-    fn insert(&mut self, rows: u32) {
+    /// Adds rows.
+    pub(super) fn insert(&mut self, rows: u32) {
         let first = self.next;
         self.next += rows;
         let mut values = Vec::new();
@@ -119,17 +120,22 @@ impl Stage {
         self.rows.len() as u64
     }
 
-    /// Compares as things are now.
+    /// Compares as things are now, and explains what should not be.
     pub(super) fn audit(&self) -> Audit {
-        let content = |(id, gold): (&u32, &bool)| -> (u32, Content) {
-            (*id, (format!("p{id}@example.com"), name(*gold).to_owned()))
-        };
-        let model: BTreeMap<u32, Content> = self.rows.iter().map(content).collect();
+        let model = self.model();
         let found = self.pair.audit(&model);
         if found != Audit::default() && self.broken.is_empty() {
             self.pair.explain(&model);
         }
         found
+    }
+
+    /// What the vendor should hold.
+    pub(super) fn model(&self) -> BTreeMap<u32, Content> {
+        let content = |(id, gold): (&u32, &bool)| -> (u32, Content) {
+            (*id, (format!("p{id}@example.com"), name(*gold).to_owned()))
+        };
+        self.rows.iter().map(content).collect()
     }
 
     /// Lets a daemon go on until nothing waits.
@@ -180,9 +186,11 @@ pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
-/// The lines that say what stopped a process.
+/// The lines that say what stopped a process or a run.
 pub(super) fn complaint(stderr: &str) -> String {
-    let tells =
-        |line: &&str| ["error:", "caused by", "hint:", "run.failed", "panicked"].iter().any(|word| line.contains(word));
-    stderr.lines().filter(tells).collect::<Vec<_>>().join(" | ")
+    let tells = |line: &&str| {
+        let begins = ["error:", "  caused by", "hint:"].iter().any(|word| line.starts_with(word));
+        begins || line.contains("run.failed") || line.contains("panicked")
+    };
+    stderr.lines().filter(tells).map(str::trim).collect::<Vec<_>>().join(" | ")
 }
