@@ -53,6 +53,10 @@ pub struct Cli {
     #[cfg(feature = "proof")]
     #[arg(long, global = true, hide = true)]
     failpoint: Vec<crate::proof::Armed>,
+    /// Seconds that intents live: 30 without this.
+    #[cfg(feature = "proof")]
+    #[arg(long, global = true, hide = true, value_name = "SECONDS")]
+    intent_life: Option<u64>,
     #[command(subcommand)]
     command: Command,
 }
@@ -156,6 +160,7 @@ impl Cli {
     #[cfg(feature = "proof")]
     fn obey_the_harness(&self) {
         crate::proof::arm(self.failpoint.clone());
+        self.intent_life.map(std::time::Duration::from_secs).into_iter().for_each(crate::proof::live_for);
         self.break_rule.into_iter().for_each(crate::proof::break_rule);
     }
 

@@ -5,6 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use crate::{
     destination::{Batch, BatchRow, Delivery, Outcome, Rejection},
     model::{Operation, Timestamp},
+    proof::{Boundary, Injected, reach},
     telemetry::{event, events},
     wire::{Directive, Fault, FaultKind, HoldReason, Sent, VendorText, backoff},
 };
@@ -122,6 +123,7 @@ async fn attempt(context: &Context, batch: &Ready<'_>, part: &Part) -> Result<Ve
         context.shutdown.cancelled().await;
         tokio::time::sleep(STOP_GRACE).await;
     };
+    reach(Boundary::SendBefore).await.map_err(|injected| dropped(Sent::No, injected))?;
     let delivery = tokio::select! {
         biased;
         delivery = context.destination.deliver(&account, &request) => delivery?,
@@ -130,11 +132,16 @@ async fn attempt(context: &Context, batch: &Ready<'_>, part: &Part) -> Result<Ve
             return Err(Fault::new(FaultKind::Stopped, Sent::Maybe));
         }
     };
+    reach(Boundary::SendAfter).await.map_err(|injected| dropped(Sent::Maybe, injected))?;
     match delivery {
         Delivery::Rows(outcomes) => Ok(outcomes),
         Delivery::Job(_) => Err(Fault::new(FaultKind::Settings, Sent::Maybe)
             .because("the connector answered with a job, which this version does not follow")),
     }
+}
+
+fn dropped(sent: Sent, injected: Injected) -> Fault {
+    Fault::new(FaultKind::Dropped, sent).because(injected)
 }
 
 fn request(context: &Context, batch: &Ready<'_>, part: &Part) -> Batch {

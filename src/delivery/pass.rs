@@ -15,6 +15,7 @@ use crate::{
     destination::LookupKind,
     mapping::to_text,
     model::{BatchKey, Operation, RecordRef, Timestamp},
+    proof::{Boundary, intent_life, reach},
     spool::SpoolError,
     state::{IntentMember, NewIntent, StateError},
 };
@@ -179,7 +180,8 @@ async fn intend(context: &Context, mut formed: Formed) -> Result<Intended, State
     let ahead = CountedAhead::new(&context.ahead);
     // In key order, as the batch is formed again after a crash: then its body is the same too.
     formed.items.sort_by(|a, b| a.key.cmp(&b.key));
-    let send_before = context.clock.now() + INTENT_LIFE;
+    reach(Boundary::IntentBefore).await?;
+    let send_before = context.clock.now() + intent_life(INTENT_LIFE);
     let again = || formed.again.map_or_else(|| fastrand::u128(..), |key| key.idempotency);
     let idempotency = rows_key(formed.items.iter()).unwrap_or_else(again);
     let members = u32::try_from(formed.items.len()).unwrap_or(u32::MAX);
@@ -198,6 +200,7 @@ async fn intend(context: &Context, mut formed: Formed) -> Result<Intended, State
         grants: context.saved_grants(send_before),
     };
     let batch = if context.skips_intents() { NO_INTENT } else { context.state.writer().intend(intent).await? };
+    reach(Boundary::IntentAfter).await?;
     Ok(Intended { batch, items: formed.items, idempotency, send_before, ahead })
 }
 
@@ -238,6 +241,7 @@ async fn work(
         let batch = Ready { items: &ready.items, idempotency: ready.idempotency, send_before: ready.send_before };
         let ends = attempt::send(context, &batch).await;
         drop(ready.ahead);
+        reach(Boundary::AnswerParsed).await.map_err(StateError::from)?;
         let whole = BatchKey { idempotency: ready.idempotency, members: u32::try_from(ends.len()).unwrap_or(u32::MAX) };
         let full = clashed.lock().unwrap_or_else(PoisonError::into_inner).len() >= MAX_CLASHED;
         let aftermath = settle(context, ready.batch, ready.items, ends, last_try || full).await?;

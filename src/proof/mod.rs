@@ -5,12 +5,16 @@
 #[cfg(feature = "proof")]
 mod armed;
 mod boundary;
+mod life;
 mod named;
 mod rule;
 
 #[cfg(feature = "proof")]
 pub use armed::{Action, Armed, arm};
 pub use boundary::{Boundary, Injected, reach};
+pub use life::intent_life;
+#[cfg(feature = "proof")]
+pub use life::live_for;
 #[cfg(feature = "proof")]
 pub use rule::break_rule;
 pub use rule::{Rule, is_broken};

@@ -14,8 +14,8 @@ use crate::{
 
 use super::{
     Engine, RunError,
-    close::chain,
     connection::{request_failed, unusable},
+    ending::chain,
     prepare::body,
 };
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     delivery::DeliveryError,
     mapping::MappingError,
+    proof::Injected,
     source::SourceError,
     spool::SpoolError,
     state::StateError,
@@ -98,6 +99,12 @@ pub enum RunError {
     /// The daemon is stopping.
     #[error("the run was stopped before its plan was complete")]
     Stopped,
+}
+
+impl From<Injected> for RunError {
+    fn from(injected: Injected) -> Self {
+        Self::State(injected.into())
+    }
 }
 
 impl RunError {

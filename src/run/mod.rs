@@ -8,6 +8,7 @@ mod connection;
 mod cursor;
 mod deliver;
 mod earlier;
+mod ending;
 mod engine;
 mod error;
 mod guarded;

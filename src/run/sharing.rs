@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Engine, RunError, prepare::Prepared};
 use crate::{
     model::{Column, KeyKind, RowBatch, RowRef, Schema, Value},
+    proof::{Boundary, reach},
     shutdown::Shutdown,
     source::{ModelQuery, RowStream, Source, SourceError},
 };
@@ -314,6 +315,16 @@ impl Rows {
     /// # Errors
     /// When reading failed, or ended without "complete".
     pub(super) async fn next(&mut self) -> Result<Option<Lot>, RunError> {
+        let lot = self.receive().await?;
+        let reached = match &lot {
+            Some(_) => reach(Boundary::ReadRow).await,
+            None => reach(Boundary::ReadEnd).await,
+        };
+        reached.map_err(|_| SourceError::Interrupted)?;
+        Ok(lot)
+    }
+
+    async fn receive(&mut self) -> Result<Option<Lot>, RunError> {
         match self {
             Self::Own(rows) => Ok(rows.next().await?.map(Lot::Own)),
             Self::Shared(shared) => match shared.pieces.recv().await {

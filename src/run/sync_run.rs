@@ -9,6 +9,7 @@ use crate::{
     diff,
     model::{Fingerprint, spec::SyncSpec},
     plan::Locals,
+    proof::{Boundary, reach},
     state::{BegunRun, LeaseGuard, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
     wire::{Fault, FaultKind, Sent},
@@ -87,6 +88,7 @@ impl Run<'_> {
     ) -> Result<Outcome, RunError> {
         let mut durations = Durations::default();
         let passed = self.pass(prepared, ticket, progress).await?;
+        reach(Boundary::PlanDone).await?;
         durations.plan_ms = millis(self.started.elapsed());
         event!(
             events::MODEL_READ,
@@ -98,6 +100,7 @@ impl Run<'_> {
         let judging = Instant::now();
         let (local, mut seen) = (passed.local.clone(), passed.cursor);
         let judged = self.basis().judge(passed).await?;
+        reach(Boundary::Guard).await?;
         let guarded = guarded::save(self.state(), self.record.id, self.begun.run, &judged).await?;
         durations.judge_ms = millis(judging.elapsed());
         self.log_plan(&judged, durations);

@@ -5,6 +5,7 @@ use secrecy::SecretString;
 
 use super::Engine;
 use crate::{
+    proof::{Boundary, reach},
     state::State,
     wire::{GrantKey, SavedToken, StoreError, TokenStore},
 };
@@ -40,6 +41,9 @@ impl TokenStore for StateTokens {
     }
 
     async fn save_token(&self, grant: &GrantKey, after: i64, token: &SecretString) -> Result<bool, StoreError> {
-        Ok(self.state.save_token(&self.name(grant), after, token).await?)
+        reach(Boundary::TokenBefore).await?;
+        let saved = self.state.save_token(&self.name(grant), after, token).await?;
+        reach(Boundary::TokenSaved).await?;
+        Ok(saved)
     }
 }

@@ -19,6 +19,7 @@ use tokio::{
 
 use crate::{
     model::Timestamp,
+    proof::{Boundary, reach},
     run::{Engine, RunReport, Trigger},
     shutdown::Shutdown,
     state::{RunStatus, StateError},
@@ -299,6 +300,7 @@ impl Scheduler {
             if self.plans.values().any(|plan| plan.waiting.iter().any(|waiting| waiting.request == request.id)) {
                 continue;
             }
+            reach(Boundary::RequestTaken).await?;
             match requests::read(&self.engine, &request) {
                 Some(name) => self.enqueue(&name, request.id),
                 None => {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     model::RunId,
+    proof::{Boundary, reach},
     run::{Engine, Resync, RunError, RunReport},
     state::{Request, State, StateError},
     telemetry::{event, events},
@@ -120,6 +121,7 @@ pub(super) async fn execute(engine: &Engine, request: &Request) -> Result<(), St
         _ => Err(format!("the running daemon does not know the request `{}`", request.kind)),
     };
     let answer = result.unwrap_or_else(|error| json!({ "error": error }));
+    reach(Boundary::RequestDone).await?;
     engine.state().finish_request(request.id, answer).await?;
     event!(events::REQUEST_DONE, request = request.id, kind = request.kind);
     Ok(())
@@ -155,6 +157,7 @@ fn refusal(error: &RunError) -> String {
 /// Answers a request for a run with the run's report.
 pub(super) async fn answer(engine: &Engine, request: i64, report: &RunReport) -> Result<(), StateError> {
     let answer = serde_json::to_value(report).unwrap_or_else(|error| json!({ "error": error.to_string() }));
+    reach(Boundary::RequestDone).await?;
     engine.state().finish_request(request, answer).await?;
     event!(events::REQUEST_DONE, request = request, kind = "sync");
     Ok(())

@@ -10,7 +10,10 @@ use super::{
     codec::{PageValue, owner_key, pack, unpack, unpack_journal},
     store::{Extent, PageRow, Space, StateStore, Write},
 };
-use crate::model::{Entry, Key, SyncId};
+use crate::{
+    model::{Entry, Key, SyncId},
+    proof::{Boundary, reach},
+};
 
 /// Journal entries of a sync that are kept at most, and thus read into memory at once.
 pub(super) const JOURNAL_BOUND: u64 = 32_768;
@@ -153,7 +156,9 @@ impl Range {
     async fn commit(&mut self, place: &Place<'_>, space: Space) -> Result<(), StateError> {
         let Self { remove, put, delta } = std::mem::replace(self, Self::new());
         if !remove.is_empty() || !put.is_empty() {
+            reach(Boundary::CompactionBefore).await?;
             place.commit(Write::ReplacePages { sync: place.sync, space, remove, put, delta }).await?;
+            reach(Boundary::CompactionAfter).await?;
         }
         Ok(())
     }

@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::model::{RunId, Timestamp};
+use crate::{
+    model::{RunId, Timestamp},
+    proof::Injected,
+};
 
 /// An error of the state store. Cheap to clone: the writer hands its first error to every later caller.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -168,6 +171,13 @@ pub enum StateError {
         #[source]
         source: Arc<sqlx::Error>,
     },
+}
+
+impl From<Injected> for StateError {
+    /// As when the database is lost in the middle of a statement.
+    fn from(injected: Injected) -> Self {
+        Self::Store { action: "pass a boundary", source: Arc::new(sqlx::Error::Io(injected.into())) }
+    }
 }
 
 impl StateError {

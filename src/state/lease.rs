@@ -14,6 +14,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use super::{StateError, store::StateStore};
 use crate::{
     model::{RunId, SyncId, Timestamp},
+    proof::{Boundary, reach},
     telemetry::{event, events},
 };
 
@@ -195,6 +196,7 @@ impl Me {
     }
 
     async fn beat(&self) -> Result<(), StateError> {
+        reach(Boundary::LeaseRenewal).await?;
         let asked = Instant::now();
         let leases = self.leases.to_renew();
         let command = self.command.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -22,7 +22,10 @@ use super::{
     open::unlock,
     session::{Connector, failed, is_collision, is_lost},
 };
-use crate::state::{StateError, store::Write};
+use crate::{
+    proof::{Boundary, reach},
+    state::{StateError, store::Write},
+};
 
 /// A transaction takes at most so long; the server's own limits are shorter for each statement.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -169,17 +172,21 @@ async fn apply_all(
     let mut ids = Vec::with_capacity(writes.len());
     let mut checked = HashSet::new();
     let mut rest = writes;
+    let half = writes.len().div_ceil(2);
     while let Some(first) = rest.first() {
+        let before = ids.len();
         let taken = batch::put(c, rest).await?;
         if taken > 0 {
             ids.extend(std::iter::repeat_n(0, taken));
-            rest = rest.get(taken..).unwrap_or_default();
-            continue;
+        } else {
+            // Once in a transaction is enough: the check locks the lease.
+            let again = matches!(first, Write::CheckEpoch { sync, epoch } if !checked.insert((*sync, *epoch)));
+            ids.push(if again { 0 } else { apply(c, first, holder).await? });
         }
-        // Once in a transaction is enough: the check locks the lease.
-        let again = matches!(first, Write::CheckEpoch { sync, epoch } if !checked.insert((*sync, *epoch)));
-        ids.push(if again { 0 } else { apply(c, first, holder).await? });
-        rest = rest.get(1..).unwrap_or_default();
+        rest = writes.get(ids.len()..).unwrap_or_default();
+        if before < half && ids.len() >= half {
+            reach(Boundary::SettleInside).await?;
+        }
     }
     let counted = sqlx::query("update counters set value = value + 1 where name = 'commit' returning value");
     let number = counted.fetch_one(c).await.and_then(|row| row.try_get(0)).map_err(failed("count a commit"))?;

@@ -16,6 +16,7 @@ use super::{
     session::{Connector, SCHEMA},
 };
 use crate::{
+    proof::{Boundary, reach},
     state::{Access, StateError},
     telemetry::{event, events},
 };
@@ -48,7 +49,7 @@ pub(in crate::state) async fn open(
         }
         (Access::Reader, None) => return Err(StateError::Missing { path: connector.address().into() }),
         (Access::Runner, from) => {
-            migrate(&mut c).await?;
+            migrate(&mut c, from.unwrap_or(0)).await?;
             if let Some(from) = from.filter(|from| *from < newest()) {
                 event!(events::STATE_MIGRATED, from, to = newest());
             }
@@ -111,7 +112,8 @@ fn newest() -> i64 {
     MIGRATIONS.last().map_or(0, |(version, ..)| *version)
 }
 
-async fn migrate(c: &mut PgConnection) -> Result<(), StateError> {
+/// Makes the schema, and the steps after version `from`, each in a transaction of its own.
+async fn migrate(c: &mut PgConnection, from: i64) -> Result<(), StateError> {
     // Asked first: who may not create schemas can be given this one.
     let sql = "select exists (select from pg_namespace where nspname = $1)";
     let there: bool =
@@ -119,16 +121,20 @@ async fn migrate(c: &mut PgConnection) -> Result<(), StateError> {
     if !there {
         sqlx::raw_sql("create schema syncline").execute(&mut *c).await.map_err(failed("make the schema `syncline`"))?;
     }
-    let migrations = MIGRATIONS
-        .iter()
-        .map(|&(version, name, sql)| {
-            Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
-        })
-        .collect();
-    Migrator::with_migrations(migrations)
-        .run(c)
-        .await
-        .map_err(|error| failed("upgrade the state's schema")(sqlx::Error::Migrate(Box::new(error))))
+    let mut migrations = Vec::new();
+    for &(version, name, sql) in MIGRATIONS {
+        let (name, sql) = (Cow::Borrowed(name), sql.into_sql_str());
+        migrations.push(Migration::new(version, name, MigrationType::Simple, sql, false));
+        if version > from {
+            reach(Boundary::Migration).await?;
+        }
+        // Also what is made already: it must be what is known here.
+        if version >= from {
+            let step = Migrator::with_migrations(migrations.clone()).run(&mut *c).await;
+            step.map_err(|error| failed("upgrade the state's schema")(sqlx::Error::Migrate(Box::new(error))))?;
+        }
+    }
+    Ok(())
 }
 
 /// Which cluster and database this is. A dump that was restored elsewhere, or over this, has another one, and so has a

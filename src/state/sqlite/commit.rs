@@ -5,6 +5,7 @@ use sqlx::{Connection as _, Row as _, Sqlite, SqliteConnection, query::Query, sq
 use super::failed;
 use crate::{
     model::{IntentId, Key, SyncId, Timestamp},
+    proof::{Boundary, reach},
     state::{
         NewSync, NullShare, RunClose, RunStatus, StateError, SyncUpdate,
         codec::PackedPage,
@@ -20,8 +21,12 @@ type Sql<'a> = Query<'a, Sqlite, SqliteArguments>;
 pub(super) async fn commit(c: &mut SqliteConnection, writes: Vec<Write>) -> Result<Vec<i64>, StateError> {
     let mut transaction = c.begin_with("begin immediate").await.map_err(failed("begin a transaction"))?;
     let mut ids = Vec::with_capacity(writes.len());
+    let half = writes.len().div_ceil(2);
     for write in writes {
         ids.push(apply(&mut transaction, write).await?);
+        if ids.len() == half {
+            reach(Boundary::SettleInside).await?;
+        }
     }
     run(&mut transaction, sqlx::query("update counters set value = value + 1 where name = 'commit'")).await?;
     transaction.commit().await.map_err(failed("commit to the state"))?;

@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use super::{Readers, SqliteStore, failed};
 use crate::{
     model::Timestamp,
+    proof::{Boundary, reach},
     state::{
         Access, StateError,
         open::{beside, create_private, remove_partial, sync_folder},
@@ -49,11 +50,11 @@ pub(in crate::state) async fn open(path: &Path, access: Access, now: Timestamp) 
             check_bytes(path, &mut writer).await?;
             if from < newest() {
                 let backup = backup(path, &mut writer, from, now).await?;
-                migrate(&mut writer).await?;
+                migrate(&mut writer, from).await?;
                 event!(events::STATE_MIGRATED, from, to = newest(), backup = %backup.display());
             }
         }
-        (Access::Runner, None) => migrate(&mut writer).await?,
+        (Access::Runner, None) => migrate(&mut writer, 0).await?,
         (Access::Reader, Some(found)) if found < newest() => {
             return Err(StateError::Older { found, needed: newest() });
         }
@@ -154,15 +155,17 @@ async fn backup(path: &Path, c: &mut SqliteConnection, from: i64, now: Timestamp
     Ok(copy)
 }
 
-async fn migrate(c: &mut SqliteConnection) -> Result<(), StateError> {
-    let migrations = MIGRATIONS
-        .iter()
-        .map(|&(version, name, sql)| {
-            Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
-        })
-        .collect();
-    Migrator::with_migrations(migrations)
-        .run(c)
-        .await
-        .map_err(|error| failed("upgrade the state's schema")(sqlx::Error::Migrate(Box::new(error))))
+/// Makes the steps after version `from`, each in a transaction of its own.
+async fn migrate(c: &mut SqliteConnection, from: i64) -> Result<(), StateError> {
+    let mut migrations = Vec::new();
+    for &(version, name, sql) in MIGRATIONS {
+        let (name, sql) = (Cow::Borrowed(name), sql.into_sql_str());
+        migrations.push(Migration::new(version, name, MigrationType::Simple, sql, false));
+        if version > from {
+            reach(Boundary::Migration).await?;
+            let step = Migrator::with_migrations(migrations.clone()).run(&mut *c).await;
+            step.map_err(|error| failed("upgrade the state's schema")(sqlx::Error::Migrate(Box::new(error))))?;
+        }
+    }
+    Ok(())
 }

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::pending::Pending;
 use crate::{
     model::SyncId,
+    proof::{Boundary, reach},
     state::{
         StateError, compact,
         lease::Leases,
@@ -128,8 +129,14 @@ async fn write(shared: &Shared, writes: Vec<Write>) -> Result<Vec<i64>, StateErr
         Some(error) => Err(error.clone()),
         None if writes.is_empty() => Ok(Vec::new()),
         None => {
+            reach(Boundary::SettleBefore).await?;
+            let rejects = writes.iter().any(|write| matches!(write, Write::PutRejected { .. }));
             let ids = shared.store.commit(writes).await?;
             shared.commits.fetch_add(1, Ordering::Relaxed);
+            reach(Boundary::SettleAfter).await?;
+            if rejects {
+                reach(Boundary::RejectStored).await?;
+            }
             Ok(ids)
         }
     }

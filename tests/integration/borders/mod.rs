@@ -13,6 +13,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use syncline::proof::Boundary;
+
 use rules::{ARROWS, BANNED, BARE_ARROWS, COMMON, CONFINED, MAX_LINES};
 
 /// A file of `src`, by its path below it (`wire/client.rs`).
@@ -46,6 +48,15 @@ fn the_table_names_every_module_once() {
     found.sort();
     found.dedup();
     assert_eq!(named, found);
+}
+
+#[test]
+fn every_boundary_is_reached() {
+    let files = production_files();
+    let others = files.iter().filter(|file| module_of(&file.path) != "proof");
+    let code: Vec<String> = others.map(|file| code_of(&file.text)).collect();
+    let calls = Boundary::ALL.iter().map(|boundary| format!("reach(Boundary::{boundary:?})"));
+    report(calls.filter(|call| !code.iter().any(|code| code.contains(call))).collect());
 }
 
 /// Uses of a module that the table does not allow.
