@@ -176,7 +176,7 @@ pub enum StateError {
 impl From<Injected> for StateError {
     /// As when the database is lost in the middle of a statement.
     fn from(injected: Injected) -> Self {
-        Self::Store { action: "pass a boundary", source: Arc::new(sqlx::Error::Io(injected.into())) }
+        Self::Store { action: "pass a boundary", place: None, source: Arc::new(sqlx::Error::Io(injected.into())) }
     }
 }
 

@@ -18,11 +18,12 @@ use crate::{
 const LOOKS: u32 = 3_000;
 
 /// The read stops at the rows of `gate`, behind all that come before them, until somebody ends it.
-const POSTGRES: &str = "create table gate (k bigint);
+const POSTGRES: &str = "create table gate (k bigint primary key);
     create function pause(bigint) returns boolean language plpgsql volatile as $$
       begin if exists (select 1 from gate where k = $1) then perform pg_sleep(600); end if; return true; end $$;
     create or replace view m as select id, email, plan from base where pause(id);
     do $$ begin
+      execute format('alter database %I set jit = off', current_database());
       execute format('alter database %I set enable_seqscan = off', current_database());
       execute format('alter database %I set enable_bitmapscan = off', current_database());
       execute format('alter database %I set enable_sort = off', current_database());
@@ -84,6 +85,9 @@ fn cut_once(plan: &Plan, stage: &Stage, reader: &Reader, cut: Cut, report: &mut 
     let running = stage.pair.workspace.start(&plan.arguments(&["sync", SYNC]));
     let found = wait(reader.end(cut));
     report.demand(found, "the read was never seen to wait");
+    if !found {
+        running.signal("KILL");
+    }
     let ended = running.wait();
     let said = format!("{}{}", ended.stdout, ended.stderr);
     let told = said.lines().find(|line| line.contains("failed after")).unwrap_or(&said).trim().to_owned();
