@@ -107,7 +107,7 @@ impl Stage {
                 _ => {}
             }
         }
-        deleted.iter().for_each(|id| drop(self.rows.remove(id)));
+        self.rows.retain(|id, _| !deleted.contains(id));
         let gone: Vec<String> = deleted.iter().map(u32::to_string).collect();
         let flip = "plan = case when plan = 'gold' then 'free' else 'gold' end";
         self.sql(&format!("update base set {flip} where id in ({})", flipped.join(", ")));
