@@ -62,6 +62,10 @@ impl Stage {
     pub(super) fn new(plan: &Plan, rows: u32, warehouse: Warehouse, options: &Options<'_>) -> Self {
         let options = Options { source: warehouse.source(), warehouse_url: warehouse.url(), ..*options };
         let pair = Pair::new(&options);
+        // On a slow machine nothing may look like a lost answer: every re-send here is one of an accident.
+        let path = pair.workspace.path("config/syncline.toml");
+        let text = std::fs::read_to_string(path).expect("a configuration");
+        pair.workspace.write("config/syncline.toml", &text.replace("timeout = \"3s\"", "timeout = \"60s\""));
         let (rng, broken) = (Rng::with_seed(plan.seed), plan.broken.clone());
         let mut stage = Self { pair, warehouse, rows: BTreeMap::new(), next: 1, rng, broken };
         stage.sql("create table base (id bigint primary key, email varchar(80), plan varchar(20))");
