@@ -23,6 +23,9 @@ const STOPS: &[(&str, Duration)] = &[
     ("immediate", Duration::from_secs(30)),
 ];
 
+/// An absence that reads wait for.
+const SHORT: Duration = Duration::from_secs(5);
+
 /// A short absence is waited for; after a long one the daemon has stopped (promise P7) and says why.
 pub(super) fn run(plan: &Plan) -> Report {
     let mut server = OwnServer::start_new();
@@ -74,6 +77,9 @@ fn stop_in_mid_run(
         report.say("said", &said);
         report.demand(finished.code == Some(1), format!("exit code {:?}: {said}", finished.code));
         report.demand(said.contains("hint:"), format!("no advice: {said}"));
+        // Only a commit whose answer was lost may not be repeated.
+        let needless = away < SHORT && said.contains("cannot read the state");
+        report.demand(!needless, format!("a read after a short absence ended the daemon: {said}"));
     } else {
         report.add("went_on", 1);
         report.demand(finished.code == Some(0), format!("exit code {:?}: {said}", finished.code));
