@@ -151,7 +151,9 @@ impl RunError {
             Self::Secret(failure) => Some(failure.hint.clone()),
             Self::Accounting(_) => Some("this is a defect of Syncline; nothing more is sent by this run".to_owned()),
             Self::Order(_) => Some("add `order`-safe key columns or report the source's collation".to_owned()),
-            Self::Unknown { .. } | Self::Spool(_) | Self::Delivery(_) | Self::Grants(_) | Self::Stopped => None,
+            Self::Spool(error) | Self::Delivery(DeliveryError::Spool(error)) => error.hint().map(str::to_owned),
+            Self::Delivery(DeliveryError::State(error)) => error.hint().map(str::to_owned),
+            Self::Unknown { .. } | Self::Grants(_) | Self::Stopped => None,
         }
     }
 }

@@ -47,6 +47,19 @@ pub enum SpoolError {
 }
 
 impl SpoolError {
+    /// What an operator can do about it.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Create { .. } | Self::Full { .. } | Self::Write { .. } => {
+                Some("check that folder: free space, permissions; the next run plans again")
+            }
+            Self::Read { .. } | Self::Damaged { .. } => {
+                Some("check the disk of the state's folder; the next run plans again")
+            }
+            Self::Undecodable => None,
+        }
+    }
+
     pub(super) fn from_write(dir: &std::path::Path, source: io::Error) -> Self {
         let dir = dir.to_owned();
         match source.kind() {

@@ -1,6 +1,9 @@
 //! What can go wrong with the state. Every storage error is fail-stop (promise P7).
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     model::{RunId, Timestamp},
@@ -158,10 +161,12 @@ pub enum StateError {
         source: Arc<std::io::Error>,
     },
     /// The database failed.
-    #[error("the state store failed: cannot {action}")]
+    #[error("the state store{} failed: cannot {action}", named(place.as_deref()))]
     Store {
         /// What was tried.
         action: &'static str,
+        /// The state file, where that is known.
+        place: Option<Arc<Path>>,
         /// The cause.
         #[source]
         source: Arc<sqlx::Error>,
@@ -171,7 +176,7 @@ pub enum StateError {
 impl From<Injected> for StateError {
     /// As when the database is lost in the middle of a statement.
     fn from(injected: Injected) -> Self {
-        Self::Store { action: "pass a boundary", source: Arc::new(sqlx::Error::Io(injected.into())) }
+        Self::Store { action: "pass a boundary", place: None, source: Arc::new(sqlx::Error::Io(injected.into())) }
     }
 }
 
@@ -183,6 +188,15 @@ impl StateError {
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source: Arc::new(source) }
+    }
+
+    /// The same, of this state file.
+    #[must_use]
+    pub(super) fn at(self, file: &Path) -> Self {
+        match self {
+            Self::Store { action, place: None, source } => Self::Store { action, place: Some(file.into()), source },
+            other => other,
+        }
     }
 
     /// What the process that holds the lock does (`run`, `sync`), if this is about a lock and it has said so.
@@ -235,4 +249,9 @@ impl StateError {
             | Self::Stopped => None,
         }
     }
+}
+
+/// A name within a sentence.
+fn named(place: Option<&Path>) -> String {
+    place.map(|place| format!(" `{}`", place.display())).unwrap_or_default()
 }

@@ -136,7 +136,8 @@ async fn open_sqlite(path: &Path, options: &OpenOptions) -> Result<Parts, StateE
     let fresh = prepare_file(path, options.access)?;
     let key = keyring::load(options.key.as_ref(), path, fresh)?;
     let keyring = Keyring::new(&key)?;
-    Ok((Arc::new(sqlite::open(path, options.access, options.clock.now()).await?), keyring, lock))
+    let store = sqlite::open(path, options.access, options.clock.now()).await.map_err(|error| error.at(path))?;
+    Ok((Arc::new(store), keyring, lock))
 }
 
 async fn open_postgres(url: &SecretString, folder: &Path, options: &OpenOptions) -> Result<Parts, StateError> {

@@ -16,7 +16,9 @@ mod arguments;
 mod failover;
 mod flips;
 mod kill9;
+mod limits;
 mod report;
+mod resources;
 mod stops;
 #[allow(dead_code, unused_imports, reason = "the integration tests use the rest")]
 #[path = "../support/mod.rs"]
@@ -39,7 +41,7 @@ struct Proof {
 }
 
 /// Every command.
-const PROOFS: &[Proof] = &[kill9::PROOF, failover::PROOF, stops::PROOF];
+const PROOFS: &[Proof] = &[kill9::PROOF, failover::PROOF, stops::PROOF, resources::PROOF, limits::PROOF];
 
 fn main() -> ExitCode {
     match arguments::wanted(std::env::args().skip(1), PROOFS.iter().map(|proof| proof.name)) {

@@ -34,6 +34,25 @@ impl Report {
         self.figures.insert(name.to_owned(), value.into());
     }
 
+    /// Adds to a list of what was said.
+    pub(crate) fn say(&mut self, name: &str, what: &str) {
+        let list = self.figures.entry(name.to_owned()).or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(list) = list {
+            list.push(what.into());
+        }
+    }
+
+    /// Whether there is such a figure.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.figures.contains_key(name)
+    }
+
+    /// Adds to a figure that counts.
+    pub(crate) fn add(&mut self, name: &str, more: u64) {
+        let before = self.figures.get(name).and_then(Value::as_u64).unwrap_or(0);
+        self.figure(name, before + more);
+    }
+
     /// Notes a broken promise.
     pub(crate) fn breaks(&mut self, what: impl Into<String>) {
         self.broken.push(what.into());
@@ -44,6 +63,12 @@ impl Report {
         if !holds {
             self.breaks(what);
         }
+    }
+
+    /// Takes over what a part of the proof found, under its name.
+    pub(crate) fn absorb(&mut self, part: &str, found: Self) {
+        self.figures.insert(part.to_owned(), found.figures.into());
+        self.broken.extend(found.broken.into_iter().map(|what| format!("{part}: {what}")));
     }
 
     /// Whether every promise held.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic)] // helpers outside of `#[test]` functions fail the test that calls them
 
+mod net;
 pub(crate) mod pair;
 mod process;
 mod servers;
@@ -9,6 +10,7 @@ mod sim;
 mod sqlite;
 mod workspace;
 
+pub(crate) use net::Net;
 pub(crate) use process::{Finished, Running};
 pub(crate) use servers::mariadb::{MariaDatabase, mariadb};
 pub(crate) use servers::postgres::{OwnServer, TestDatabase, postgres, postgres_with};

@@ -85,6 +85,14 @@ impl Workspace {
         Running::start(self.command(arguments))
     }
 
+    /// Starts `syncline` from a shell that has run `first`, such as `ulimit -n 64`.
+    pub(crate) fn start_after(&self, first: &str, arguments: &[&str]) -> Running {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(format!("{first} && exec \"$0\" \"$@\"")).arg(program()).args(arguments);
+        command.current_dir(self.folder.path()).env_clear().envs(&self.variables).stdin(Stdio::null());
+        Running::start(command)
+    }
+
     /// A command that is not started yet.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());

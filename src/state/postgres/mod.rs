@@ -98,6 +98,16 @@ impl Readers {
 }
 
 impl PostgresStore {
+    async fn select_once(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StateError> {
+        let query = args.iter().fold(sqlx::query(sql), |query, arg| match *arg {
+            Arg::Int(value) => query.bind(value),
+            Arg::Text(value) => query.bind(value),
+            Arg::Bytes(value) => query.bind(value),
+        });
+        let rows = self.readers.run(async |c| query.fetch_all(c).await.map_err(failed(READ))).await?;
+        Ok(rows.into_iter().map(Row::Postgres).collect())
+    }
+
     /// Runs on the connection that keeps leases, for at most `patience`.
     async fn keep<T: Send>(
         &self,
@@ -145,13 +155,14 @@ impl StateStore for PostgresStore {
     }
 
     async fn select(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StateError> {
-        let query = args.iter().fold(sqlx::query(sql), |query, arg| match *arg {
-            Arg::Int(value) => query.bind(value),
-            Arg::Text(value) => query.bind(value),
-            Arg::Bytes(value) => query.bind(value),
-        });
-        let rows = self.readers.run(async |c| query.fetch_all(c).await.map_err(failed(READ))).await?;
-        Ok(rows.into_iter().map(Row::Postgres).collect())
+        match self.select_once(sql, args).await {
+            // Reading twice does no harm. The other idle connections have most likely gone the same way.
+            Err(StateError::Store { source, .. }) if is_lost(&source) => {
+                self.readers.idle.lock().await.clear();
+                self.select_once(sql, args).await
+            }
+            result => result,
+        }
     }
 
     async fn opened(&self) -> Result<(), StateError> {

@@ -135,7 +135,7 @@ fn is_refused(error: &sqlx::Error) -> bool {
 
 /// Maps database errors.
 pub(super) fn failed(action: &'static str) -> impl FnOnce(sqlx::Error) -> StateError {
-    move |error| StateError::Store { action, source: Arc::new(error) }
+    move |error| StateError::Store { action, place: None, source: Arc::new(error) }
 }
 
 /// Whether the connection is gone, or the server is about to close it: nothing that was not committed has happened.

@@ -49,5 +49,5 @@ impl dyn StateStore + '_ {
 }
 
 fn unreadable(error: sqlx::Error) -> StateError {
-    StateError::Store { action: READ, source: Arc::new(error) }
+    StateError::Store { action: READ, place: None, source: Arc::new(error) }
 }

@@ -50,9 +50,9 @@ impl Readers {
         let idle = self.idle.lock().await.pop();
         let mut connection = match idle {
             Some(connection) => connection,
-            None => open::connect_reader(&self.path).await?,
+            None => open::connect_reader(&self.path).await.map_err(|error| error.at(&self.path))?,
         };
-        let result = work(&mut connection).await;
+        let result = work(&mut connection).await.map_err(|error| error.at(&self.path));
         self.idle.lock().await.push(connection);
         result
     }
@@ -67,7 +67,7 @@ fn failed(action: &'static str) -> impl FnOnce(sqlx::Error) -> StateError {
             // SQLITE_CORRUPT and SQLITE_NOTADB, https://sqlite.org/rescode.html
             Some(11) => StateError::damaged("the database file is malformed"),
             Some(26) => StateError::damaged("the file is not a database, or its header is damaged"),
-            Some(_) | None => StateError::Store { action, source: std::sync::Arc::new(error) },
+            Some(_) | None => StateError::Store { action, place: None, source: std::sync::Arc::new(error) },
         }
     }
 }
@@ -77,7 +77,7 @@ impl StateStore for SqliteStore {
     async fn commit(&self, writes: Vec<Write>) -> Result<Vec<i64>, StateError> {
         let mut guard = self.writer.lock().await;
         let connection = guard.as_mut().ok_or(StateError::Stopped)?;
-        commit::commit(connection, writes).await
+        commit::commit(connection, writes).await.map_err(|error| error.at(&self.readers.path))
     }
 
     async fn select(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StateError> {
@@ -112,7 +112,8 @@ impl StateStore for SqliteStore {
     async fn take_lease(&self, sync: SyncId, holder: &str, _ttl: Duration) -> Result<Taken, StateError> {
         let mut guard = self.writer.lock().await;
         let connection = guard.as_mut().ok_or(StateError::Stopped)?;
-        commit::take_lease(connection, sync, holder).await.map(Taken::Epoch)
+        let taken = commit::take_lease(connection, sync, holder).await.map(Taken::Epoch);
+        taken.map_err(|error| error.at(&self.readers.path))
     }
 
     async fn beat(&self, beat: &Beat) -> Result<Vec<SyncId>, StateError> {

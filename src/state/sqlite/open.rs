@@ -30,7 +30,8 @@ const OLDEST_SQLITE: (&str, [u32; 3]) = ("3.51.3", [3, 51, 3]);
 const APPLICATION_ID: i64 = 1_398_361_676;
 /// Larger files are checked without their indexes.
 const FULL_CHECK_BYTES: u64 = 64 << 20;
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Another program may hold the file's write lock for a while, such as a backup or somebody's shell: that is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),

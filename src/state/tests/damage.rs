@@ -143,7 +143,9 @@ async fn a_storage_error_stops_the_writer() {
     let id = sync(&state, "one").await;
     let run = begin(&state, id).await;
     with_sql(&home, "drop table accounts").await;
-    assert!(matches!(state.writer().save_grants("a", vec![]).wait().await, Err(StateError::Store { .. })));
+    let failed = state.writer().save_grants("a", vec![]).wait().await.unwrap_err();
+    assert!(matches!(failed, StateError::Store { .. }));
+    assert!(failed.to_string().contains(&home.path().display().to_string()), "{failed} does not name the file");
     let after = state.writer().intend(run.intent(vec![super::support::member(key(1))])).await;
     assert!(matches!(after, Err(StateError::Store { .. })), "nothing may be sent after it");
     assert!(matches!(state.close().await, Err(StateError::Store { .. })));

@@ -1,10 +1,10 @@
 //! A secret and row values that are easy to find again, a vendor that echoes them wherever it can, a database that does the
 //! same, every command and the daemon at the finest log level: nothing of them may stay anywhere.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use super::world::{Warehouse, World};
-use crate::support::{Finished, Sim, TOKEN};
+use crate::support::{Net, Sim, TOKEN};
 
 const ROWS: u64 = 300;
 const SYNC: &str = "people-to-crm";
@@ -16,67 +16,10 @@ const VALUES: [&str; 7] =
 /// The first number of the model, as databases and encodings store it.
 const NUMBER: i64 = 77_007_700_770_001;
 
-/// Everything that was said or written so far.
-#[derive(Default)]
-struct Net {
-    caught: Vec<String>,
-    looked: usize,
-}
-
-impl Net {
-    /// Looks for the canaries in any letter case.
-    fn look(&mut self, place: &str, bytes: &[u8]) {
-        self.looked += bytes.len();
-        let lower = bytes.to_ascii_lowercase();
-        for canary in VALUES.iter().chain([&TOKEN]) {
-            if contains(&lower, canary.as_bytes()) {
-                let text = String::from_utf8_lossy(&lower).into_owned();
-                let at = text.find(canary).unwrap_or(0);
-                let around: String = text.chars().skip(at.saturating_sub(200)).take(400).collect();
-                self.caught.push(format!("`{canary}` in {place}: {around}"));
-            }
-        }
-        for (order, number) in [("big", NUMBER.to_be_bytes()), ("little", NUMBER.to_le_bytes())] {
-            if contains(bytes, &number) {
-                self.caught.push(format!("the first number, {order} endian, in {place}"));
-            }
-        }
-    }
-
-    fn finished(&mut self, command: &str, finished: &Finished) {
-        self.look(&format!("the output of `{command}`"), finished.stdout.as_bytes());
-        self.look(&format!("the log or error output of `{command}`"), finished.stderr.as_bytes());
-    }
-
-    /// Every file of a folder.
-    fn folder(&mut self, folder: &Path) {
-        for entry in fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                self.folder(&path);
-            } else {
-                let bytes = fs::read(&path).expect("a file");
-                println!("  looked into {} ({} bytes)", path.file_name().unwrap_or_default().display(), bytes.len());
-                self.look(&path.display().to_string(), &bytes);
-            }
-        }
-    }
-
-    #[track_caller]
-    fn assert_empty(&self) {
-        println!("  {} bytes looked at, {} canaries", self.looked, self.caught.len());
-        assert!(self.caught.is_empty(), "{}", self.caught.join("\n"));
-    }
-}
-
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
-}
-
 #[test]
 fn nothing_of_secrets_and_values_stays_anywhere() {
     let world = world();
-    let mut net = Net::default();
+    let mut net = Net::new(&VALUES, NUMBER);
     world.sim.post("faults", &echoes());
     // Everything that a person does, and every way in which it goes wrong.
     let sync = ["sync", SYNC, "--output", "json"];

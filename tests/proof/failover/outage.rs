@@ -88,9 +88,9 @@ pub(super) fn run(outage: Outage, settings: &Settings, seed: u64, outages: u64) 
 
 impl<'a> Lane<'a> {
     fn new(outage: Outage, settings: &'a Settings, seed: u64) -> Self {
-        let server = OwnServer::start();
+        let server = OwnServer::start_new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("no runtime");
-        let database = runtime.block_on(server.database("state"));
+        let database = runtime.block_on(server.create("state"));
         let mut url = url::Url::parse(&database.url).expect("the database's URL is not one");
         let proxy = Proxy::start(format!("127.0.0.1:{}", url.port().expect("a port")));
         url.set_port(Some(proxy.port)).expect("the database's URL has a host");

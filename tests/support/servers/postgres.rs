@@ -20,18 +20,17 @@ use super::{
 
 const VARIABLE: &str = "SYNCLINE_TEST_POSTGRES_URL";
 
-/// Writing to a test process that is already gone must not keep the shell from cleaning up, hence the `trap`. A line of input
-/// restarts the server in this mode of `pg_ctl`.
+/// Writing to a test process that is already gone must not keep the shell from cleaning up, hence the `trap`. Then takes
+/// the orders `stop MODE` and `start`.
 const SCRIPT: &str = r#"
 trap '' PIPE
+OPTIONS="-p $PORT -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c full_page_writes=off \
+  -c synchronous_commit=$COMMIT -c max_connections=400 -c shared_buffers=64MB"
+start() { "$BIN/pg_ctl" -D "$DIR/data" -w -t 120 -l "$DIR/log" -o "$OPTIONS" start >/dev/null 2>&1; }
+stop() { "$BIN/pg_ctl" -D "$DIR/data" -w -t 120 -m "$1" stop >/dev/null 2>&1; }
 "$BIN/initdb" -D "$DIR/data" -U syncline --auth=trust --encoding=UTF8 --no-locale --no-sync >"$DIR/log" 2>&1 &&
-"$BIN/pg_ctl" -D "$DIR/data" -w -t 120 -l "$DIR/log" -o "-p $PORT -c listen_addresses=127.0.0.1 \
-  -c unix_socket_directories='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-  -c max_connections=400 -c shared_buffers=64MB" start >/dev/null 2>&1 &&
-echo ready && while read -r mode; do
-  "$BIN/pg_ctl" -D "$DIR/data" -w -t 120 -l "$DIR/log" -m "$mode" restart >/dev/null 2>&1 && echo ready
-done || cat "$DIR/log" >&2
-"$BIN/pg_ctl" -D "$DIR/data" -m immediate stop >/dev/null 2>&1
+start && echo ready && while read -r order; do $order && echo done || echo failed; done || cat "$DIR/log" >&2
+stop immediate
 rm -rf "$DIR"
 "#;
 
@@ -58,39 +57,51 @@ pub(crate) async fn postgres_with(options: &str) -> TestDatabase {
     static SERVER: OnceLock<Server> = OnceLock::new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("syncline_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    SERVER.get_or_init(server).create(&name, options).await
+    create(&SERVER.get_or_init(server).url, &name, options).await
 }
 
-/// A server of its own, for tests that restart it; ends with this value.
+/// A new, empty database on the server of this maintenance database.
+async fn create(server: &str, name: &str, options: &str) -> TestDatabase {
+    let maintenance = TestDatabase { url: server.to_owned() };
+    maintenance.execute(&format!("create database {name} {options}")).await;
+    let mut url = url::Url::parse(server).expect("the server's URL is not one");
+    url.set_path(name);
+    TestDatabase { url: url.into() }
+}
+
+/// A server of its own, which can be stopped and started.
 pub(crate) struct OwnServer {
-    server: Server,
+    process: Supervised,
+    /// Its maintenance database.
+    pub(crate) database: TestDatabase,
 }
 
 impl OwnServer {
-    /// Starts it.
-    pub(crate) fn start() -> Self {
-        Self { server: local() }
+    /// A new one. What it has committed survives every stop.
+    pub(crate) fn start_new() -> Self {
+        let (url, process) = start("on");
+        Self { process, database: TestDatabase { url } }
     }
 
-    /// A new, empty database.
-    pub(crate) async fn database(&self, name: &str) -> TestDatabase {
-        self.server.create(name, "").await
+    /// A new, empty database on it.
+    pub(crate) async fn create(&self, name: &str) -> TestDatabase {
+        create(&self.database.url, name, "").await
     }
 
-    /// Stops and starts it, in this mode of `pg_ctl` (`smart`, `fast`, `immediate`).
+    /// Stops and starts it; `mode` is that of the stop.
     pub(crate) fn restart(&mut self, mode: &str) {
-        let process = self.server.process.as_mut().expect("it was started here");
-        process.tell(mode).expect("it does not start again");
+        self.stop(mode);
+        self.start();
     }
-}
 
-impl Server {
-    async fn create(&self, name: &str, options: &str) -> TestDatabase {
-        let maintenance = TestDatabase { url: self.url.clone() };
-        maintenance.execute(&format!("create database {name} {options}")).await;
-        let mut url = url::Url::parse(&self.url).expect("the server's URL is not one");
-        url.set_path(name);
-        TestDatabase { url: url.into() }
+    /// Stops it; `mode` is `fast` or `immediate`.
+    pub(crate) fn stop(&mut self, mode: &str) {
+        self.process.order(&format!("stop {mode}")).expect("the server does not stop");
+    }
+
+    /// Starts it again at its old address.
+    pub(crate) fn start(&mut self) {
+        self.process.order("start").expect("the server does not start");
     }
 }
 
@@ -115,12 +126,14 @@ impl TestDatabase {
 
 fn server() -> Server {
     if let Ok(url) = env::var(VARIABLE) {
-        return Server { url, process: None };
+        return Server { url, _process: None };
     }
-    local()
+    let (url, process) = start("off");
+    Server { url, _process: Some(process) }
 }
 
-fn local() -> Server {
+/// Starts a server with this `synchronous_commit`; gives the URL of its maintenance database.
+fn start(commit: &str) -> (String, Supervised) {
     let programs = programs().or_else(|| install(&["postgresql"]).and_then(|()| programs())).unwrap_or_else(|| {
         panic!(
             "tests need PostgreSQL: set {VARIABLE}, or install the server programs (`initdb` and `pg_ctl`, for example \
@@ -131,11 +144,12 @@ fn local() -> Server {
     // Another process may take the port between looking and starting.
     for _ in 0..3 {
         let port = free_port();
-        let variables = [("BIN", programs.display().to_string()), ("PORT", port.to_string())];
+        let variables =
+            [("BIN", programs.display().to_string()), ("PORT", port.to_string()), ("COMMIT", commit.to_owned())];
         match supervised::start(SCRIPT, &variables, &["postgres", "nobody"]) {
             Ok(process) => {
                 let url = format!("postgres://syncline@127.0.0.1:{port}/postgres?sslmode=disable");
-                return Server { url, process: Some(process) };
+                return (url, process);
             }
             Err(error) => said = error,
         }

@@ -14,15 +14,17 @@ use std::{
 /// A running server; the pipe that keeps it alive lives as long as this value.
 pub(super) struct Supervised {
     shell: Child,
-    said: BufReader<ChildStdout>,
+    out: BufReader<ChildStdout>,
 }
 
 impl Supervised {
-    /// Tells the script a line, and waits until it prints `ready` again.
-    pub(super) fn tell(&mut self, line: &str) -> Result<(), String> {
-        let pipe = self.shell.stdin.as_mut().ok_or("no input")?;
-        writeln!(pipe, "{line}").map_err(|error| error.to_string())?;
-        wait_until_ready(&mut self.shell, &mut self.said)
+    /// Gives the script a line, and waits for the line that it prints when that is done.
+    pub(super) fn order(&mut self, line: &str) -> Result<(), String> {
+        let input = self.shell.stdin.as_mut().ok_or("no input")?;
+        writeln!(input, "{line}").and_then(|()| input.flush()).map_err(|error| error.to_string())?;
+        let mut said = String::new();
+        self.out.read_line(&mut said).map_err(|error| error.to_string())?;
+        if said.trim() == "done" { Ok(()) } else { Err(format!("{line}: {said}")) }
     }
 }
 
@@ -43,16 +45,16 @@ pub(super) fn start(script: &str, variables: &[(&str, String)], users: &[&str]) 
         command.uid(uid).gid(gid);
     }
     let mut shell = command.spawn().map_err(|error| format!("cannot run /bin/sh: {error}"))?;
-    let mut said = BufReader::new(shell.stdout.take().ok_or("no output")?);
-    wait_until_ready(&mut shell, &mut said)?;
-    Ok(Supervised { shell, said })
+    let out = wait_until_ready(&mut shell)?;
+    Ok(Supervised { shell, out })
 }
 
-fn wait_until_ready(shell: &mut Child, out: &mut BufReader<ChildStdout>) -> Result<(), String> {
+fn wait_until_ready(shell: &mut Child) -> Result<BufReader<ChildStdout>, String> {
     let mut said = String::new();
+    let mut out = BufReader::new(shell.stdout.take().ok_or("no output")?);
     while out.read_line(&mut said).map_err(|error| error.to_string())? > 0 {
         if said.ends_with("ready\n") {
-            return Ok(());
+            return Ok(out);
         }
     }
     if let Some(mut errors) = shell.stderr.take() {
