@@ -13,8 +13,10 @@
 )]
 
 mod arguments;
+mod failpoints;
 mod kill9;
 mod report;
+mod rows;
 #[allow(dead_code, unused_imports, reason = "the integration tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -35,7 +37,7 @@ struct Proof {
 }
 
 /// Every command.
-const PROOFS: &[Proof] = &[kill9::PROOF];
+const PROOFS: &[Proof] = &[kill9::PROOF, failpoints::PROOF];
 
 fn main() -> ExitCode {
     match arguments::wanted(std::env::args().skip(1), PROOFS.iter().map(|proof| proof.name)) {
