@@ -347,6 +347,9 @@ impl Led<'_> {
         self.found.audit.wrong += audit.wrong;
         self.found.audit.missing += audit.missing;
         self.found.audit.orphans += audit.orphans;
+        if audit != Audit::default() && self.case.rule.is_empty() {
+            self.world.pair.explain(&model);
+        }
         self.found.demand(audit == Audit::default(), || format!("{audit:?}"));
     }
 }
@@ -361,8 +364,7 @@ fn has_begun(line: &String) -> bool {
 }
 
 fn has_failed(line: &str) -> bool {
-    let failed = |fields: Value| fields["event"] == "run.finished" && fields["outcome"] == "failed";
-    event(line).is_some_and(failed)
+    event(line).is_some_and(|fields| fields["event"] == "run.failed")
 }
 
 /// Whether it says why it failed, in JSON.
