@@ -46,10 +46,15 @@ pub struct Item {
 }
 
 /// An absent key whose record another key takes over.
+///
+/// It is part of the takeover's intent: should the key be back before the takeover is settled, its record may hold the
+/// other's values, so it is to be sent again though its own did not change.
 #[derive(Debug, Clone)]
 pub struct TakenOver {
     /// The absent key.
     pub key: Key,
     /// The vendor's id of its record, where it is known.
     pub record_id: Option<Box<str>>,
+    /// Its dirty marks of earlier intents of this takeover.
+    pub loaded: Vec<IntentId>,
 }

@@ -185,18 +185,16 @@ async fn intend(context: &Context, mut formed: Formed) -> Result<Intended, State
     let again = || formed.again.map_or_else(|| fastrand::u128(..), |key| key.idempotency);
     let idempotency = rows_key(formed.items.iter()).unwrap_or_else(again);
     let members = u32::try_from(formed.items.len()).unwrap_or(u32::MAX);
+    let mut noted: Vec<IntentMember> =
+        formed.items.iter().enumerate().map(|(row, item)| member(context, row, item)).collect::<Result<_, _>>()?;
+    noted.extend(formed.items.iter().zip(noted.clone()).filter_map(|(item, taker)| yielding(item, taker)));
     let intent = NewIntent {
         sync: context.sync,
         run: context.run,
         epoch: context.epoch,
         send_before,
         batch_key: BatchKey { idempotency, members },
-        members: formed
-            .items
-            .iter()
-            .enumerate()
-            .map(|(row, item)| member(context, row, item))
-            .collect::<Result<_, _>>()?,
+        members: noted,
         grants: context.saved_grants(send_before),
     };
     let batch = if context.skips_intents() { NO_INTENT } else { context.state.writer().intend(intent).await? };
@@ -213,6 +211,12 @@ fn member(context: &Context, row: usize, item: &Item) -> Result<IntentMember, St
         record_id: item.record_id.clone(),
         sealed_match: sealed_match(context, item)?,
     })
+}
+
+/// The absent key whose record is taken over: not what it was sent itself, so it has no fingerprint.
+fn yielding(item: &Item, taker: IntentMember) -> Option<IntentMember> {
+    let from = item.takes_over.as_ref()?;
+    Some(IntentMember { key: from.key.clone(), fingerprint: None, record_id: from.record_id.clone(), ..taker })
 }
 
 /// What finds the record if the answer is lost and the match value then changes or the row vanishes. Only needed while

@@ -46,16 +46,33 @@ pub(super) async fn settle(
 ) -> Result<Aftermath, StateError> {
     let mut aftermath = Aftermath::default();
     let mut rows = Vec::with_capacity(items.len());
-    let mut also = Vec::new();
+    let (mut taken, mut also) = (Vec::new(), Vec::new());
     let keys: Vec<Key> =
         if batch == NO_INTENT { items.iter().map(|item| item.key.clone()).collect() } else { Vec::new() };
-    for (position, (item, row_end)) in items.into_iter().zip(ends).enumerate() {
-        let intent = IntentId { batch, position: u32::try_from(position).unwrap_or(u32::MAX) };
+    // Behind the items stand, in the same order, the keys whose records are taken over.
+    let (mut positions, mut behind) = (0.., u32::try_from(items.len()).unwrap_or(u32::MAX)..);
+    for (mut item, row_end) in items.into_iter().zip(ends) {
+        let intent = IntentId { batch, position: positions.next().unwrap_or(u32::MAX) };
         let loaded = item.loaded.clone();
-        let yields = item.takes_over.clone().map(|from| yielded(context, from, item.match_hash));
+        let yields = item.takes_over.as_mut().map(|from| {
+            let intent = IntentId { batch, position: behind.next().unwrap_or(u32::MAX) };
+            from.loaded.push(intent);
+            (intent.position, yielded(context, from.clone(), item.match_hash))
+        });
+        let ambiguous_at = row_end.ambiguous_at;
         let end = end_of(context, item, row_end, intent, last_try, &mut aftermath).await?;
-        also.extend(yields.filter(|_| matches!(end, End::Put { .. })));
+        let is_put = matches!(end, End::Put { .. });
         rows.push(SettleRow { position: intent.position, loaded, end });
+        match yields {
+            Some((_, gone)) if is_put && batch == NO_INTENT => also.push(gone),
+            Some((position, gone)) if is_put => {
+                taken.push(SettleRow { position, loaded: gone.loaded, end: gone.end });
+            }
+            Some((position, _)) => {
+                taken.push(SettleRow { position, loaded: Vec::new(), end: End::Undelivered { ambiguous_at } });
+            }
+            None => {}
+        }
     }
     context.log_removals();
     if batch == NO_INTENT {
@@ -64,7 +81,8 @@ pub(super) async fn settle(
         return Ok(aftermath);
     }
     // Not awaited: the writer records it with the next group, and a failure stops the next intent.
-    drop(context.state.writer().settle(Settle { batch, rows, also }));
+    rows.extend(taken);
+    drop(context.state.writer().settle(Settle { batch, rows }));
     context.claims.queued(&aftermath.claimed).await;
     judge_rejects(context);
     Ok(aftermath)
@@ -80,14 +98,14 @@ fn settle_unnoted(context: &Context, keys: Vec<Key>, rows: Vec<SettleRow>, also:
 }
 
 /// The end of a key whose record has been taken over, in the transaction that settles the takeover: a crash between the
-/// two would leave the record to both, and the removal of the one would delete it from under the other. Its dirty marks go
-/// with its removal.
+/// two would leave the record to both, and the removal of the one would delete it from under the other. Its dirty marks of
+/// earlier runs go with its removal.
 fn yielded(context: &Context, from: TakenOver, match_hash: Option<u64>) -> LocalSettle {
     let record = from.record_id.map(|id| context.owner_hasher.short(id.as_bytes()));
     let owned = [(OwnerSpace::Match, match_hash), (OwnerSpace::RecordId, record)];
     let gone = |(space, hash): (_, Option<u64>)| Some(OwnerChange { space, hash: hash?, present: false });
     let owners = owned.into_iter().filter_map(gone).collect();
-    LocalSettle { key: from.key, loaded: Vec::new(), end: End::Remove { owners, quiet_until: None } }
+    LocalSettle { key: from.key, loaded: from.loaded, end: End::Remove { owners, quiet_until: None } }
 }
 
 async fn end_of(

@@ -93,7 +93,7 @@ impl Outgoing<'_> {
                 if keeps_own(&known, &record_id) {
                     (None, None)
                 } else {
-                    (Some(TakenOver { key, record_id: record_id.clone() }), record_id)
+                    (Some(TakenOver { key, record_id: record_id.clone(), loaded: Vec::new() }), record_id)
                 }
             }
             Some(

@@ -5,10 +5,12 @@
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{StateError, store::StateStore};
@@ -185,7 +187,11 @@ impl Me {
         loop {
             // After a failure often, so that a short outage of the database costs no lease.
             tokio::time::sleep(self.ttl / if failing { 15 } else { 3 }).await;
-            let result = self.beat().await;
+            // A defect in one beat is logged as every panic is; it must not end all later ones, and with them the leases.
+            let Ok(result) = AssertUnwindSafe(self.beat()).catch_unwind().await else {
+                failing = true;
+                continue;
+            };
             if let Err(error) = &result
                 && !failing
             {

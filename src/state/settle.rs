@@ -54,8 +54,6 @@ pub struct Settle {
     pub batch: i64,
     /// One row for every member, in any order.
     pub rows: Vec<SettleRow>,
-    /// Other keys that end in the same transaction: those whose record a member has taken over.
-    pub also: Vec<LocalSettle>,
 }
 
 /// The outcome of one member of a batch.

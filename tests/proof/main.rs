@@ -14,11 +14,12 @@
 
 mod arguments;
 mod failover;
-mod flips;
+mod failpoints;
 mod kill9;
 mod limits;
 mod report;
 mod resources;
+mod rows;
 mod stops;
 #[allow(dead_code, unused_imports, reason = "the integration tests use the rest")]
 #[path = "../support/mod.rs"]
@@ -41,7 +42,8 @@ struct Proof {
 }
 
 /// Every command.
-const PROOFS: &[Proof] = &[kill9::PROOF, failover::PROOF, stops::PROOF, resources::PROOF, limits::PROOF];
+const PROOFS: &[Proof] =
+    &[kill9::PROOF, failpoints::PROOF, failover::PROOF, stops::PROOF, resources::PROOF, limits::PROOF];
 
 fn main() -> ExitCode {
     match arguments::wanted(std::env::args().skip(1), PROOFS.iter().map(|proof| proof.name)) {

@@ -152,7 +152,13 @@ impl Pair {
     /// Runs the daemon until a run ends in which nothing waits, and stops it.
     #[track_caller]
     pub(crate) fn settle(&self) {
-        if let Err(said) = self.settle_within(PATIENCE, &[]) {
+        self.settle_with(&[]);
+    }
+
+    /// The same with further arguments of the daemon.
+    #[track_caller]
+    pub(crate) fn settle_with(&self, arguments: &[&str]) {
+        if let Err(said) = self.settle_within(PATIENCE, arguments) {
             let last: Vec<&str> = said.lines().rev().take(3).collect();
             panic!("never quiet; the last lines: {last:#?}\n{}", self.rejected().stdout);
         }

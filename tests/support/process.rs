@@ -109,6 +109,16 @@ impl Running {
         self.stderr.find(skip, patience, wanted)
     }
 
+    /// The lines of standard error so far.
+    pub(crate) fn logs(&self) -> Vec<String> {
+        self.stderr.so_far()
+    }
+
+    /// Waits until the lines of standard error together satisfy `wanted`; false when they do not in time.
+    pub(crate) fn wait_for_logs(&self, patience: Duration, wanted: impl Fn(&[String]) -> bool) -> bool {
+        self.stderr.wait_for_all(patience, wanted)
+    }
+
     /// Waits until it ends by itself, at most so long; false when it is still under way.
     pub(crate) fn ends_within(&self, patience: Duration) -> bool {
         self.stdout.ends_within(patience)
@@ -188,6 +198,18 @@ impl Said {
         let (said, _) = changed.wait_timeout_while(guard, patience, missing).expect("no panic while locked");
         let found = said.lines.iter().skip(skip).find(|line| wanted(line)).cloned();
         found.ok_or_else(|| said.lines.join("\n"))
+    }
+
+    fn so_far(&self) -> Vec<String> {
+        self.shared.0.lock().expect("no panic while locked").lines.clone()
+    }
+
+    fn wait_for_all(&self, patience: Duration, wanted: impl Fn(&[String]) -> bool) -> bool {
+        let (lines, changed) = &*self.shared;
+        let missing = |said: &mut Lines| !said.ended && !wanted(&said.lines);
+        let guard = lines.lock().expect("no panic while locked");
+        let (said, _) = changed.wait_timeout_while(guard, patience, missing).expect("no panic while locked");
+        wanted(&said.lines)
     }
 
     fn ends_within(&self, patience: Duration) -> bool {

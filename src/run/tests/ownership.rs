@@ -112,6 +112,30 @@ async fn a_crash_between_takeover_and_removal_does_not_delete_the_record() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_back_after_an_unanswered_takeover_is_sent_again() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.script((0..3).map(|_| Step::Late));
+    kit.run(&[row(2, "1@x", "b")]).await;
+    // The record may hold the values of key 2 by now, or soon, though those of key 1 never changed.
+    let report = kit.run(&[row(1, "1@x", "a")]).await;
+    assert_eq!((report.counts.waiting, report.counts.unchanged), (1, 0), "{report:?}");
+    kit.vendor.apply_late();
+    kit.converges(&[row(1, "1@x", "a")]).await;
+}
+
+#[tokio::test]
+async fn an_unanswered_takeover_is_sent_again() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.script((0..3).map(|_| Step::Late));
+    kit.run(&[row(2, "1@x", "b")]).await;
+    kit.vendor.apply_late();
+    kit.converges(&[row(2, "1@x", "b")]).await;
+    assert!(kit.vendor.calls().iter().all(|call| call.operation != crate::model::Operation::Delete));
+}
+
+#[tokio::test]
 async fn swapped_match_values_settle_in_one_run() {
     let kit = Kit::new().await;
     kit.run_ok(&[row(1, "1@x", "a"), row(2, "2@x", "b")]).await;

@@ -166,7 +166,7 @@ async fn of_two_successors_of_a_refresh_token_the_first_one_stays(home: Home) {
     assert_eq!((generation, token.expose_secret()), (2, "third"));
 
     // A writer that has failed loses none: the vendor has voided the old one.
-    let unknown = Settle { batch: -1, rows: Vec::new(), also: Vec::new() };
+    let unknown = Settle { batch: -1, rows: Vec::new() };
     state.writer().settle(unknown).wait().await.unwrap_err();
     state.writer().flush().await.unwrap_err();
     assert!(state.save_token("a", 2, &"fourth".into()).await.unwrap());

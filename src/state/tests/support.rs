@@ -225,7 +225,7 @@ impl Run {
 
 pub(super) fn settle(state: &State, batch: i64, ends: Vec<(Vec<IntentId>, End)>) -> SettleTicket {
     let rows = (0..).zip(ends).map(|(position, (loaded, end))| SettleRow { position, loaded, end });
-    state.writer().settle(Settle { batch, rows: rows.collect(), also: Vec::new() })
+    state.writer().settle(Settle { batch, rows: rows.collect() })
 }
 
 pub(super) async fn overlay(state: &State, sync: SyncId) -> Result<Vec<Held>, StateError> {

@@ -47,7 +47,6 @@ pub(super) fn settle(open: OpenBatch, settle: Settle, now: Timestamp) -> Result<
         let intent = IntentId { batch: settle.batch, position: row.position };
         collector.add_member(intent, open.batch_key, member, row);
     }
-    collector.add_local(settle.also)?;
     let mut writes =
         vec![Write::CheckEpoch { sync: open.sync, epoch: open.epoch }, Write::DeleteIntent { batch: settle.batch }];
     let owners = collector.finish(&mut writes);

@@ -11,7 +11,7 @@ use super::{
     hosts::{Hosts, is_at_work, started},
 };
 use crate::{
-    flips::{Flips, TABLE},
+    rows::Rows,
     support::pair::{Audit, Options, Pair, SYNC, database},
 };
 
@@ -49,7 +49,7 @@ pub(super) struct Lane<'a> {
     pair: Pair,
     hosts: Hosts,
     rng: Rng,
-    model: Flips,
+    rows: Rows,
     figures: Figures,
 }
 
@@ -69,17 +69,16 @@ impl<'a> Lane<'a> {
             every: if blow == Blow::Terminate { "1h" } else { "1s" },
             ..Options::default()
         };
-        let (pair, mut rng) = (Pair::new(&options), Rng::with_seed(seed));
-        let (model, first) = Flips::new(settings.rows, &mut rng);
-        pair.sql(TABLE);
-        pair.sql(&first);
+        let (pair, rng) = (Pair::new(&options), Rng::with_seed(seed));
+        let rows = Rows::new(settings.rows, seed);
+        pair.sql(&rows.table());
         // On a machine that is busy with something else even a lease that nobody disturbs can run out.
         assert!(
             (0..5).any(|_| pair.workspace.syncline(&["sync", SYNC]).code == Some(0)),
             "the vendor never held the model"
         );
         let hosts = Hosts::start(&pair, &options, settings.broken.clone());
-        Self { blow, settings, pair, hosts, rng, model, figures: Figures::default() }
+        Self { blow, settings, pair, hosts, rng, rows, figures: Figures::default() }
     }
 
     /// Strikes at least so many times; compares at every quiet point.
@@ -102,7 +101,7 @@ impl<'a> Lane<'a> {
     }
 
     fn mutate(&mut self) {
-        let statements = self.model.mutate(&mut self.rng);
+        let statements = self.rows.mutate();
         self.pair.sql(&statements);
     }
 
@@ -176,7 +175,7 @@ impl<'a> Lane<'a> {
         let broken = !self.settings.broken.is_empty();
         let quiet = if self.blow == Blow::Terminate { self.sync_all() } else { self.wait(broken) };
         assert!(quiet || broken, "never quiet");
-        let model = self.model.wanted();
+        let model = self.rows.content();
         let found = self.pair.audit(&model);
         if found != Audit::default() && !broken {
             self.pair.explain(&model);

@@ -14,7 +14,7 @@ use super::{
     proxy::Proxy,
 };
 use crate::{
-    flips::{Flips, TABLE},
+    rows::Rows,
     support::{
         OwnServer, Running,
         pair::{Audit, Options, Pair},
@@ -68,7 +68,7 @@ struct Lane<'a> {
     proxy: Proxy,
     pair: Pair,
     rng: Rng,
-    model: Flips,
+    rows: Rows,
     outcome: Outcome,
 }
 
@@ -101,12 +101,11 @@ impl<'a> Lane<'a> {
             lease: &lease,
             ..Options::default()
         };
-        let (pair, mut rng) = (Pair::new(&options), Rng::with_seed(seed));
-        let (model, first) = Flips::new(settings.rows, &mut rng);
-        pair.sql(TABLE);
-        pair.sql(&first);
+        let (pair, rng) = (Pair::new(&options), Rng::with_seed(seed));
+        let rows = Rows::new(settings.rows, seed);
+        pair.sql(&rows.table());
         pair.sync(0);
-        Self { outage, settings, server, proxy, pair, rng, model, outcome: Outcome::default() }
+        Self { outage, settings, server, proxy, pair, rng, rows, outcome: Outcome::default() }
     }
 
     fn start(&self) -> Running {
@@ -117,7 +116,7 @@ impl<'a> Lane<'a> {
     }
 
     fn mutate(&mut self) {
-        let statements = self.model.mutate(&mut self.rng);
+        let statements = self.rows.mutate();
         self.pair.sql(&statements);
     }
 
@@ -141,7 +140,7 @@ impl<'a> Lane<'a> {
         self.mutate();
         let daemon = self.wait(daemon);
         self.outcome.longest = self.outcome.longest.max(struck.elapsed());
-        let model = self.model.wanted();
+        let model = self.rows.content();
         let found = self.pair.audit(&model);
         if found != Audit::default() {
             self.pair.explain(&model);

@@ -165,7 +165,7 @@ impl Run<'_> {
             rows.push(SettleRow { position, loaded, end: put(sent) });
         }
         let batch = self.intend(keys).await.map_err(|error| error.to_string())?;
-        let settled = self.state.writer().settle(Settle { batch, rows, also: Vec::new() });
+        let settled = self.state.writer().settle(Settle { batch, rows });
         settled.wait().await.map_err(|error| error.to_string())
     }
 
@@ -174,7 +174,7 @@ impl Run<'_> {
         match late {
             Late::Settle => {
                 let rows = (0..4).map(|position| SettleRow { position, loaded: Vec::new(), end: put(before) });
-                let settle = Settle { batch: sent, rows: rows.collect(), also: Vec::new() };
+                let settle = Settle { batch: sent, rows: rows.collect() };
                 expect("a settle", writer.settle(settle).wait().await)
             }
             Late::Local => {

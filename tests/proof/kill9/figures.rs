@@ -7,10 +7,14 @@ use crate::support::pair::Audit;
 pub(super) struct Figures {
     /// Processes killed while they were under way.
     pub(super) kills: u64,
+    /// Of those, the ones that killed themselves at a boundary.
+    pub(super) at_boundaries: u64,
     /// Comparisons of simulator and model at a quiet point.
     pub(super) checks: u64,
     /// Such comparisons that found a difference.
     pub(super) failed_checks: u64,
+    /// Quiet points at which the state was suspect, or had dirty keys.
+    pub(super) unclean: u64,
     /// What all of them found.
     pub(super) audit: Audit,
     /// Rows written at the simulator.
@@ -34,6 +38,8 @@ impl Figures {
     /// Adds what another lane measured.
     pub(super) fn add(&mut self, other: &Self) {
         self.kills += other.kills;
+        self.at_boundaries += other.at_boundaries;
+        self.unclean += other.unclean;
         self.checks += other.checks;
         self.failed_checks += other.failed_checks;
         self.audit.wrong += other.audit.wrong;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Settings;
 use crate::{
-    flips::{Flips, TABLE},
+    rows::Rows,
     support::{
         Running,
         pair::{Audit, Options, Pair, database},
@@ -110,7 +110,7 @@ pub(super) struct Lane<'a> {
     settings: &'a Settings,
     pair: Pair,
     rng: Rng,
-    model: Flips,
+    rows: Rows,
     figures: Figures,
 }
 
@@ -127,14 +127,13 @@ impl<'a> Lane<'a> {
             late_window: &late,
             ..Options::default()
         };
-        let (pair, mut rng) = (Pair::new(&options), Rng::with_seed(seed));
-        let (model, first) = Flips::new(settings.rows, &mut rng);
-        pair.sql(TABLE);
+        let (pair, rng) = (Pair::new(&options), Rng::with_seed(seed));
+        let rows = Rows::new(settings.rows, seed);
+        pair.sql(&rows.table());
         pair.sql("create table slow (n integer); insert into slow values (0)");
-        pair.sql(&first);
         pair.sync(0);
         let number = usize::try_from(number).expect("few lanes");
-        Self { number, settings, pair, rng, model, figures: Figures::default() }
+        Self { number, settings, pair, rng, rows, figures: Figures::default() }
     }
 
     /// Stops it so many times; compares at every quiet point.
@@ -167,7 +166,7 @@ impl<'a> Lane<'a> {
     }
 
     fn mutate(&mut self) {
-        let statements = self.model.mutate(&mut self.rng);
+        let statements = self.rows.mutate();
         self.pair.sql(&statements);
     }
 
@@ -242,7 +241,7 @@ impl<'a> Lane<'a> {
             self.mutate();
         }
         self.pair.settle();
-        let model = self.model.wanted();
+        let model = self.rows.content();
         let found = self.pair.audit(&model);
         if found != Audit::default() {
             self.pair.explain(&model);

@@ -38,7 +38,7 @@ rm -rf "$DIR"
 struct Server {
     /// URL of its maintenance database.
     url: String,
-    process: Option<Supervised>,
+    _process: Option<Supervised>,
 }
 
 /// A database of one test.
