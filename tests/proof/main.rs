@@ -13,6 +13,8 @@
 )]
 
 mod arguments;
+mod fuzz;
+mod guard;
 mod kill9;
 mod report;
 #[allow(dead_code, unused_imports, reason = "the integration tests use the rest")]
@@ -36,7 +38,7 @@ struct Proof {
 }
 
 /// Every command.
-const PROOFS: &[Proof] = &[kill9::PROOF];
+const PROOFS: &[Proof] = &[kill9::PROOF, fuzz::PROOF, guard::PROOF];
 
 fn main() -> ExitCode {
     match arguments::wanted(std::env::args().skip(1), PROOFS.iter().map(|proof| proof.name)) {
