@@ -13,6 +13,7 @@
 )]
 
 mod arguments;
+mod damage;
 mod fuzz;
 mod guard;
 mod kill9;
@@ -38,7 +39,7 @@ struct Proof {
 }
 
 /// Every command.
-const PROOFS: &[Proof] = &[kill9::PROOF, fuzz::PROOF, guard::PROOF];
+const PROOFS: &[Proof] = &[kill9::PROOF, fuzz::PROOF, damage::PROOF, guard::PROOF];
 
 fn main() -> ExitCode {
     match arguments::wanted(std::env::args().skip(1), PROOFS.iter().map(|proof| proof.name)) {
