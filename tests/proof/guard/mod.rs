@@ -36,7 +36,7 @@ const THREADS: usize = 2;
 /// Rules that the pairs are drawn for: each must have tripped, when there were enough pairs.
 const RULES: usize = 15;
 /// So many pairs trip every rule.
-const ENOUGH: u64 = 200;
+const ENOUGH: u64 = 2_000;
 
 /// What all threads found.
 #[derive(Default)]
