@@ -135,7 +135,7 @@ impl Lab {
         match (ended.code, sent) {
             (Some(1), 0) => refusal(&ended).map(|()| End::Refused),
             (Some(4), 0) => Ok(End::Guarded),
-            (Some(0 | 3), _) if self.is_suspect() => Ok(End::Suspect),
+            (Some(0 | 3 | 4), _) if self.is_suspect() => Ok(End::Suspect),
             (Some(0 | 3), sent) if sent < MASS => Ok(End::Harmless),
             (code, sent) => Err(format!("exit {code:?} after {sent} rows: {}", told())),
         }
