@@ -13,6 +13,8 @@ use std::{
 use syncline::proof::Target;
 use tokio::time::Instant;
 
+use super::corpus;
+
 /// Longest time for one input. What takes longer is tried again, and then its own processor time counts.
 const SLOW: Duration = Duration::from_secs(1);
 /// After this nobody waits any more.
@@ -56,7 +58,7 @@ pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> T {
 pub(super) fn run(target: &Target, input: &[u8], watch: &Watch) -> Option<Failure> {
     let mut took = Duration::ZERO;
     for clock in [wall_time, processor_time] {
-        watch.begin(target.name, input);
+        watch.begin(*target, input);
         let began = clock();
         let ended = std::panic::catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
         took = clock().saturating_sub(began);
@@ -115,12 +117,12 @@ pub(super) fn peak_mib() -> u64 {
 /// What each lane is at.
 #[derive(Default)]
 pub(super) struct Watch {
-    lanes: Mutex<HashMap<ThreadId, (Instant, &'static str, Vec<u8>)>>,
+    lanes: Mutex<HashMap<ThreadId, (Instant, Target, Vec<u8>)>>,
 }
 
 impl Watch {
-    fn begin(&self, name: &'static str, input: &[u8]) {
-        let now = (Instant::now(), name, input.to_vec());
+    fn begin(&self, target: Target, input: &[u8]) {
+        let now = (Instant::now(), target, input.to_vec());
         self.lanes.lock().expect("no panic while locked").insert(std::thread::current().id(), now);
     }
 
@@ -135,8 +137,8 @@ impl Watch {
             scope.spawn(move || {
                 while ended.recv_timeout(SLOW) == Err(mpsc::RecvTimeoutError::Timeout) {
                     let lanes = self.lanes.lock().expect("no panic while locked");
-                    if let Some((_, name, input)) = lanes.values().find(|(began, ..)| began.elapsed() > HANGS) {
-                        eprintln!("fuzz: {name} hangs on {:?}", String::from_utf8_lossy(input));
+                    if let Some((_, target, input)) = lanes.values().find(|(began, ..)| began.elapsed() > HANGS) {
+                        eprintln!("fuzz: {} hangs on {}", target.name, corpus::keep(target, input));
                         std::process::exit(1);
                     }
                 }
