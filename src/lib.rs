@@ -12,6 +12,8 @@ pub mod config;
 pub mod delivery;
 pub mod destination;
 pub mod diff;
+#[cfg(feature = "proof")]
+pub mod fuzz;
 pub mod http;
 pub mod mapping;
 pub mod model;

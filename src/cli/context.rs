@@ -158,7 +158,9 @@ impl Setup<'_> {
         };
         let environment = self.loaded.specs.environment.clone();
         let lease = self.loaded.settings.state.lease;
-        Ok(State::open(OpenOptions { key, environment, lease, ..OpenOptions::new(location, access) }).await?)
+        let label = location.label();
+        let opened = State::open(OpenOptions { key, environment, lease, ..OpenOptions::new(location, access) }).await;
+        opened.map_err(|error| named(error, &label))
     }
 
     fn engine(&self, state: State, spool_dir: PathBuf) -> Engine {
@@ -172,6 +174,13 @@ impl Setup<'_> {
             shutdown: self.context.shutdown.clone(),
         })
     }
+}
+
+/// Says which state it is, where the error itself does not.
+fn named(error: StateError, label: &Path) -> anyhow::Error {
+    let nameless = matches!(error, StateError::Damaged { .. } | StateError::WrongKey | StateError::Store { .. });
+    let error = anyhow::Error::new(error);
+    if nameless { error.context(format!("cannot open the state `{}`", label.display())) } else { error }
 }
 
 fn is_missing(error: &anyhow::Error) -> bool {

@@ -5,6 +5,8 @@ mod auth;
 mod contract;
 mod error;
 mod file;
+#[cfg(feature = "proof")]
+mod fuzz;
 mod http;
 mod hubspot;
 mod registry;
@@ -17,4 +19,6 @@ pub use contract::{
     LookupBy, LookupKind, ONE, Outcome, Rejection, RowCaps, Unacceptable,
 };
 pub use error::SyncProblem;
+#[cfg(feature = "proof")]
+pub(crate) use fuzz::FUZZ_TARGETS;
 pub use registry::{DestinationError, base_url, check_sync, client_settings, limits, open};

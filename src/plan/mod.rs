@@ -3,6 +3,8 @@
 mod annotations;
 mod approvals;
 mod codec;
+#[cfg(feature = "proof")]
+mod fuzz;
 mod guard;
 mod local;
 mod ownership;
@@ -12,6 +14,8 @@ mod rule;
 
 pub use annotations::{AnnotationReader, Annotations};
 pub use approvals::{Approved, ApprovedWriter};
+#[cfg(feature = "proof")]
+pub(crate) use fuzz::FUZZ_TARGETS;
 pub use guard::{DataAge, Emptied, Limit, Measured, Trip, Verdict, judge};
 pub use local::{LocalEnd, LocalReader, LocalWriter, Locals};
 pub use ownership::{OwnershipBuilder, OwnershipResolver};

@@ -5,6 +5,8 @@
 #[cfg(feature = "proof")]
 mod armed;
 mod boundary;
+#[cfg(feature = "proof")]
+mod fuzz;
 mod life;
 mod named;
 mod rule;
@@ -12,6 +14,8 @@ mod rule;
 #[cfg(feature = "proof")]
 pub use armed::{Action, Armed, arm};
 pub use boundary::{Boundary, Injected, reach};
+#[cfg(feature = "proof")]
+pub use fuzz::Target;
 pub use life::intent_life;
 #[cfg(feature = "proof")]
 pub use life::live_for;

@@ -30,6 +30,8 @@ mod tests;
 mod write;
 mod writer;
 
+#[cfg(feature = "proof")]
+pub(crate) use codec::FUZZ_TARGETS;
 pub use error::StateError;
 pub use facade::State;
 pub use guarded::{Approval, ApprovedScan, GuardedSet};

@@ -9,6 +9,8 @@ mod budget;
 mod client;
 mod credential;
 mod fault;
+#[cfg(feature = "proof")]
+mod fuzz;
 mod hold;
 mod limiter;
 mod limits;
@@ -31,6 +33,8 @@ pub use address::Refused;
 pub use backoff::{RetryBudget, backoff};
 pub use budget::{Book, BudgetStore, Granted, Message, Reply, Return, SharedDay, SharedWindow, Want};
 pub use fault::{Directive, Fault, FaultKind, Sent, VendorText};
+#[cfg(feature = "proof")]
+pub(crate) use fuzz::FUZZ_TARGETS;
 pub use hold::{HoldReason, HoldState};
 pub use limiter::Ahead;
 pub use limits::{Daily, Limits, LimitsError, Window};

@@ -13,8 +13,11 @@
 )]
 
 mod arguments;
+mod damage;
 mod failover;
 mod failpoints;
+mod fuzz;
+mod guard;
 mod kill9;
 mod limits;
 mod report;
@@ -42,8 +45,17 @@ struct Proof {
 }
 
 /// Every command.
-const PROOFS: &[Proof] =
-    &[kill9::PROOF, failpoints::PROOF, failover::PROOF, stops::PROOF, resources::PROOF, limits::PROOF];
+const PROOFS: &[Proof] = &[
+    kill9::PROOF,
+    failpoints::PROOF,
+    failover::PROOF,
+    stops::PROOF,
+    resources::PROOF,
+    limits::PROOF,
+    fuzz::PROOF,
+    damage::PROOF,
+    guard::PROOF,
+];
 
 fn main() -> ExitCode {
     match arguments::wanted(std::env::args().skip(1), PROOFS.iter().map(|proof| proof.name)) {

@@ -9,6 +9,8 @@ mod classify;
 mod config;
 mod connector;
 mod encode;
+#[cfg(feature = "proof")]
+mod fuzz;
 mod operation;
 mod path;
 #[cfg(test)]
@@ -18,3 +20,5 @@ pub(crate) use check::check_sync;
 pub(crate) use config::HttpSettings;
 pub use config::HttpSettingsError;
 pub(crate) use connector::Http;
+#[cfg(feature = "proof")]
+pub(super) use fuzz::TARGET as FUZZ_TARGET;

@@ -7,6 +7,8 @@ mod classify;
 mod config;
 mod connector;
 mod encode;
+#[cfg(feature = "proof")]
+mod fuzz;
 mod objects;
 mod problem;
 mod read;
@@ -15,3 +17,5 @@ mod tests;
 
 pub(crate) use config::{BASE_URL, TOKEN_PATH, check_sync, default_limits};
 pub(crate) use connector::HubSpot;
+#[cfg(feature = "proof")]
+pub(super) use fuzz::TARGETS as FUZZ_TARGETS;

@@ -2,6 +2,8 @@
 
 pub(crate) mod checked;
 mod fields;
+#[cfg(feature = "proof")]
+mod fuzz;
 mod guarded;
 mod intent;
 mod invalid;
@@ -11,6 +13,8 @@ mod page;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "proof")]
+pub(crate) use fuzz::FUZZ_TARGETS;
 pub(crate) use guarded::{GuardedRow, pack_guarded, unpack_guarded};
 pub(crate) use intent::{pack_intent, unpack_intent};
 pub(crate) use invalid::{pack_invalid, unpack_invalid};

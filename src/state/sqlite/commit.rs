@@ -2,7 +2,7 @@
 
 use sqlx::{Connection as _, Row as _, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
-use super::failed;
+use super::{copy, failed};
 use crate::{
     model::{IntentId, Key, SyncId, Timestamp},
     proof::{Boundary, Rule, is_broken, reach},
@@ -22,11 +22,15 @@ pub(super) async fn commit(c: &mut SqliteConnection, writes: Vec<Write>) -> Resu
     let mut transaction = c.begin_with("begin immediate").await.map_err(failed("begin a transaction"))?;
     let mut ids = Vec::with_capacity(writes.len());
     let half = writes.len().div_ceil(2);
+    let changes_syncs = writes.iter().any(copy::concerns);
     for write in writes {
         ids.push(apply(&mut transaction, write).await?);
         if ids.len() == half {
             reach(Boundary::SettleInside).await?;
         }
+    }
+    if changes_syncs {
+        copy::renew(&mut transaction).await?;
     }
     run(&mut transaction, sqlx::query("update counters set value = value + 1 where name = 'commit'")).await?;
     transaction.commit().await.map_err(failed("commit to the state"))?;

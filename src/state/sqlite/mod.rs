@@ -1,6 +1,7 @@
 //! The state in one SQLite file: WAL, `synchronous=FULL`, `secure_delete`.
 
 mod commit;
+mod copy;
 mod open;
 
 use std::{path::PathBuf, time::Duration};

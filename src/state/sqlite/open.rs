@@ -13,7 +13,7 @@ use sqlx::{
 };
 use tokio::sync::Mutex;
 
-use super::{Readers, SqliteStore, failed};
+use super::{Readers, SqliteStore, copy, failed};
 use crate::{
     model::Timestamp,
     proof::{Boundary, reach},
@@ -60,6 +60,9 @@ pub(in crate::state) async fn open(path: &Path, access: Access, now: Timestamp) 
         }
         (Access::Reader, Some(_)) => {}
         (Access::Reader, None) => return Err(StateError::Missing { path: path.to_owned() }),
+    }
+    if access == Access::Runner {
+        copy::check(&mut writer).await?;
     }
     Ok(SqliteStore { readers: Readers::new(path.to_owned()), writer: Mutex::new(Some(writer)) })
 }

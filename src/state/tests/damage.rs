@@ -80,6 +80,10 @@ async fn a_changed_blob_of_any_table_is_noticed() {
         "update quiet set data = cast(x'02' || substr(data, 2) as blob)",
         "update invalid set data = cast(substr(data, 1, 12) as blob)",
         "update guarded set data = cast(substr(data, 1, 12) || x'ff' || substr(data, 14) as blob)",
+        // With another id every row would count as changed, with another mark of a resync as dirty.
+        "update syncs set uuid = x'00112233445566778899aabbccddeeff'",
+        "update syncs set resync_through = 1",
+        "update meta set value = x'31' where name = 'syncs'",
         // Rows in each other's place, and rows that went missing.
         "update dirty set position = position + 1",
         "delete from pages where space = 0",

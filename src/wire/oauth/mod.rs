@@ -6,6 +6,8 @@
 
 mod answer;
 mod endpoint;
+#[cfg(feature = "proof")]
+mod fuzz;
 mod registry;
 mod secrets;
 mod settings;
@@ -13,6 +15,8 @@ mod settings;
 mod tests;
 mod tokens;
 
+#[cfg(feature = "proof")]
+pub(super) use fuzz::TARGET as FUZZ_TARGET;
 pub(super) use registry::TokenRegistry;
 pub use settings::{ClientStyle, OAuth, OAuthGrant};
 pub(super) use tokens::{Tokens, Trouble};

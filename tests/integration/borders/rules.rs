@@ -11,6 +11,8 @@ pub(super) const ARROWS: &[(&str, &[&str])] = &[
     // `mapping` for the text form of values, which vendors echo and masking must find.
     ("delivery", &["destination", "mapping", "plan", "spool", "state", "wire"]),
     ("destination", &["mapping", "wire"]),
+    // The fuzzer reaches what reads foreign bytes; each module offers its own targets.
+    ("fuzz", &["config", "destination", "mapping", "plan", "state", "wire"]),
     ("http", &[]),
     ("plan", &["diff", "spool"]),
     ("run", &["delivery", "destination", "diff", "mapping", "plan", "source", "spool", "state", "wire"]),
