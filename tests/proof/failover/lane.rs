@@ -74,7 +74,10 @@ impl<'a> Lane<'a> {
         pair.sql(TABLE);
         pair.sql(&first);
         // On a machine that is busy with something else even a lease that nobody disturbs can run out.
-        assert!((0..5).any(|_| pair.workspace.syncline(&["sync", SYNC]).code == Some(0)), "the vendor never held the model");
+        assert!(
+            (0..5).any(|_| pair.workspace.syncline(&["sync", SYNC]).code == Some(0)),
+            "the vendor never held the model"
+        );
         let hosts = Hosts::start(&pair, &options, settings.broken.clone());
         Self { blow, settings, pair, hosts, rng, model, figures: Figures::default() }
     }
