@@ -27,7 +27,12 @@ impl Link {
 
     /// Begins a transaction that [`Link::commit`] or [`Link::rollback`] ends. Dropped in between, the connection must go.
     pub(super) async fn begin(&mut self) -> Result<(), sqlx::Error> {
-        self.say(if self.pooled { BEGIN_POOLED } else { "BEGIN" }).await
+        let begun = self.say(if self.pooled { BEGIN_POOLED } else { "BEGIN" }).await;
+        if begun.is_err() {
+            // It may have begun before one of its settings was refused.
+            self.rollback().await;
+        }
+        begun
     }
 
     pub(super) async fn commit(&mut self) -> Result<(), sqlx::Error> {
