@@ -97,6 +97,17 @@ impl Readers {
     }
 }
 
+impl Readers {
+    /// Whether the connection was lost: reading twice does no harm. The idle ones have most likely gone the same way.
+    async fn may_read_again(&self, error: &StateError) -> bool {
+        let lost = matches!(error, StateError::Store { source, .. } if is_lost(source));
+        if lost {
+            self.idle.lock().await.clear();
+        }
+        lost
+    }
+}
+
 impl PostgresStore {
     async fn select_once(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StateError> {
         let query = args.iter().fold(sqlx::query(sql), |query, arg| match *arg {
@@ -156,11 +167,7 @@ impl StateStore for PostgresStore {
 
     async fn select(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StateError> {
         match self.select_once(sql, args).await {
-            // Reading twice does no harm. The other idle connections have most likely gone the same way.
-            Err(StateError::Store { source, .. }) if is_lost(&source) => {
-                self.readers.idle.lock().await.clear();
-                self.select_once(sql, args).await
-            }
+            Err(error) if self.readers.may_read_again(&error).await => self.select_once(sql, args).await,
             result => result,
         }
     }
@@ -209,11 +216,21 @@ impl StateStore for PostgresStore {
     }
 
     async fn runs_daemon(&self) -> Result<bool, StateError> {
-        self.readers.run(async |c| lease::runs_daemon(c).await).await
+        match self.readers.run(async |c| lease::runs_daemon(c).await).await {
+            Err(error) if self.readers.may_read_again(&error).await => {
+                self.readers.run(async |c| lease::runs_daemon(c).await).await
+            }
+            result => result,
+        }
     }
 
     async fn abandoned(&self) -> Result<Vec<SyncId>, StateError> {
-        self.readers.run(async |c| lease::abandoned(c).await).await
+        match self.readers.run(async |c| lease::abandoned(c).await).await {
+            Err(error) if self.readers.may_read_again(&error).await => {
+                self.readers.run(async |c| lease::abandoned(c).await).await
+            }
+            result => result,
+        }
     }
 
     async fn claim_requests(&self, holder: &str, ttl: Duration) -> Result<Vec<Request>, StateError> {

@@ -83,19 +83,20 @@ fn outage(seconds: u64, recovery: Duration, fault: &str) -> Report {
     // Not a sleep: an end of the daemon is noticed at once.
     report.demand(!daemon.ends_within(Duration::from_secs(seconds)), "the daemon ended in the outage");
     report.figure("seconds", seconds);
-    let requests = pair.sim.requests();
+    let (requests, batches, logged) = (pair.sim.requests(), attempts(&pair).len() as u64, daemon.log_lines());
     pair.sim.clear_faults();
-    let (since, logged) = (tokio::time::Instant::now(), daemon.log_lines());
+    let since = tokio::time::Instant::now();
     let quiet = daemon.find_log_after(logged, PATIENCE, is_quiet).is_ok();
     let took = since.elapsed();
     report.figure("recovery_seconds", took.as_secs());
     report.demand(quiet && took <= recovery, format!("not recovered after {} s", took.as_secs()));
     let ended = daemon.terminate().expect(0);
     // The next run's batches have the keys of the last run's, so what was a retry only the log can tell.
-    let retried = ended.stderr.lines().filter(|line| line.contains("request.retried")).count() as u64;
-    let runs = ended.stderr.lines().filter(|line| line.contains("run.failed")).count();
+    let in_outage = || ended.stderr.lines().take(logged);
+    let retried = in_outage().filter(|line| line.contains("request.retried")).count() as u64;
+    let runs = in_outage().filter(|line| line.contains("run.failed")).count();
     report.figure("failed_runs", runs);
-    bounded(requests.saturating_sub(retried), requests, seconds, &mut report);
+    bounded(requests.saturating_sub(retried).max(batches), requests, seconds, &mut report);
     let model: BTreeMap<u32, Content> =
         (1..=ROWS).map(|id| (id, (format!("p{id}@example.com"), "gold".to_owned()))).collect();
     report.demand(pair.audit(&model) == Audit::default(), "the vendor does not hold the model");

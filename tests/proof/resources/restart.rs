@@ -67,7 +67,7 @@ fn stop_in_mid_run(
     if !ended {
         // Either it goes on by itself, or it finds out now that it cannot.
         let quiet = daemon.find_log_after(down, PATIENCE, is_quiet).is_ok();
-        ended = daemon.ends_within(Duration::ZERO);
+        ended = !quiet && daemon.ends_within(Duration::from_secs(10));
         report.demand(quiet || ended, format!("after `stop {mode}` it neither went on nor ended"));
     }
     let finished = daemon.terminate();
@@ -78,7 +78,7 @@ fn stop_in_mid_run(
         report.demand(finished.code == Some(1), format!("exit code {:?}: {said}", finished.code));
         report.demand(said.contains("hint:"), format!("no advice: {said}"));
         // Only a commit whose answer was lost may not be repeated.
-        let needless = away < SHORT && said.contains("cannot read the state");
+        let needless = away < SHORT && ["cannot read", "cannot look for"].iter().any(|words| said.contains(words));
         report.demand(!needless, format!("a read after a short absence ended the daemon: {said}"));
     } else {
         report.add("went_on", 1);
