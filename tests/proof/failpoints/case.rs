@@ -183,7 +183,10 @@ impl Led<'_> {
             Scene::Fresh | Scene::Upgrade => {}
             Scene::Approve => drop(pair.workspace.syncline(&["sync", SYNC]).expect(4)),
             Scene::Run | Scene::Rejects | Scene::LongJournal | Scene::Token | Scene::Resync | Scene::RunNow => {
-                drop(pair.workspace.syncline(&["sync", SYNC]).expect(0));
+                // On a busy machine requests and statements run out of time without any failpoint too.
+                if pair.workspace.syncline(&["sync", SYNC]).code != Some(0) {
+                    pair.settle_with(&LIFE);
+                }
             }
         }
     }
