@@ -81,6 +81,7 @@ fn side_by_side(cases: &[Case], lanes: u64) -> Vec<Found> {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let found = std::panic::catch_unwind(AssertUnwindSafe(|| case.lead()));
                     let found = found.unwrap_or_else(|panic| Found::broken(words(panic.as_ref()))).of(case);
+                    found.broken.iter().for_each(|what| eprintln!("  {}: {what}", found.name));
                     all.lock().unwrap_or_else(PoisonError::into_inner).push(found);
                 }
             });
