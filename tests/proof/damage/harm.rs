@@ -156,7 +156,9 @@ fn near_landmark(bytes: &mut [u8], rng: &mut Rng, bit: bool) -> String {
     let word = LANDMARKS[rng.usize(..LANDMARKS.len())].as_bytes();
     let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(word)).collect();
     let Some(place) = rng.choice(places) else { return any_bytes(bytes, rng) };
-    let at = (place + 200).saturating_sub(rng.usize(..400)).min(bytes.len() - 1);
+    // A sync's random id stands right behind its name.
+    let reach = if rng.bool() { 20 } else { 200 };
+    let at = (place + word.len() + reach).saturating_sub(rng.usize(..2 * reach)).min(bytes.len() - 1);
     let flip = if bit { 1 << rng.u8(..8) } else { rng.u8(1..) };
     bytes[at] ^= flip;
     format!("{at}: {:02x} -> {:02x}", bytes[at] ^ flip, bytes[at])
