@@ -12,6 +12,8 @@ mod error;
 mod facade;
 mod guarded;
 mod holding;
+#[cfg(any(test, feature = "proof"))]
+mod in_step;
 mod keyring;
 mod lease;
 mod open;

@@ -89,7 +89,7 @@ impl Accounts {
             counts: Counts::default(),
         };
         Ok(ProvisionalAccount {
-            account: Account { shared: Arc::new(shared), client, deadline: None },
+            account: Account::new(Arc::new(shared), client),
             limits,
             heaviest,
         })
@@ -128,7 +128,7 @@ impl Accounts {
                 vacant.insert(account.shared).clone()
             }
         };
-        Ok(Account { shared, client: account.client, deadline: None })
+        Ok(Account::new(shared, account.client))
     }
 
     /// Waits for the refreshes of tokens under way, so that what they bring is saved, and lets none begin any more: the
