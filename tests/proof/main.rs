@@ -13,6 +13,8 @@
 )]
 
 mod arguments;
+#[cfg(feature = "proof")]
+mod days;
 mod kill9;
 mod report;
 #[allow(dead_code, unused_imports, reason = "the integration tests use the rest")]
@@ -35,7 +37,11 @@ struct Proof {
 }
 
 /// Every command.
-const PROOFS: &[Proof] = &[kill9::PROOF];
+const PROOFS: &[Proof] = &[
+    #[cfg(feature = "proof")]
+    days::PROOF,
+    kill9::PROOF,
+];
 
 fn main() -> ExitCode {
     match arguments::wanted(std::env::args().skip(1), PROOFS.iter().map(|proof| proof.name)) {
