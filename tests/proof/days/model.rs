@@ -22,6 +22,9 @@ const VALUES: &[&str] = &["a", "b", "c"];
 /// Of so many reads one fails.
 const FAILS: u32 = 50;
 
+/// The model of a sync that runs once a day, in the early hours.
+pub(super) const LATE_MODEL: &str = "m9";
+
 /// The rows of each model, by key.
 pub(super) type Rows = BTreeMap<i64, &'static str>;
 
@@ -63,8 +66,8 @@ impl Models {
             }
             let mut rng = self.rng.lock().unwrap();
             let name = &names[rng.usize(..names.len())];
-            // A run in the early hours is its only one.
-            if name != "m9" || self.trace.now() < Duration::from_secs(3 * 3600) {
+            // What changes later waits for the next day.
+            if name != LATE_MODEL || self.trace.now() < Duration::from_secs(3 * 3600) {
                 mutate(self.rows.lock().unwrap().get_mut(name).unwrap(), &mut rng);
             }
         }

@@ -77,6 +77,7 @@ fn account(name: &'static str, port: u16) -> AccountScript {
 impl Script {
     /// A day of `hours` hours (24 has everything) with at most `syncs` of its 20 syncs.
     pub(super) fn day(hours: u64, syncs: usize) -> Self {
+        assert!((4..=24).contains(&hours), "a day has from 4 to 24 hours here");
         // The script of 24 hours, shortened in proportion, except for its last hour.
         let at = |quarter: u64| Duration::from_secs(quarter * (hours - 1) * HOUR / 92);
         let ten = Duration::from_secs(10);

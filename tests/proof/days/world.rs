@@ -47,14 +47,13 @@ pub(super) struct Day {
 /// Runs a script to its end, with everything random drawn from the seed.
 pub(super) fn run(script: &Arc<Script>, seed: u64, folder: &Path) -> Day {
     fastrand::seed(seed);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let day = runtime.block_on(simulate(script, seed, folder));
     install_transport(None);
     day
 }
 
 async fn simulate(script: &Arc<Script>, seed: u64, folder: &Path) -> Day {
-    tokio::time::pause();
     let trace = Trace::new();
     let _log = tracing::subscriber::set_default(trace.clone());
     let vendor = Vendor::new(script, &trace, Rng::with_seed(seed ^ 1));
