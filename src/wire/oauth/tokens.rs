@@ -115,7 +115,7 @@ impl Tokens {
             return Err(self.launch(&mut state));
         };
         if due && state.not_before.is_none_or(|at| at <= now) {
-            self.launch(&mut state);
+            drop(self.launch(&mut state));
         }
         Ok(token)
     }
