@@ -41,12 +41,12 @@ impl Fate {
 /// Draws what becomes of a request that arrives `at`.
 pub(super) fn fate(script: &Script, account: &AccountScript, object: &str, at: Duration, rng: &mut Rng) -> Fate {
     if let Some(outage) = account.outage.as_ref().filter(|outage| outage.contains(&at)) {
-        let refused = at < (outage.start + outage.end) / 2;
+        let refused = account.refuses && at < (outage.start + outage.end) / 2;
         let trouble = Fate::Trouble { status: 503, retry_after: None, applied: false };
         return if refused { Fate::Refused } else { trouble };
     }
     if account.sick.as_ref().is_some_and(|(sick, time)| *sick == object && time.contains(&at)) {
-        return Fate::Trouble { status: 503, retry_after: Some("40".to_owned()), applied: false };
+        return Fate::Trouble { status: 503, retry_after: Some("118".to_owned()), applied: false };
     }
     let draw = rng.u8(..100);
     if at >= script.calm_from || draw >= account.faulty {

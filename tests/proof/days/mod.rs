@@ -3,7 +3,9 @@
 mod faults;
 mod judge;
 mod model;
+mod runs;
 mod script;
+mod ticks;
 mod tokens;
 mod trace;
 mod vendor;
@@ -18,11 +20,11 @@ use world::Day;
 
 use crate::{Proof, arguments::Arguments, report::Report};
 
-/// The proof.
+/// `days --n SEEDS --seed S --hours 4..24 --syncs 1..20 --scenario outage|amplification --rule RULE --trace FILE`.
 pub(crate) const PROOF: Proof = Proof {
     name: "days",
     about: "days in seconds: outage, quota, clock changes, tokens and random faults, each seed twice with one trace",
-    small: &["--n", "2", "--hours", "6"],
+    small: &["--n", "2", "--hours", "4", "--syncs", "8"],
     run,
 };
 
@@ -32,7 +34,9 @@ fn run(arguments: &Arguments) -> Report {
     }
     let (n, seed) = (arguments.number("n", 10), arguments.seed());
     let script = Arc::new(script_of(arguments));
+    let whole = arguments.text("scenario").is_none() && arguments.number("hours", 24) == 24;
     let mut report = Report::new();
+    let (mut runs, mut requests, mut deferred) = (0, 0, 0);
     let began = Instant::now();
     for seed in seed..seed + n {
         let day = simulate(&script, seed);
@@ -40,13 +44,26 @@ fn run(arguments: &Arguments) -> Report {
             write_trace(&day, path);
         }
         let again = simulate(&script, seed);
-        let found = judge::judge(&script, &day);
+        let mut found = judge::judge(&script, &day);
+        match arguments.text("scenario") {
+            Some("amplification") => found.broken.extend(judge::amplification(&script, &day)),
+            None if whole && arguments.text("syncs").is_none() => {
+                found.broken.extend(judge::eventful(&script, &day, &found));
+            }
+            Some(_) | None => {}
+        }
+        runs += found.runs;
+        requests += found.requests;
+        deferred += found.deferred;
         let same = day.trace.hash() == again.trace.hash();
         report.demand(same, format!("seed {seed}: two traces: {}", difference(&day, &again)));
-        found.into_iter().for_each(|what| report.breaks(format!("seed {seed}: {what}")));
+        found.broken.into_iter().for_each(|what| report.breaks(format!("seed {seed}: {what}")));
     }
     let simulated = script.end.as_secs_f64() * 2.0 * n as f64;
-    report.figure("days", n);
+    report.figure("seeds", n);
+    report.figure("runs", runs);
+    report.figure("deferred", deferred);
+    report.figure("requests", requests);
     report.figure("times_real_time", (simulated / began.elapsed().as_secs_f64()).round());
     report
 }
@@ -57,6 +74,7 @@ fn script_of(arguments: &Arguments) -> Script {
             Script::day(arguments.number("hours", 24), usize::try_from(arguments.number("syncs", 20)).unwrap_or(20))
         }
         Some("outage") => Script::outage(),
+        Some("amplification") => Script::amplification(),
         Some(other) => panic!("no scenario is named `{other}`"),
     }
 }

@@ -56,8 +56,8 @@ impl Models {
     /// Changes one model after the other until the faults end.
     pub(super) async fn change(self) {
         let names: Vec<String> = self.rows.lock().unwrap().keys().cloned().collect();
-        // Each model changes every ten minutes or so.
-        let pause = Duration::from_secs(1200) / u32::try_from(names.len()).unwrap();
+        // Each model changes every five minutes or so.
+        let pause = Duration::from_secs(600) / u32::try_from(names.len()).unwrap();
         loop {
             let wait = pause.mul_f64(self.rng.lock().unwrap().f64());
             tokio::time::sleep(wait).await;

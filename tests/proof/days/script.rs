@@ -2,6 +2,8 @@
 
 use std::{ops::Range, time::Duration};
 
+use super::model::LATE_MODEL;
+
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
 
@@ -22,8 +24,10 @@ pub(super) struct AccountScript {
     pub(super) oauth: bool,
     /// Share of the requests that go wrong, in per cent.
     pub(super) faulty: u8,
-    /// Nothing answers; half of it refuses connections, half of it says 503.
+    /// The vendor is down.
     pub(super) outage: Option<Range<Duration>>,
+    /// In the first half of the outage there are no connections; else there are answers 503.
+    pub(super) refuses: bool,
     /// Requests for this object are refused with 503 and a long Retry-After.
     pub(super) sick: Option<(&'static str, Range<Duration>)>,
 }
@@ -35,6 +39,13 @@ pub(super) struct SyncScript {
     pub(super) account: usize,
     pub(super) model: String,
     pub(super) when: When,
+}
+
+impl SyncScript {
+    /// Whether it runs again after the faults have ended.
+    pub(super) fn converges(&self, script: &Script) -> bool {
+        self.model != LATE_MODEL || script.start == START
+    }
 }
 
 /// When a sync runs.
@@ -71,7 +82,7 @@ pub(super) const LATE: Duration = Duration::from_secs(115);
 
 fn account(name: &'static str, port: u16) -> AccountScript {
     let (window, concurrent, daily, outage, sick) = (None, None, None, None, None);
-    AccountScript { name, port, window, concurrent, daily, oauth: false, faulty: 3, outage, sick }
+    AccountScript { name, port, window, concurrent, daily, oauth: false, faulty: 3, outage, refuses: true, sick }
 }
 
 impl Script {
@@ -93,7 +104,7 @@ impl Script {
             AccountScript {
                 concurrent: Some(1),
                 faulty: 0,
-                sick: Some(("d1", at(8)..at(16))),
+                sick: Some(("d1", at(8)..at(24))),
                 ..account("narrow", 9004)
             },
         ];
@@ -132,6 +143,17 @@ impl Script {
         }
     }
 
+    /// Ten minutes in which everything fails, with syncs of every minute.
+    pub(super) fn amplification() -> Self {
+        let script = Self::outage();
+        let outage = minutes(60)..minutes(70);
+        // All of it says 503.
+        let accounts =
+            script.accounts.into_iter().map(|account| AccountScript { outage: Some(outage.clone()), ..account });
+        let accounts = accounts.map(|account| AccountScript { refuses: false, ..account }).collect();
+        Self { accounts, calm_from: minutes(80), end: minutes(110), ..script }
+    }
+
     /// How far ahead the clock is at a time, in seconds.
     pub(super) fn ahead(&self, at: Duration) -> i64 {
         self.jumps.iter().take_while(|(from, _)| *from <= at).last().map_or(0, |(_, ahead)| *ahead)
@@ -161,7 +183,7 @@ fn day_syncs() -> Vec<SyncScript> {
         sync("a1", 0, "m2", every(5)),
         sync("b1", 1, "m3", every(10)),
         sync("c2", 2, "m4", every(15)),
-        sync("d1", 3, "m5", every(10)),
+        sync("d1", 3, "m5", every(4)),
         sync("d2", 3, "m6", every(5)),
         sync("b2", 1, "m7", When::Cron("*/20 * * * *", "Europe/Berlin")),
         sync("a2", 0, "m2", every(5)),

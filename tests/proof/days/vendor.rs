@@ -58,8 +58,18 @@ pub(super) struct Account {
     failures: u32,
     probe_after: Duration,
     pub(super) requests: u64,
-    /// Writes that were applied and answered, by key, with their times.
+    pub(super) arrivals: Vec<Duration>,
+    /// All writes, whatever became of them.
+    pub(super) writes: Vec<Write>,
+    /// Writes that were applied and answered, with their times.
     pub(super) served: Vec<(Duration, Vec<Op>)>,
+}
+
+/// One request that writes.
+pub(super) struct Write {
+    pub(super) at: Duration,
+    pub(super) object: String,
+    pub(super) ops: Vec<Op>,
 }
 
 /// A request under way.
@@ -167,6 +177,10 @@ impl Account {
     fn arrives(&mut self, script: &AccountScript, at: Duration, date: i64, ops: &[Op]) -> Vec<String> {
         let mut problems = Vec::new();
         self.requests += 1;
+        self.arrivals.push(at);
+        if let Some(((object, _), _)) = ops.first() {
+            self.writes.push(Write { at, object: object.clone(), ops: ops.to_vec() });
+        }
         if let Some((limit, per)) = script.window {
             self.recent.retain(|before| *before + per > at);
             self.recent.push_back(at);
