@@ -6,6 +6,7 @@
 //! time, and then the thread of the simulation stands still until the store has answered.
 
 use std::{
+    cell::Cell,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 use super::{
     NullShare, Request, RunRow, StateError, SyncRecord,
     lease::{Beat, Taken},
+    open::Opened,
     store::{
         ApprovalRow, DirtyTotals, Extent, IntentRow, JournalBlob, Keyed, KeyedAfter, KeyedRow, PageRow, RunFilter,
         Space, StateStore, Write,
@@ -31,9 +33,26 @@ use crate::{
     wire::BudgetStore,
 };
 
+thread_local! {
+    static LATENCY: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// Each call of a state that this thread opens from now on takes up to `latency` of tokio's time, at random, and no other.
+pub fn keep_in_step(latency: Option<Duration>) {
+    LATENCY.set(latency);
+}
+
+/// The same store, in step if this thread wants that.
+pub(super) fn kept(opened: Opened) -> Opened {
+    match LATENCY.get() {
+        Some(latency) => Opened { store: Arc::new(InStep::new(opened.store, latency)), ..opened },
+        None => opened,
+    }
+}
+
 /// A store in step with the simulation.
 #[derive(Debug)]
-pub(super) struct InStep {
+struct InStep {
     store: Arc<dyn StateStore>,
     /// Longest simulated time of a call.
     latency: Duration,
@@ -49,14 +68,12 @@ struct Asked {
 }
 
 impl InStep {
-    pub(super) fn new(store: Arc<dyn StateStore>, latency: Duration) -> Self {
+    fn new(store: Arc<dyn StateStore>, latency: Duration) -> Self {
         Self { store, latency, commits: AtomicU64::new(0), asked: Mutex::default() }
     }
 
     async fn step<T>(&self, call: impl Future<Output = T> + Send) -> T {
-        if !self.latency.is_zero() {
-            tokio::time::sleep(self.latency.mul_f64(fastrand::f64())).await;
-        }
+        tokio::time::sleep(self.latency.mul_f64(fastrand::f64())).await;
         stand_still(call)
     }
 

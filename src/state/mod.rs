@@ -35,6 +35,8 @@ pub use error::StateError;
 pub use facade::State;
 pub use guarded::{Approval, ApprovedScan, GuardedSet};
 pub use holding::LeaseGuard;
+#[cfg(any(test, feature = "proof"))]
+pub use in_step::keep_in_step;
 pub use keyring::make_key_file;
 pub use lease::DEFAULT_LEASE;
 pub use open::{Access, Location, OpenOptions};

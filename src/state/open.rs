@@ -16,8 +16,6 @@ use super::{
     postgres, sqlite,
     store::{StateStore, Write},
 };
-#[cfg(any(test, feature = "proof"))]
-use super::in_step::InStep;
 use crate::clock::Clock;
 
 /// Where the state is.
@@ -68,24 +66,12 @@ pub struct OpenOptions {
     pub clock: Clock,
     /// How long a lease lasts unless it is renewed. Leases matter where several processes can run syncs.
     pub lease: Duration,
-    /// For simulations: every call of the store takes up to so much of tokio's time, at random, and no other.
-    #[cfg(any(test, feature = "proof"))]
-    pub in_step: Option<Duration>,
 }
 
 impl OpenOptions {
     /// With the system's clock, a lease of [`DEFAULT_LEASE`], no environment and no key.
     pub fn new(location: Location, access: Access) -> Self {
-        Self {
-            location,
-            key: None,
-            environment: None,
-            access,
-            clock: Clock::system(),
-            lease: DEFAULT_LEASE,
-            #[cfg(any(test, feature = "proof"))]
-            in_step: None,
-        }
+        Self { location, key: None, environment: None, access, clock: Clock::system(), lease: DEFAULT_LEASE }
     }
 }
 
@@ -150,12 +136,7 @@ async fn open_sqlite(path: &Path, options: &OpenOptions) -> Result<Parts, StateE
     let fresh = prepare_file(path, options.access)?;
     let key = keyring::load(options.key.as_ref(), path, fresh)?;
     let keyring = Keyring::new(&key)?;
-    let store = Arc::new(sqlite::open(path, options.access, options.clock.now()).await?);
-    #[cfg(any(test, feature = "proof"))]
-    if let Some(latency) = options.in_step {
-        return Ok((Arc::new(InStep::new(store, latency)), keyring, lock));
-    }
-    Ok((store, keyring, lock))
+    Ok((Arc::new(sqlite::open(path, options.access, options.clock.now()).await?), keyring, lock))
 }
 
 async fn open_postgres(url: &SecretString, folder: &Path, options: &OpenOptions) -> Result<Parts, StateError> {

@@ -88,11 +88,7 @@ impl Accounts {
             budget: RetryBudget::new(),
             counts: Counts::default(),
         };
-        Ok(ProvisionalAccount {
-            account: Account::new(Arc::new(shared), client),
-            limits,
-            heaviest,
-        })
+        Ok(ProvisionalAccount { account: Account::new(Arc::new(shared), client), limits, heaviest })
     }
 
     /// The account of this identity: the one that is known already, or this one, seeded with what was saved of it. Limits

@@ -16,13 +16,22 @@ pub(super) enum Fate {
     /// 429 with this Retry-After.
     Throttled(Option<String>),
     /// A status of the vendor's trouble, before or after it has applied the request.
-    Trouble { status: u16, retry_after: Option<String>, applied: bool },
+    Trouble {
+        status: u16,
+        retry_after: Option<String>,
+        applied: bool,
+    },
     /// The connection breaks, before or after.
-    Lost { applied: bool },
+    Lost {
+        applied: bool,
+    },
     /// Nothing ever answers.
     Hangs,
     /// Nothing answers, or the connection breaks, and the request is applied so long after it began.
-    Late { lost: bool, after: Duration },
+    Late {
+        lost: bool,
+        after: Duration,
+    },
     /// 200 with a body that is none of the API's, applied.
     Garbage,
     /// 200 with the results of only some rows, all applied.
@@ -46,7 +55,8 @@ pub(super) fn fate(script: &Script, account: &AccountScript, object: &str, at: D
         return if refused { Fate::Refused } else { trouble };
     }
     if account.sick.as_ref().is_some_and(|(sick, time)| *sick == object && time.contains(&at)) {
-        return Fate::Trouble { status: 503, retry_after: Some("118".to_owned()), applied: false };
+        // No sign of an outage of the whole account, as 5xx would be.
+        return Fate::Trouble { status: 408, retry_after: Some("118".to_owned()), applied: false };
     }
     let draw = rng.u8(..100);
     if at >= script.calm_from || draw >= account.faulty {

@@ -10,8 +10,8 @@ use super::{
     world::Day,
 };
 
-/// Longest run of a healthy sync beside a sick one of the same account: an outage's hold is the longest wait.
-const BESIDE_SICK: Duration = Duration::from_secs(40);
+/// Longest run of a healthy sync beside a sick one of the same account.
+const BESIDE_SICK: Duration = Duration::from_secs(15);
 /// First real send after an outage.
 const RECOVERY: Duration = Duration::from_secs(60);
 
@@ -68,7 +68,8 @@ fn unconverged(script: &Script, day: &Day) -> Vec<String> {
 
 /// Runs that waited for others of their account which only waited for their next attempt.
 fn starved(script: &Script, runs: &[Run]) -> Vec<String> {
-    let sick = |run: &Run| script.accounts.iter().any(|account| account.sick.as_ref().is_some_and(|(of, _)| *of == run.sync));
+    let sick =
+        |run: &Run| script.accounts.iter().any(|account| account.sick.as_ref().is_some_and(|(of, _)| *of == run.sync));
     let beside = |run: &&Run| {
         let sync = script.syncs.iter().find(|sync| sync.name == run.sync);
         sync.is_some_and(|sync| script.accounts[sync.account].sick.is_some()) && !sick(run)
@@ -122,7 +123,11 @@ pub(super) fn amplification(script: &Script, day: &Day) -> Vec<String> {
             let own: Vec<_> = writes.iter().filter(|write| write.object == run.sync && run.covers(write.at)).collect();
             let mut rows: BTreeMap<&(String, String), u32> = BTreeMap::new();
             own.iter().flat_map(|write| &write.ops).for_each(|op| *rows.entry(&op.0).or_default() += 1);
-            first += own.iter().enumerate().filter(|(at, write)| !own[..*at].iter().any(|other| other.ops == write.ops)).count();
+            first += own
+                .iter()
+                .enumerate()
+                .filter(|(at, write)| !own[..*at].iter().any(|other| other.ops == write.ops))
+                .count();
             if let Some(most) = rows.values().max().filter(|most| **most > 3) {
                 broken.push(format!("a row of `{}` was sent {most} times in one run", run.sync));
             }
@@ -140,7 +145,8 @@ pub(super) fn amplification(script: &Script, day: &Day) -> Vec<String> {
 pub(super) fn eventful(script: &Script, day: &Day, verdict: &Verdict) -> Vec<String> {
     let entries = day.trace.entries();
     let met = |event: &str| entries.iter().any(|entry| entry.event == event);
-    let events = ["quota.spent", "hold.opened", "hold.closed", "token.failed", "credentials.refused", "batch.ambiguous"];
+    let events =
+        ["quota.spent", "hold.opened", "hold.closed", "token.failed", "credentials.refused", "batch.ambiguous"];
     let mut broken: Vec<String> =
         events.iter().filter(|event| !met(event)).map(|event| format!("the day had no `{event}`")).collect();
     if verdict.tokens < (script.end.as_secs() / minutes(30).as_secs()) / 2 {

@@ -11,11 +11,12 @@ mod trace;
 mod vendor;
 mod world;
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{path::PathBuf, sync::Arc};
 
 use script::Script;
 use syncline::proof::{Rule, break_rule};
 use tempfile::TempDir;
+use tokio::time::Instant;
 use world::Day;
 
 use crate::{Proof, arguments::Arguments, report::Report};
@@ -24,7 +25,7 @@ use crate::{Proof, arguments::Arguments, report::Report};
 pub(crate) const PROOF: Proof = Proof {
     name: "days",
     about: "days in seconds: outage, quota, clock changes, tokens and random faults, each seed twice with one trace",
-    small: &["--n", "2", "--hours", "4", "--syncs", "8"],
+    small: &["--n", "2", "--hours", "4", "--syncs", "6"],
     run,
 };
 

@@ -21,7 +21,8 @@ pub(super) fn missed(script: &Script, runs: &[Run]) -> Vec<String> {
         When::Every(every) => {
             let own = of(&sync.name);
             let Some(first) = own.first().map(|run| run.start) else { return vec!["it never ran".to_owned()] };
-            let ticks: Vec<Duration> = (0..).map(|tick| first + *every * tick).take_while(|at| *at < script.end).collect();
+            let ticks: Vec<Duration> =
+                (0..).map(|tick| first + *every * tick).take_while(|at| *at < script.end).collect();
             covered(&own, &ticks, script.end)
         }
         When::Cron(pattern, zone) => covered(&of(&sync.name), &cron(script, pattern, zone), script.end),
@@ -30,7 +31,8 @@ pub(super) fn missed(script: &Script, runs: &[Run]) -> Vec<String> {
             following(script, &of(&sync.name), &parents)
         }
     };
-    let named = |sync: &SyncScript| check(sync).into_iter().map(|what| format!("sync `{}`: {what}", sync.name)).collect();
+    let named =
+        |sync: &SyncScript| check(sync).into_iter().map(|what| format!("sync `{}`: {what}", sync.name)).collect();
     script.syncs.iter().flat_map(|sync| -> Vec<String> { named(sync) }).collect()
 }
 
@@ -41,9 +43,11 @@ fn covered(runs: &[Run], ticks: &[Duration], end: Duration) -> Vec<String> {
     for tick in ticks.iter().filter(|tick| **tick + LATE < end) {
         let early = tick.saturating_sub(Duration::from_secs(2));
         let served = begins(early, *tick + LATE)
-            || runs.iter().filter(|run| run.covers(*tick)).filter_map(|run| run.end).any(|ended| {
-                ended + LATE >= end || begins(ended, ended + LATE)
-            });
+            || runs
+                .iter()
+                .filter(|run| run.covers(*tick))
+                .filter_map(|run| run.end)
+                .any(|ended| ended + LATE >= end || begins(ended, ended + LATE));
         if !served {
             broken.push(format!("no run for its time at {:.0} s", tick.as_secs_f64()));
         }
@@ -126,8 +130,9 @@ fn following(script: &Script, runs: &[Run], parents: &[Vec<Run>]) -> Vec<String>
 
 /// Whether the clock has been set back within its jump's length: what the state knows then lies in the future.
 fn was_set_back(script: &Script, at: Duration) -> bool {
-    let back = script.jumps.iter().filter(|(jump, ahead)| {
-        *ahead < script.ahead(jump.saturating_sub(Duration::from_millis(1)))
-    });
+    let back = script
+        .jumps
+        .iter()
+        .filter(|(jump, ahead)| *ahead < script.ahead(jump.saturating_sub(Duration::from_millis(1))));
     back.into_iter().any(|(jump, _)| *jump <= at && at < *jump + minutes(61))
 }

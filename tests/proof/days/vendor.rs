@@ -166,7 +166,8 @@ fn ops(request: &Request<Bytes>) -> (String, Vec<Op>) {
         _ => {
             let body: Value = serde_json::from_slice(request.body()).unwrap();
             let rows = body["rows"].as_array().unwrap();
-            let op = |row: &Value| ((object.clone(), row["id"].to_string()), Some(row["value"].as_str().unwrap().into()));
+            let op =
+                |row: &Value| ((object.clone(), row["id"].to_string()), Some(row["value"].as_str().unwrap().into()));
             (object.clone(), rows.iter().map(op).collect())
         }
     }
@@ -254,9 +255,17 @@ impl Call {
         let at = self.vendor.trace.now();
         let applied = matches!(
             fate,
-            Fate::Served | Fate::Garbage | Fate::Omits | Fate::Lost { applied: true } | Fate::Trouble { applied: true, .. }
+            Fate::Served
+                | Fate::Garbage
+                | Fate::Omits
+                | Fate::Lost { applied: true }
+                | Fate::Trouble { applied: true, .. }
         );
-        let failed = matches!(fate, Fate::Refused | Fate::Lost { .. } | Fate::Late { .. } | Fate::Trouble { .. });
+        let failed = match fate {
+            Fate::Refused | Fate::Lost { .. } | Fate::Late { .. } | Fate::Hangs => true,
+            Fate::Trouble { status, .. } => *status >= 500,
+            Fate::Served | Fate::Throttled(_) | Fate::Garbage | Fate::Omits | Fate::Revoked => false,
+        };
         {
             let mut world = self.vendor.world();
             let account = &mut world.accounts[self.account];

@@ -18,7 +18,7 @@ use syncline::{
     run::{Engine, EngineParts, SecretFailure, Secrets},
     scheduler::{Heartbeat, Scheduler},
     shutdown::Shutdown,
-    state::{Access, Location, OpenOptions, State},
+    state::{Access, Location, OpenOptions, State, keep_in_step},
     wire::install_transport,
 };
 
@@ -50,6 +50,7 @@ pub(super) fn run(script: &Arc<Script>, seed: u64, folder: &Path) -> Day {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let day = runtime.block_on(simulate(script, seed, folder));
     install_transport(None);
+    keep_in_step(None);
     day
 }
 
@@ -61,6 +62,7 @@ async fn simulate(script: &Arc<Script>, seed: u64, folder: &Path) -> Day {
     let models = Models::new(script, &trace, Rng::with_seed(seed ^ 2));
     let clock = Clock::jumping(Timestamp::from_micros(script.start * 1_000_000));
     let shutdown = Shutdown::new();
+    keep_in_step(Some(STATE_LATENCY));
     let state = open(folder, &clock).await;
     let parts = EngineParts {
         specs: specs(script),
@@ -94,7 +96,6 @@ async fn open(folder: &Path, clock: &Clock) -> State {
     let options = OpenOptions {
         clock: clock.clone(),
         key: Some(SecretString::from("0123456789abcdef0123456789abcdef0123456789abcdef")),
-        in_step: Some(STATE_LATENCY),
         ..OpenOptions::new(location, Access::Runner)
     };
     State::open(options).await.unwrap()
@@ -169,7 +170,8 @@ fn destination(account: &AccountScript) -> DestinationSpec {
         refresh_token: Some(secret("REFRESH_TOKEN")),
         ..OAuthSpec::new(TextSpec::Plain("client".to_owned()), secret("CLIENT_SECRET"))
     };
-    let windows = account.window.iter().map(|(requests, per)| WindowSpec { requests: *requests, per: *per, smooth: false });
+    let windows =
+        account.window.iter().map(|(requests, per)| WindowSpec { requests: *requests, per: *per, smooth: false });
     DestinationSpec {
         base_url: Some(base_url),
         allow_private: vec!["127.0.0.1/32".to_owned()],
