@@ -68,7 +68,7 @@ pub(super) fn fate(script: &Script, account: &AccountScript, object: &str, at: D
 fn random(script: &Script, account: &AccountScript, at: Duration, rng: &mut Rng) -> Fate {
     let applied = rng.bool();
     let late = !script.jumps_soon(at) && at + LATE < script.calm_from;
-    match rng.u8(..if account.oauth { 10 } else { 9 }) {
+    match rng.u8(..if account.oauth { 11 } else { 10 }) {
         0 | 1 => Fate::Throttled(retry_after(script, at, rng)),
         2 => {
             let status = [500, 502, 503, 504][rng.usize(..4)];
@@ -77,14 +77,14 @@ fn random(script: &Script, account: &AccountScript, at: Duration, rng: &mut Rng)
         3 => Fate::Lost { applied },
         4 => Fate::Refused,
         5 => Fate::Hangs,
-        6 if late => {
+        6 | 7 if late => {
             // From the moment at which the daemon gives the request up the window lasts 90 s.
             let lost = rng.bool();
             let longest = if lost { minutes(1) } else { LATE };
             Fate::Late { lost, after: longest.mul_f64(rng.f64()).max(Duration::from_secs(1)) }
         }
-        6 | 7 => Fate::Garbage,
-        8 => Fate::Omits,
+        6..=8 => Fate::Garbage,
+        9 => Fate::Omits,
         _ => Fate::Revoked,
     }
 }

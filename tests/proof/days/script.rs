@@ -179,7 +179,8 @@ fn day_syncs() -> Vec<SyncScript> {
     let every = |time: u64| When::Every(minutes(time));
     let after = |names: &[&str]| When::After(names.iter().map(|name| (*name).to_owned()).collect());
     vec![
-        sync("c1", 2, "m1", every(10)),
+        // Often enough to come into its own late windows.
+        sync("c1", 2, "m1", every(2)),
         sync("a1", 0, "m2", every(5)),
         sync("b1", 1, "m3", every(10)),
         sync("c2", 2, "m4", every(15)),
