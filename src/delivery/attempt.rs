@@ -2,6 +2,8 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+#[cfg(feature = "proof")]
+use crate::proof::{self, Rule};
 use crate::{
     destination::{Batch, BatchRow, Delivery, Outcome, Rejection},
     model::{Operation, Timestamp},
@@ -119,6 +121,11 @@ pub(super) fn end(ends: &mut [RowEnd], row: usize, fate: Fate) {
 async fn attempt(context: &Context, batch: &Ready<'_>, part: &Part) -> Result<Vec<Outcome>, Fault> {
     let request = request(context, batch, part);
     let account = context.account.within(context.time_to_send(batch.send_before));
+    #[cfg(feature = "proof")]
+    let account = match proof::is_broken(Rule::LimitEachAttempt) && part.attempts + part.throttled > 1 {
+        true => account.unlimited(),
+        false => account,
+    };
     let overdue = async {
         context.shutdown.cancelled().await;
         tokio::time::sleep(STOP_GRACE).await;
@@ -280,7 +287,13 @@ async fn try_again(context: &Context, part: Part, fault: Option<Fault>, parts: &
     let reason = fault.map_or_else(|| "rows not named by the answer".to_owned(), |fault| fault.kind.to_string());
     let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     event!(events::REQUEST_RETRIED, account = context.account.identity(), attempt = part.attempts, reason, wait_ms);
+    #[cfg(feature = "proof")]
+    let _turn = match proof::is_broken(Rule::WaitEmptyHanded) {
+        true => context.account.take_turn().await,
+        false => None,
+    };
     tokio::select! {
+        biased;
         () = tokio::time::sleep(wait) => parts.push(part),
         () = context.shutdown.cancelled() => context.stop.request(StopReason::Shutdown),
         () = context.stop.token().cancelled() => {}

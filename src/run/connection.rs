@@ -76,8 +76,8 @@ impl Engine {
     /// The connector of a destination, checked against what the sync asks of it. No network.
     pub(super) fn connector(&self, spec: &DestinationSpec, sync: &SyncSpec) -> Result<Arc<dyn Destination>, RunError> {
         #[cfg(any(test, feature = "proof"))]
-        if let Some(stand_ins) = &self.stand_ins {
-            return Ok(stand_ins.destination.clone());
+        if let Some(destination) = &self.stand_ins.destination {
+            return Ok(destination.clone());
         }
         destination::check_sync(spec, sync).map_err(|problem| RunError::Connector {
             destination: spec.name.clone(),

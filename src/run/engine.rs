@@ -72,15 +72,15 @@ pub struct Engine {
     pub(super) apart: Apart,
     sources: Mutex<HashMap<String, Arc<dyn Source>>>,
     #[cfg(any(test, feature = "proof"))]
-    pub(super) stand_ins: Option<StandIns>,
+    pub(super) stand_ins: StandIns,
 }
 
 /// What tests use instead of the configured source and destination.
 #[cfg(any(test, feature = "proof"))]
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct StandIns {
-    pub(super) source: Arc<dyn Source>,
-    pub(super) destination: Arc<dyn crate::destination::Destination>,
+    pub(super) source: Option<Arc<dyn Source>>,
+    pub(super) destination: Option<Arc<dyn crate::destination::Destination>>,
 }
 
 impl Engine {
@@ -96,7 +96,7 @@ impl Engine {
             parts,
             sources: Mutex::default(),
             #[cfg(any(test, feature = "proof"))]
-            stand_ins: None,
+            stand_ins: StandIns::default(),
         }
     }
 
@@ -131,7 +131,15 @@ impl Engine {
         source: Arc<dyn Source>,
         destination: Arc<dyn crate::destination::Destination>,
     ) -> Self {
-        self.stand_ins = Some(StandIns { source, destination });
+        self.stand_ins = StandIns { source: Some(source), destination: Some(destination) };
+        self
+    }
+
+    /// The same engine with one stand-in for all sources; destinations are as configured.
+    #[cfg(any(test, feature = "proof"))]
+    #[must_use]
+    pub fn with_source(mut self, source: Arc<dyn Source>) -> Self {
+        self.stand_ins.source = Some(source);
         self
     }
 
@@ -197,8 +205,8 @@ impl Engine {
     /// When its settings or secrets cannot be used.
     pub async fn source(&self, name: &str) -> Result<Arc<dyn Source>, RunError> {
         #[cfg(any(test, feature = "proof"))]
-        if let Some(stand_ins) = &self.stand_ins {
-            return Ok(stand_ins.source.clone());
+        if let Some(source) = &self.stand_ins.source {
+            return Ok(source.clone());
         }
         let known = |sources: &HashMap<String, Arc<dyn Source>>| sources.get(name).cloned();
         if let Some(source) = known(&self.sources.lock().unwrap_or_else(PoisonError::into_inner)) {

@@ -61,6 +61,8 @@ impl State {
     /// Locked, foreign, newer or damaged state, a wrong key or environment; a reader also when there is none.
     pub async fn open(options: OpenOptions) -> Result<Self, StateError> {
         let opened = open::open(&options).await?;
+        #[cfg(any(test, feature = "proof"))]
+        let opened = super::in_step::kept(opened);
         let OpenOptions { access, clock, lease, .. } = options;
         let lock = opened.lock.map(Arc::new);
         let holding = Holding::new(&opened.store, access, lease).await?;

@@ -12,6 +12,8 @@ mod error;
 mod facade;
 mod guarded;
 mod holding;
+#[cfg(any(test, feature = "proof"))]
+mod in_step;
 mod keyring;
 mod lease;
 mod open;
@@ -36,6 +38,8 @@ pub use error::StateError;
 pub use facade::State;
 pub use guarded::{Approval, ApprovedScan, GuardedSet};
 pub use holding::LeaseGuard;
+#[cfg(any(test, feature = "proof"))]
+pub use in_step::keep_in_step;
 pub use keyring::make_key_file;
 pub use lease::DEFAULT_LEASE;
 pub use open::{Access, Location, OpenOptions};

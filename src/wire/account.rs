@@ -34,6 +34,9 @@ pub struct Account {
     pub(super) client: Arc<Client>,
     /// No request begins later.
     pub(super) deadline: Option<Instant>,
+    /// Requests do not ask the limiter, because a rule is broken.
+    #[cfg(feature = "proof")]
+    pub(super) unlimited: bool,
 }
 
 pub(super) struct Shared {
@@ -67,6 +70,16 @@ pub struct ObservedWindow {
 }
 
 impl Account {
+    pub(super) fn new(shared: Arc<Shared>, client: Arc<Client>) -> Self {
+        Self {
+            shared,
+            client,
+            deadline: None,
+            #[cfg(feature = "proof")]
+            unlimited: false,
+        }
+    }
+
     /// The account's name at the vendor, such as `hubspot:4242`; empty while it is provisional.
     pub fn identity(&self) -> &str {
         self.shared.identity.get().map_or("", String::as_str)
@@ -98,6 +111,27 @@ impl Account {
             Ok(None) => Ok(answer),
             Err(trouble) => Err(self.without_credential(trouble)),
         }
+    }
+
+    /// The same account for requests that ask no limiter: a rule is broken.
+    #[cfg(feature = "proof")]
+    #[must_use]
+    pub fn unlimited(&self) -> Self {
+        Self { unlimited: true, ..self.clone() }
+    }
+
+    /// Takes a turn for nothing, until the answer is dropped: a rule is broken.
+    #[cfg(feature = "proof")]
+    pub async fn take_turn(&self) -> Option<impl Drop + Send> {
+        self.shared.limiter.acquire(super::Class::Write, NonZeroU32::MIN).await.ok()
+    }
+
+    async fn turn(&self, request: &Request) -> Result<Ticket, Fault> {
+        #[cfg(feature = "proof")]
+        if self.unlimited {
+            return Ok(Ticket::new(self.shared.limiter.clone(), request.weight));
+        }
+        self.shared.limiter.acquire(request.class, request.weight).await
     }
 
     fn without_credential(&self, trouble: Trouble) -> Fault {
@@ -155,7 +189,7 @@ impl Account {
         newer: Option<Credential>,
     ) -> Result<(Ticket, Option<Credential>), Fault> {
         let asked = Instant::now();
-        let turn = self.shared.limiter.acquire(request.class, request.weight).await;
+        let turn = self.turn(request).await;
         self.shared.counts.waited(asked.elapsed());
         let (ticket, granted) = (turn?, Instant::now());
         let credential = match newer {
@@ -170,8 +204,7 @@ impl Account {
         }
         // The permits are about to lapse, and others may have them before the request arrives.
         drop(ticket);
-        let turn = self.shared.limiter.acquire(request.class, request.weight).await;
-        Ok((turn?, credential))
+        Ok((self.turn(request).await?, credential))
     }
 
     /// The request with the headers of a signature made now, if it asks for one.

@@ -88,11 +88,7 @@ impl Accounts {
             budget: RetryBudget::new(),
             counts: Counts::default(),
         };
-        Ok(ProvisionalAccount {
-            account: Account { shared: Arc::new(shared), client, deadline: None },
-            limits,
-            heaviest,
-        })
+        Ok(ProvisionalAccount { account: Account::new(Arc::new(shared), client), limits, heaviest })
     }
 
     /// The account of this identity: the one that is known already, or this one, seeded with what was saved of it. Limits
@@ -128,7 +124,7 @@ impl Accounts {
                 vacant.insert(account.shared).clone()
             }
         };
-        Ok(Account { shared, client: account.client, deadline: None })
+        Ok(Account::new(shared, account.client))
     }
 
     /// Waits for the refreshes of tokens under way, so that what they bring is saved, and lets none begin any more: the

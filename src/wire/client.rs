@@ -49,7 +49,7 @@ impl Client {
         }
         let http = http.build().map_err(SettingsError::Client)?;
         Ok(Self {
-            stack: stack(http, settings.request_timeout, settings.max_body),
+            stack: stack_over(http, &settings),
             policy,
             base_url: settings.base_url,
             credentials,
@@ -100,6 +100,14 @@ impl Client {
         *outbound.body_mut() = Some(form.to_owned().into());
         call(&self.stack, outbound).await
     }
+}
+
+fn stack_over(http: reqwest::Client, settings: &ClientSettings) -> Stack {
+    #[cfg(any(test, feature = "proof"))]
+    if let Some(carrier) = super::transport::installed() {
+        return stack(carrier, settings.request_timeout, settings.max_body);
+    }
+    stack(http, settings.request_timeout, settings.max_body)
 }
 
 /// A client that goes where it is told and nowhere else: no redirects, no proxies of the environment, which would resolve

@@ -26,6 +26,8 @@ mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, feature = "proof"))]
+mod transport;
 
 pub use account::{Account, Observed, ObservedWindow};
 pub use accounts::{Accounts, ProvisionalAccount};
@@ -48,6 +50,8 @@ pub use stats::{AccountStats, WindowUse};
 pub use store::{
     GrantKey, NoStore, QuotaStore, SavedDay, SavedGrants, SavedToken, SavedWindow, StoreError, TokenStore,
 };
+#[cfg(any(test, feature = "proof"))]
+pub use transport::{NetworkFault, Transport, install_transport};
 
 /// The value behind a lock that is never held across a panic-prone step; a poisoned one is still consistent.
 fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

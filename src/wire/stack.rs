@@ -21,7 +21,14 @@ pub(super) type Stack = BoxCloneSyncService<reqwest::Request, Response, Fault>;
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// From the outside in: fault mapping, total timeout, body with its cap, headers timeout, client.
-pub(super) fn stack(client: reqwest::Client, request_timeout: Duration, max_body: usize) -> Stack {
+pub(super) fn stack<C>(client: C, request_timeout: Duration, max_body: usize) -> Stack
+where
+    C: Service<reqwest::Request, Response = reqwest::Response, Error: Into<BoxError>, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+{
     let headers_timeout = HEADERS_TIMEOUT.max(request_timeout / 2).min(request_timeout);
     let read = move |answer| -> BoxFuture<'static, Result<Response, BoxError>> { Box::pin(read(answer, max_body)) };
     let service = ServiceBuilder::new()
@@ -56,6 +63,10 @@ fn fault(error: BoxError) -> Fault {
         Ok(error) => return client_fault(*error),
         Err(error) => error,
     };
+    #[cfg(any(test, feature = "proof"))]
+    if let Some(fault) = error.downcast_ref::<super::transport::NetworkFault>() {
+        return fault.fault();
+    }
     let kind = if error.is::<Elapsed>() { FaultKind::TimedOut } else { FaultKind::Protocol };
     Fault::new(kind, Sent::Maybe).because(error)
 }

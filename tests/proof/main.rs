@@ -14,6 +14,7 @@
 
 mod arguments;
 mod damage;
+mod days;
 mod failover;
 mod failpoints;
 mod fuzz;
@@ -55,6 +56,7 @@ const PROOFS: &[Proof] = &[
     fuzz::PROOF,
     damage::PROOF,
     guard::PROOF,
+    days::PROOF,
 ];
 
 fn main() -> ExitCode {

@@ -68,7 +68,7 @@ impl Grant {
 }
 
 impl Ticket {
-    pub(super) fn new(limiter: Arc<Limiter>, weight: NonZeroU32) -> Self {
+    pub(in crate::wire) fn new(limiter: Arc<Limiter>, weight: NonZeroU32) -> Self {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Self { limiter, id, weight, stage: Stage::Waiting, probe: false }
     }

@@ -5,9 +5,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{FutureExt as _, future::Shared};
 use http::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     OAuth, OAuthGrant,
@@ -61,14 +62,14 @@ pub(in crate::wire) struct Tokens {
     state: Mutex<State>,
 }
 
-/// How a refresh ended, once it has.
-type Landed = Option<Result<(), Trouble>>;
+/// Ends as a refresh does. Those who wait for it go on in the order in which they came.
+type Flight = Shared<oneshot::Receiver<Result<(), Trouble>>>;
 
 #[derive(Default)]
 struct State {
     current: Option<Current>,
     generation: u64,
-    flight: Option<watch::Receiver<Landed>>,
+    flight: Option<Flight>,
     /// No early refresh before this.
     not_before: Option<Instant>,
     /// The refresh token that this process got last.
@@ -106,7 +107,7 @@ impl Tokens {
     }
 
     /// The token at hand, or the refresh to wait for.
-    fn at_hand(self: &Arc<Self>) -> Result<AccessToken, watch::Receiver<Landed>> {
+    fn at_hand(self: &Arc<Self>) -> Result<AccessToken, Flight> {
         let mut state = locked(&self.state);
         let now = Instant::now();
         let usable = state.current.as_ref().filter(|current| now < current.ends_at);
@@ -114,7 +115,7 @@ impl Tokens {
             return Err(self.launch(&mut state));
         };
         if due && state.not_before.is_none_or(|at| at <= now) {
-            self.launch(&mut state);
+            drop(self.launch(&mut state));
         }
         Ok(token)
     }
@@ -136,11 +137,12 @@ impl Tokens {
 
     /// Begins a refresh, unless one is under way. It has a task of its own: an answer with a rotated token must not be
     /// lost because the request that wanted it is given up.
-    fn launch(self: &Arc<Self>, state: &mut State) -> watch::Receiver<Landed> {
-        if let Some(flight) = state.flight.as_ref().filter(|flight| flight.has_changed().is_ok()) {
+    fn launch(self: &Arc<Self>, state: &mut State) -> Flight {
+        if let Some(flight) = state.flight.as_ref().filter(|flight| Flight::clone(flight).now_or_never().is_none()) {
             return flight.clone();
         }
-        let (sender, flight) = watch::channel(None);
+        let (sender, flight) = oneshot::channel();
+        let flight = flight.shared();
         if state.closed {
             // Without a sender it never lands: whoever waits for it is told that the process stops.
             return flight;
@@ -155,17 +157,15 @@ impl Tokens {
                 state.flight = None;
                 state.not_before = result.is_err().then(|| Instant::now() + EARLY_PAUSE);
             }
-            sender.send_replace(Some(result));
+            // Nobody may wait any more.
+            drop(sender.send(result));
         });
         flight
     }
 
-    async fn landed(&self, mut flight: watch::Receiver<Landed>) -> Result<AccessToken, Trouble> {
+    async fn landed(&self, flight: Flight) -> Result<AccessToken, Trouble> {
         let stopped = || Trouble { fault: Fault::new(FaultKind::Stopped, Sent::No), dead: false };
-        match flight.wait_for(Option::is_some).await {
-            Ok(result) => result.clone().unwrap_or_else(|| Err(stopped()))?,
-            Err(_) => return Err(stopped()),
-        }
+        flight.await.map_err(|_| stopped())??;
         locked(&self.state).current.as_ref().map(|current| current.token.clone()).ok_or_else(stopped)
     }
 
@@ -176,9 +176,9 @@ impl Tokens {
             state.closed = true;
             state.flight.clone()
         };
-        if let Some(mut flight) = flight {
+        if let Some(flight) = flight {
             // How it ended is logged.
-            drop(flight.wait_for(Option::is_some).await);
+            drop(flight.await);
         }
         let saved = self.save_held().await;
         if saved.is_err() {
