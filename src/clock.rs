@@ -16,6 +16,9 @@ enum Source {
     System,
     /// Starts at a fixed time and advances with tokio's (pausable) clock.
     Tokio { start: Timestamp, origin: tokio::time::Instant },
+    /// Another clock, set forward or back by microseconds.
+    #[cfg(any(test, feature = "proof"))]
+    Shifted { of: Box<Source>, by: std::sync::Arc<std::sync::atomic::AtomicI64> },
 }
 
 impl Clock {
@@ -29,11 +32,28 @@ impl Clock {
         Self { source: Source::Tokio { start, origin: tokio::time::Instant::now() } }
     }
 
+    /// The same clock set forward or back by so many microseconds, at any time, for tests.
+    #[cfg(any(test, feature = "proof"))]
+    #[must_use]
+    pub fn shifted(self, by: std::sync::Arc<std::sync::atomic::AtomicI64>) -> Self {
+        Self { source: Source::Shifted { of: Box::new(self.source), by } }
+    }
+
     /// Microseconds since 1970-01-01T00:00:00Z.
     pub fn now(&self) -> Timestamp {
-        match &self.source {
-            Source::System => system_now(),
-            Source::Tokio { start, origin } => *start + origin.elapsed(),
+        self.source.now()
+    }
+}
+
+impl Source {
+    fn now(&self) -> Timestamp {
+        match self {
+            Self::System => system_now(),
+            Self::Tokio { start, origin } => *start + origin.elapsed(),
+            #[cfg(any(test, feature = "proof"))]
+            Self::Shifted { of, by } => {
+                Timestamp::from_micros(of.now().as_micros() + by.load(std::sync::atomic::Ordering::SeqCst))
+            }
         }
     }
 }

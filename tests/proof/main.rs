@@ -13,6 +13,7 @@
 )]
 
 mod arguments;
+mod histories;
 mod kill9;
 mod report;
 #[allow(dead_code, unused_imports, reason = "the integration tests use the rest")]
@@ -35,7 +36,7 @@ struct Proof {
 }
 
 /// Every command.
-const PROOFS: &[Proof] = &[kill9::PROOF];
+const PROOFS: &[Proof] = &[kill9::PROOF, histories::PROOF];
 
 fn main() -> ExitCode {
     match arguments::wanted(std::env::args().skip(1), PROOFS.iter().map(|proof| proof.name)) {
