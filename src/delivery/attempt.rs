@@ -5,6 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use crate::{
     destination::{Batch, BatchRow, Delivery, Outcome, Rejection},
     model::{Operation, Timestamp},
+    proof::{Rule, is_broken},
     telemetry::{event, events},
     wire::{Directive, Fault, FaultKind, HoldReason, Sent, VendorText, backoff},
 };
@@ -170,10 +171,12 @@ async fn sort_outcomes(
     parts: &mut Vec<Part>,
 ) {
     let mut outcomes = outcomes.into_iter();
+    let unnamed =
+        if is_broken(Rule::NamedRows) { || Outcome::Delivered { record_id: None } } else { || Outcome::Unknown };
     let (mut unknown, mut again) = (Vec::new(), Vec::new());
     for &row in &part.rows {
         // A row that the connector left out is a row that the answer did not name.
-        match outcomes.next().unwrap_or(Outcome::Unknown) {
+        match outcomes.next().unwrap_or_else(unnamed) {
             Outcome::Delivered { record_id } => {
                 context.given_up.store(0, Ordering::Relaxed);
                 end(ends, row, Fate::Delivered { record_id });

@@ -15,12 +15,13 @@ use crate::{
     destination::LookupKind,
     mapping::to_text,
     model::{BatchKey, Operation, RecordRef, Timestamp},
+    proof::{Rule, is_broken},
     spool::SpoolError,
     state::{IntentMember, NewIntent, StateError},
 };
 
 use super::{
-    attempt::{self, Ready},
+    attempt::{self, Fate, Ready, RowEnd},
     batcher::{Batcher, Caps, Formed, rows_key},
     context::Context,
     item::Item,
@@ -236,6 +237,11 @@ async fn work(
     while let Some(ready) = queue.pop_front() {
         context.tally.add(|tally| tally.batches += 1);
         let batch = Ready { items: &ready.items, idempotency: ready.idempotency, send_before: ready.send_before };
+        if is_broken(Rule::SettleAfterSend) {
+            settle(context, ready.batch, ready.items.clone(), hoped(&ready.items), true).await?;
+            attempt::send(context, &batch).await;
+            continue;
+        }
         let ends = attempt::send(context, &batch).await;
         drop(ready.ahead);
         let whole = BatchKey { idempotency: ready.idempotency, members: u32::try_from(ends.len()).unwrap_or(u32::MAX) };
@@ -251,6 +257,12 @@ async fn work(
         }
     }
     Ok(())
+}
+
+/// The proof harness's broken variant: every row counts as delivered before it is sent.
+fn hoped(items: &[Item]) -> Vec<RowEnd> {
+    let end = |item: &Item| RowEnd { fate: Fate::Delivered { record_id: item.record_id.clone() }, ambiguous_at: None };
+    items.iter().map(end).collect()
 }
 
 /// What is sent again under new intents. A batch that expired as a whole stays the same batch.

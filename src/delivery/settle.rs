@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     destination::Rejection,
     model::{ENCODING_VERSION, Entry, IntentId, Key, Operation, RecordRef, RejectedMark, Timestamp, spec::Mode},
+    proof::{Rule, is_broken},
     state::{End, LocalSettle, MarkDirty, OwnerChange, OwnerSpace, Settle, SettleRow, StateError},
 };
 
@@ -51,7 +52,7 @@ pub(super) async fn settle(
         if batch == NO_INTENT { items.iter().map(|item| item.key.clone()).collect() } else { Vec::new() };
     for (position, (item, row_end)) in items.into_iter().zip(ends).enumerate() {
         let intent = IntentId { batch, position: u32::try_from(position).unwrap_or(u32::MAX) };
-        let loaded = item.loaded.clone();
+        let loaded = cleared_by(context, &item).await?;
         let yields = item.takes_over.clone().map(|from| yielded(context, from, item.match_hash));
         let end = end_of(context, item, row_end, intent, last_try, &mut aftermath).await?;
         also.extend(yields.filter(|_| matches!(end, End::Put { .. })));
@@ -68,6 +69,15 @@ pub(super) async fn settle(
     context.claims.queued(&aftermath.claimed).await;
     judge_rejects(context);
     Ok(aftermath)
+}
+
+/// The dirty marks that a delivered outcome clears: those that the plan has loaded, not those that came meanwhile.
+async fn cleared_by(context: &Context, item: &Item) -> Result<Vec<IntentId>, StateError> {
+    if is_broken(Rule::SettleByIntent) {
+        let held = context.state.held(context.sync, &item.key).await?;
+        return Ok(held.dirty.iter().map(|mark| mark.intent).collect());
+    }
+    Ok(item.loaded.clone())
 }
 
 /// The proof harness's broken variant: without intents only acknowledged rows leave a trace.

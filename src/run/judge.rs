@@ -9,6 +9,7 @@ use crate::{
         spec::{GuardSpec, Mode, SyncSpec},
     },
     plan::{ApprovedWriter, DataAge, Measured, Plan, PlanItem, Verdict, judge},
+    proof::{Rule, is_broken},
     state::{NullShare, OwnerSpace, State, SyncRecord},
 };
 
@@ -103,7 +104,11 @@ impl Basis<'_> {
         let emptied = tally.nulls.emptied(&self.state.null_shares(self.record.id).await?);
         let age = self.age(&tally.counts, passed.newest);
         let measured = Measured { emptied: &emptied, age, ..self.measured(&tally, approval).await? };
-        let verdict = judge(&self.guard(), self.sync.first_run, &measured);
+        let verdict = if is_broken(Rule::Guard) {
+            Verdict::default()
+        } else {
+            judge(&self.guard(), self.sync.first_run, &measured)
+        };
         let nulls = tally.nulls.shares();
         let Tally { counts, withheld, .. } = tally;
         Ok(Judged { plan, counts, verdict, invalid, withheld, approved: approval.run, to_find, nulls, standing })

@@ -75,8 +75,7 @@ impl Bench {
         let start = Timestamp::from_micros(1_700_000_000_000_000);
         let clock = Clock::following_tokio(start).shifted(shift.clone());
         let world = Shared::new(clock.clone());
-        let (source, vendor) =
-            (Arc::new(ModelSource::new(world.clone())), Arc::new(Vendor::new(world.clone())));
+        let (source, vendor) = (Arc::new(ModelSource::new(world.clone())), Arc::new(Vendor::new(world.clone())));
         let folder = folder();
         let state = open(folder.path(), &clock).await;
         let engine = engine(state, folder.path(), &clock, &source, &vendor);
@@ -91,7 +90,7 @@ impl Bench {
             self.folder = folder();
             self.engine = self.open_engine().await;
         }
-        self.world.lock().reset(usize::from(shape.batch), traced);
+        self.world.lock().reset(traced);
         self.vendor.rows.store(usize::from(shape.batch), Ordering::Relaxed);
         *self.vendor.instance.lock().expect("no panic") = None;
         self.configure(shape, 0);

@@ -83,7 +83,8 @@ pub(super) async fn truth(play: &Play<'_>) {
     for (key, held) in &held {
         let entry = held.entry.as_ref().filter(|entry| !entry.tombstone && held.dirty.is_empty());
         let Some(entry) = entry.filter(|_| !world.vandalised.contains(key)) else { continue };
-        let id = entry.record_id.as_deref().and_then(|id| id.parse::<u64>().ok());
+        let own = || world.records.iter().find(|(_, record)| record.key == Some(*key)).map(|(id, _)| *id);
+        let id = entry.record_id.as_deref().map_or_else(own, |id| id.parse::<u64>().ok());
         match id.and_then(|id| world.records.get(&id)) {
             None => broken.push(format!("P2: the snapshot has key {key} at record {id:?}, which is not there")),
             Some(record) if hasher.of(&record.bytes) != entry.fingerprint => {
@@ -95,7 +96,10 @@ pub(super) async fn truth(play: &Play<'_>) {
     for (id, record) in &world.records {
         let Some(key) = record.key else { continue };
         let known = held.get(&key).is_some_and(|held| {
-            let own = held.entry.as_ref().and_then(|entry| entry.record_id.as_deref()) == Some(id.to_string().as_str());
+            let own = held
+                .entry
+                .as_ref()
+                .is_some_and(|entry| entry.record_id.as_deref().is_none_or(|own| own == id.to_string()));
             own || !held.dirty.is_empty()
         });
         if !known && !world.vandalised.contains(&key) {
@@ -118,25 +122,19 @@ pub(super) async fn quiesce(play: &mut Play<'_>, late: bool) {
         world.refused.clear();
         world.null_key = false;
     }
-    let vandalised = !play.bench.world.lock().vandalised.is_empty();
-    if vandalised {
-        play.bench.advance(A_DAY_AND_AN_HOUR).await;
-        play.run(&[]).await;
-        play.resync(Again::Whole).await;
-        play.bench.world.lock().vandalised.clear();
-    }
     let excluded = rest(play).await;
     compare(play, &excluded);
-    if excluded.is_empty() || is_broken(play) {
-        return;
+    if !excluded.is_empty() && !is_broken(play) {
+        // What stands refused or invalid is mended, and nothing may be left of it.
+        mend(play, &excluded);
+        let excluded = rest(play).await;
+        if !excluded.is_empty() {
+            let what = format!("P1: keys {excluded:?} are held back though nothing is wrong with them");
+            play.bench.world.lock().breaks(what);
+        }
+        compare(play, &excluded);
     }
-    // What stands refused or invalid is mended, and nothing may be left of it.
-    mend(play, &excluded);
-    let excluded = rest(play).await;
-    if !excluded.is_empty() {
-        play.bench.world.lock().breaks(format!("P1: keys {excluded:?} are held back though nothing is wrong with them"));
-    }
-    compare(play, &excluded);
+    play.bench.world.lock().vandalised.clear();
 }
 
 fn is_broken(play: &Play<'_>) -> bool {
@@ -146,16 +144,22 @@ fn is_broken(play: &Play<'_>) -> bool {
 /// Runs until nothing is left to do; gives the keys that are rejected or invalid.
 async fn rest(play: &mut Play<'_>) -> BTreeSet<i64> {
     play.quiet_points += 1;
+    play.bench.advance(A_DAY_AND_AN_HOUR).await;
+    if !play.bench.world.lock().vandalised.is_empty() {
+        play.run(&[]).await;
+        play.resync(Again::Whole).await;
+    }
     for _ in 0..PATIENCE {
-        play.bench.advance(A_DAY_AND_AN_HOUR).await;
         let report = play.run(&[]).await;
         if is_broken(play) {
             return BTreeSet::new();
         }
         if report.status == RunStatus::Guarded {
+            // An approval ends after a day.
             play.approve().await;
             continue;
         }
+        play.bench.advance(A_DAY_AND_AN_HOUR).await;
         let counts = report.counts;
         let sent = counts.added + counts.changed + counts.removed - counts.rejected;
         if sent + counts.waiting_removals == 0 && matches!(report.status, RunStatus::Ok | RunStatus::Partial) {
@@ -174,7 +178,8 @@ async fn excluded(play: &Play<'_>, waiting: u64) -> BTreeSet<i64> {
     if waiting > rejected.len() as u64 {
         play.bench.world.lock().breaks("P1: rows wait though nothing is under way".to_owned());
     }
-    let keys = invalid.iter().flat_map(|row| row.key.iter().chain(&row.others)).chain(rejected.iter().map(|(key, _)| key));
+    let keys =
+        invalid.iter().flat_map(|row| row.key.iter().chain(&row.others)).chain(rejected.iter().map(|(key, _)| key));
     keys.map(id_of).collect()
 }
 

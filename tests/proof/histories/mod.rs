@@ -78,7 +78,7 @@ fn run(arguments: &Arguments) -> Report {
     for (at, history, broken) in failures {
         let own = seed.wrapping_add(at);
         report.figure("found_after", at + 1);
-        let small = shrunk(history);
+        let small = shrunk(history, &kind(&broken));
         explain(&small);
         report.breaks(format!("history {at} (`--seed {own} --n 1`): {}", broken.join("; ")));
     }
@@ -116,9 +116,16 @@ fn played(history: &History, traced: bool) -> Played {
     runtime.block_on(play::play(&mut bench, history, traced))
 }
 
-fn shrunk(history: History) -> History {
+/// The smallest history that fails in the same way.
+fn shrunk(history: History, wanted: &str) -> History {
     let (runtime, mut bench) = bench();
-    shrink::shrink(history, |history| !runtime.block_on(play::play(&mut bench, history, false)).broken.is_empty())
+    shrink::shrink(history, |history| kind(&runtime.block_on(play::play(&mut bench, history, false)).broken) == wanted)
+}
+
+/// What kind of failure it is: its words without what they are about.
+fn kind(broken: &[String]) -> String {
+    let words = broken.first().map_or("", |what| what.as_str());
+    words.chars().filter(|c| !c.is_ascii_digit()).take(40).collect()
 }
 
 /// Prints a small failing history, and what happens in it.

@@ -129,9 +129,14 @@ pub(super) enum Step {
     /// Refused as a whole.
     Spoiled,
     /// A server's error, with or without effect.
-    Error { applied: bool },
+    Error {
+        applied: bool,
+    },
     /// The answer names the first rows only; the others are applied or not.
-    Omit { named: u8, applied: bool },
+    Omit {
+        named: u8,
+        applied: bool,
+    },
     /// The answer names more rows than there are.
     Surplus,
     /// One row is to be tried again.

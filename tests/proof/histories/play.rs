@@ -39,8 +39,7 @@ pub(super) struct Played {
 /// Plays a history to its end, or to the first broken promise.
 pub(super) async fn play(bench: &mut Bench, history: &History, traced: bool) -> Played {
     bench.begin(&history.shape, traced).await;
-    let mut play =
-        Play { bench, history, tag: 0, guarded: None, approved: Vec::new(), runs: 0, quiet_points: 0 };
+    let mut play = Play { bench, history, tag: 0, guarded: None, approved: Vec::new(), runs: 0, quiet_points: 0 };
     let last = [Op::Quiesce { late: true }];
     for (at, op) in history.ops.iter().chain(&last).enumerate() {
         play.bench.world.lock().note(|| format!("{at}: {}", serde_json::to_string(op).unwrap_or_default()));
@@ -117,7 +116,13 @@ impl Play<'_> {
                 let email = |key| world.model.iter().find(|row| row.id == id(key)).map(|row| row.email);
                 if let (Some(of_a), Some(of_b)) = (email(a), email(b)) {
                     for row in &mut world.model {
-                        row.email = if row.id == id(a) { of_b } else if row.id == id(b) { of_a } else { row.email };
+                        row.email = if row.id == id(a) {
+                            of_b
+                        } else if row.id == id(b) {
+                            of_a
+                        } else {
+                            row.email
+                        };
                     }
                 }
             }

@@ -63,7 +63,8 @@ fn plainer(mut best: History, fails: &mut impl FnMut(&History) -> bool) -> Histo
 
 fn forms(op: &Op) -> Vec<Op> {
     let shorter = |steps: &[Step]| -> Vec<Vec<Step>> {
-        let without = |at: usize| steps.iter().enumerate().filter(move |(other, _)| *other != at).map(|(_, step)| *step);
+        let without =
+            |at: usize| steps.iter().enumerate().filter(move |(other, _)| *other != at).map(|(_, step)| *step);
         (0..steps.len()).map(|at| without(at).collect()).collect()
     };
     match op {

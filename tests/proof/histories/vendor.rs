@@ -90,7 +90,11 @@ impl Vendor {
             let now = world.clock.now();
             let aims = vec![Aim { key: Some(key), writes: Some(record.bytes.clone()) }];
             let doubt = Doubt { until: now + LATE_WINDOW, aims, batch: None };
-            if in_run { world.watch.later.push(doubt) } else { world.doubts.push(doubt) }
+            if in_run {
+                world.watch.later.push(doubt)
+            } else {
+                world.doubts.push(doubt)
+            }
             MarkDirty {
                 key: key_of(key),
                 operation: Operation::Update,

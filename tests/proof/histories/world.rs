@@ -119,7 +119,6 @@ pub(super) struct World {
     pub(super) seen: BTreeMap<i64, Vec<Record>>,
     /// Somebody deleted records: only a resync mends that.
     pub(super) vandalised: BTreeSet<i64>,
-    pub(super) batch_rows: usize,
     pub(super) broken: Vec<String>,
     /// What happened, for whoever reads a failure.
     pub(super) trace: Option<Vec<String>>,
@@ -144,16 +143,15 @@ impl World {
             watch: Watch::default(),
             seen: BTreeMap::new(),
             vandalised: BTreeSet::new(),
-            batch_rows: 1,
             broken: Vec::new(),
             trace: None,
         }
     }
 
     /// An empty world for the next history.
-    pub(super) fn reset(&mut self, batch_rows: usize, traced: bool) {
+    pub(super) fn reset(&mut self, traced: bool) {
         let clock = self.clock.clone();
-        *self = Self { batch_rows, trace: traced.then(Vec::new), ..Self::new(clock) };
+        *self = Self { trace: traced.then(Vec::new), ..Self::new(clock) };
     }
 
     pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
