@@ -311,6 +311,7 @@ impl Engine {
             destination: prepared.destination.as_ref(),
             fingerprinter: self.state().fingerprinter(record),
             hasher: self.match_hasher(prepared, record),
+            state: self.state(),
             context: diff::Context {
                 now: self.parts.clock.now(),
                 late_window: prepared.late_window,

@@ -8,7 +8,7 @@ use syncline::{
 use super::{
     op::Stale,
     vendor::refusal,
-    world::{Record, World},
+    world::{Record, World, id_of},
 };
 
 impl World {
@@ -28,7 +28,7 @@ impl World {
     }
 
     fn apply_row(&mut self, operation: Operation, row: &BatchRow) -> Outcome {
-        let id = row.record_id.as_deref().and_then(|id| id.parse::<u64>().ok());
+        let id = id_of(row);
         let known = id.filter(|id| self.records.contains_key(id));
         match operation {
             Operation::Delete | Operation::Clear => {

@@ -1,6 +1,7 @@
 //! A vendor that follows a script of faults.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -22,7 +23,7 @@ use tokio::sync::Notify;
 
 use super::{
     op::{Hang, Stale, Step},
-    world::{Aim, Doubt, LATE_WINDOW, Shared},
+    world::{Aim, Doubt, LATE_WINDOW, Shared, id_of},
 };
 
 const ALL: &[Operation] =
@@ -105,6 +106,21 @@ impl Vendor {
             }
         };
         state.writer().mark_dirty(sync.id, vec![mark]).await.expect("marking dirty is always allowed");
+    }
+
+    /// Of the records that are to be removed, those that the snapshot has for the keys that they are of.
+    async fn owned(&self, batch: &Batch) -> BTreeSet<u64> {
+        let instance = self.instance.lock().expect("no panic").clone();
+        let mut owned = BTreeSet::new();
+        let Some((state, sync)) = instance.filter(|_| batch.operation.is_removal()) else { return owned };
+        for id in batch.rows.iter().filter_map(id_of) {
+            let key = self.world.lock().records.get(&id).and_then(|record| record.key);
+            let Some(key) = key else { continue };
+            let held = state.held(sync.id, &key_of(key)).await.expect("the state can be read");
+            let entry = held.entry.and_then(|entry| entry.record_id);
+            owned.extend(entry.filter(|own| **own == *id.to_string()).map(|_| id));
+        }
+        owned
     }
 
     /// What the step does to the request.
@@ -224,9 +240,10 @@ impl Destination for Vendor {
     }
 
     async fn deliver(&self, _account: &Account, batch: &Batch) -> Result<Delivery, Fault> {
+        let owned = self.owned(batch).await;
         let (aims, step, hang) = {
             let mut world = self.world.lock();
-            let aims = world.arrives(batch);
+            let aims = world.arrives(batch, &owned);
             let step = world.script.pop_front();
             let hang = if step.is_none() { world.hang.take() } else { None };
             (aims, step.unwrap_or(Step::Apply), hang)

@@ -190,13 +190,13 @@ impl World {
         if !operation.is_removal() {
             return Aim { key: Record::of(&row.record).key, writes: Some(row.record.clone()) };
         }
-        let id = row.record_id.as_deref().and_then(|id| id.parse::<u64>().ok());
-        let key = id.and_then(|id| self.records.get(&id).map(|r| r.key).or_else(|| self.graves.get(&id).copied()));
+        let key =
+            id_of(row).and_then(|id| self.records.get(&id).map(|r| r.key).or_else(|| self.graves.get(&id).copied()));
         Aim { key: key.flatten(), writes: None }
     }
 
     /// Looks at a request as it arrives: may it be sent at all?
-    pub(super) fn arrives(&mut self, batch: &Batch) -> Vec<Aim> {
+    pub(super) fn arrives(&mut self, batch: &Batch, owned: &BTreeSet<u64>) -> Vec<Aim> {
         let aims = self.aims(batch);
         self.note(|| format!("    request {}: {}", batch.operation.name(), told(batch, &aims)));
         self.watch.requests += 1;
@@ -204,7 +204,7 @@ impl World {
             self.breaks("P4: something is sent after the model was read in part".to_owned());
         }
         for (aim, row) in aims.iter().zip(&batch.rows) {
-            self.judge(aim, row);
+            self.judge(aim, row, owned);
             self.in_flight.push(aim.clone());
             if let (Some(key), Some(bytes)) = (aim.key, &aim.writes) {
                 let record = Record::of(bytes);
@@ -217,7 +217,8 @@ impl World {
         aims
     }
 
-    fn judge(&mut self, aim: &Aim, row: &BatchRow) {
+    /// `owned`: records that the snapshot has for the keys that they are of.
+    fn judge(&mut self, aim: &Aim, row: &BatchRow, owned: &BTreeSet<u64>) {
         let Some(key) = aim.key else {
             if aim.writes.is_none() && self.exists(row) {
                 self.breaks("P4: a record is removed that was never sent".to_owned());
@@ -239,7 +240,8 @@ impl World {
                 self.breaks(format!("key {key} is written after the run's removals began"));
             }
         } else {
-            if self.watch.present.contains(&key) && self.exists(row) {
+            let record = id_of(row).filter(|id| self.records.contains_key(id) && owned.contains(id));
+            if self.watch.present.contains(&key) && record.is_some() {
                 self.breaks(format!("P4: the record of key {key} is removed, which is in the model"));
             }
             if self.watch.null_key {
@@ -251,7 +253,7 @@ impl World {
     }
 
     fn exists(&self, row: &BatchRow) -> bool {
-        row.record_id.as_deref().and_then(|id| id.parse().ok()).is_some_and(|id: u64| self.records.contains_key(&id))
+        id_of(row).is_some_and(|id| self.records.contains_key(&id))
     }
 
     /// The request has its answer, or never gets one.
@@ -287,6 +289,11 @@ impl World {
         self.apply(&batch, batch.rows.len());
         true
     }
+}
+
+/// The record id that a row names.
+pub(super) fn id_of(row: &BatchRow) -> Option<u64> {
+    row.record_id.as_deref()?.parse().ok()
 }
 
 fn told(batch: &Batch, aims: &[Aim]) -> String {
