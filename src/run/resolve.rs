@@ -6,11 +6,15 @@ use crate::{
     delivery::Context,
     destination::{Lookup, LookupBy, LookupKind},
     model::Key,
-    plan::Plan,
     state::OwnerSpace,
 };
 
-use super::{RunError, claims::MatchHasher, judge::ToFind};
+use super::{
+    RunError,
+    claims::MatchHasher,
+    deliver::held,
+    judge::{Judged, Place, ToFind, place},
+};
 
 /// Values in one lookup; the connector may split them further.
 const LOOKUP: usize = 100;
@@ -31,9 +35,9 @@ struct Asked<'a> {
 pub(super) async fn resolve(
     context: &Context,
     hasher: Option<&MatchHasher>,
-    plan: &Plan,
-    to_find: &[ToFind],
+    judged: &Judged,
 ) -> Result<Resolved, RunError> {
+    let to_find = judged.to_find.as_slice();
     let mut resolved: Resolved = to_find.iter().map(|find| (find.key.clone(), None)).collect();
     for find in to_find {
         if let Some(id) = &find.unproven_id
@@ -52,7 +56,7 @@ pub(super) async fn resolve(
             asked.push(Asked { find, value });
         }
     }
-    let living = living_claims(hasher, plan, &asked)?;
+    let living = living_claims(hasher, judged, &asked)?;
     let mut found = Vec::new();
     for chunk in asked.chunks(LOOKUP) {
         for (asked, record_id) in look_up(context, chunk).await? {
@@ -86,18 +90,21 @@ struct Claimant {
     has_record: bool,
 }
 
-/// The planned upserts that claim earlier match values now, by the values' hashes: one without a record of its own takes
-/// the record that it finds there.
+/// The upserts of this run that claim earlier match values now, by the values' hashes: one without a record of its own
+/// takes the record that it finds there.
 fn living_claims(
     hasher: Option<&MatchHasher>,
-    plan: &Plan,
+    judged: &Judged,
     asked: &[Asked<'_>],
 ) -> Result<HashMap<u64, Claimant>, RunError> {
     let wanted: HashSet<u64> = asked.iter().filter_map(|asked| hasher?.of_value(&asked.value)).collect();
     let mut living = HashMap::new();
     if !wanted.is_empty() {
-        let mut upserts = plan.upserts();
+        let mut upserts = judged.plan.upserts();
         while let Some(item) = upserts.next()? {
+            if place(&item, judged.withheld) != Place::Planned || held(&judged.verdict, &item) {
+                continue;
+            }
             let planned = &item.row.planned;
             let has_record = planned.record_id.is_some() && !planned.id_from_mark;
             for hash in item.row.claims.iter().filter(|hash| wanted.contains(hash)) {

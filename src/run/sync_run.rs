@@ -205,7 +205,7 @@ impl Run<'_> {
         let before = connected.account.stats();
         let context = self.context(prepared, &connected).await?;
         let hasher = self.engine.match_hasher(prepared, &self.record);
-        let resolving = resolve(&context, hasher.as_ref(), &judged.plan, &judged.to_find);
+        let resolving = resolve(&context, hasher.as_ref(), judged);
         let resolved = match self.unless_stopped(resolving).await {
             Err(RunError::Request { fault, .. }) => {
                 outcome.nothing_sent(*fault);

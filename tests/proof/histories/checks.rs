@@ -161,8 +161,8 @@ async fn rest(play: &mut Play<'_>) -> BTreeSet<i64> {
         }
         play.bench.advance(A_DAY_AND_AN_HOUR).await;
         let counts = report.counts;
-        // What stands refused may keep others from their turn, for ever where two exchange their addresses.
-        let behind = if counts.rejected > 0 { counts.left_over } else { 0 };
+        // What is refused or invalid keeps the address that others wait for, for ever where two exchange theirs.
+        let behind = if counts.rejected + counts.invalid > 0 { counts.left_over } else { 0 };
         let sent = counts.added + counts.changed + counts.removed - counts.rejected - behind;
         if sent + counts.waiting_removals == 0 && matches!(report.status, RunStatus::Ok | RunStatus::Partial) {
             let mut excluded = excluded(play, counts.waiting).await;

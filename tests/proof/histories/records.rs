@@ -82,6 +82,8 @@ impl World {
         if let Some(record) = self.records.remove(id) {
             self.graves.insert(*id, record.key);
             self.vandalised.extend(record.key);
+            // What comes late now would make the record anew, which nobody could know.
+            self.doubts.iter_mut().for_each(|doubt| doubt.batch = None);
         }
     }
 

@@ -220,7 +220,7 @@ impl World {
     /// `owned`: records that the snapshot has for the keys that they are of.
     fn judge(&mut self, aim: &Aim, row: &BatchRow, owned: &BTreeSet<u64>) {
         let Some(key) = aim.key else {
-            if aim.writes.is_none() && self.exists(row) {
+            if aim.writes.is_none() && self.is_strange(row) {
                 self.breaks("P4: a record is removed that was never sent".to_owned());
             }
             return;
@@ -252,8 +252,10 @@ impl World {
         self.watch.tried.insert(key);
     }
 
-    fn exists(&self, row: &BatchRow) -> bool {
-        id_of(row).is_some_and(|id| self.records.contains_key(&id))
+    /// Whether a row names a record whose address was never sent. A lost upsert may have met somebody else's.
+    fn is_strange(&self, row: &BatchRow) -> bool {
+        let record = id_of(row).and_then(|id| self.records.get(&id));
+        record.is_some_and(|record| !self.seen.values().flatten().any(|sent| sent.email == record.email))
     }
 
     /// The request has its answer, or never gets one.
