@@ -52,4 +52,6 @@ pub struct TakenOver {
     pub key: Key,
     /// The vendor's id of its record, where it is known.
     pub record_id: Option<Box<str>>,
+    /// Its dirty marks of these attempts, which a delivered takeover clears.
+    pub marks: Vec<IntentId>,
 }

@@ -14,17 +14,17 @@ use futures_util::{StreamExt as _, stream};
 use crate::{
     destination::LookupKind,
     mapping::to_text,
-    model::{BatchKey, Operation, RecordRef, Timestamp},
+    model::{BatchKey, IntentId, Operation, RecordRef, Timestamp},
     proof::{Rule, is_broken},
     spool::SpoolError,
-    state::{IntentMember, NewIntent, StateError},
+    state::{IntentMember, MarkDirty, NewIntent, StateError},
 };
 
 use super::{
     attempt::{self, Fate, Ready, RowEnd},
     batcher::{Batcher, Caps, Formed, rows_key},
     context::Context,
-    item::Item,
+    item::{Item, TakenOver},
     settle::settle,
     stop::StopReason,
 };
@@ -198,8 +198,34 @@ async fn intend(context: &Context, mut formed: Formed) -> Result<Intended, State
             .collect::<Result<_, _>>()?,
         grants: context.saved_grants(send_before),
     };
+    if !context.skips_intents() {
+        doubt_owners(context, &mut formed.items, send_before).await?;
+    }
     let batch = if context.skips_intents() { NO_INTENT } else { context.state.writer().intend(intent).await? };
     Ok(Intended { batch, items: formed.items, idempotency, send_before, ahead })
+}
+
+/// The record of an absent key is about to be another key's. Should nobody learn whether it is, and the key come back, its
+/// entry does not say what stands there any more.
+async fn doubt_owners(context: &Context, items: &mut [Item], send_before: Timestamp) -> Result<(), StateError> {
+    let owners: Vec<&mut TakenOver> = items.iter_mut().filter_map(|item| item.takes_over.as_mut()).collect();
+    if owners.is_empty() {
+        return Ok(());
+    }
+    let mark = |owner: &&mut TakenOver| MarkDirty {
+        key: owner.key.clone(),
+        operation: Operation::Update,
+        fingerprint: None,
+        ambiguous_at: Some(send_before),
+        record_id: owner.record_id.clone(),
+        sealed_match: None,
+    };
+    let marks = owners.iter().map(mark).collect();
+    let batch = context.state.writer().mark_dirty(context.sync, marks).await?;
+    for (position, owner) in (0..).zip(owners) {
+        owner.marks.push(IntentId { batch, position });
+    }
+    Ok(())
 }
 
 fn member(context: &Context, row: usize, item: &Item) -> Result<IntentMember, StateError> {

@@ -97,7 +97,7 @@ fn yielded(context: &Context, from: TakenOver, match_hash: Option<u64>) -> Local
     let owned = [(OwnerSpace::Match, match_hash), (OwnerSpace::RecordId, record)];
     let gone = |(space, hash): (_, Option<u64>)| Some(OwnerChange { space, hash: hash?, present: false });
     let owners = owned.into_iter().filter_map(gone).collect();
-    LocalSettle { key: from.key, loaded: Vec::new(), end: End::Remove { owners, quiet_until: None } }
+    LocalSettle { key: from.key, loaded: from.marks, end: End::Remove { owners, quiet_until: None } }
 }
 
 async fn end_of(

@@ -96,7 +96,7 @@ impl Outgoing<'_> {
                 if keeps_own(&known, &record_id) {
                     (None, None)
                 } else {
-                    (Some(TakenOver { key, record_id: record_id.clone() }), record_id)
+                    (Some(TakenOver { key, record_id: record_id.clone(), marks: Vec::new() }), record_id)
                 }
             }
             Some(
