@@ -21,9 +21,9 @@ enum Source {
     System,
     /// Starts at a fixed time and advances with tokio's (pausable) clock.
     Tokio { start: Timestamp, origin: tokio::time::Instant },
-    /// The same, set forward or back by so many microseconds.
+    /// Another clock, set forward or back by microseconds.
     #[cfg(any(test, feature = "proof"))]
-    Jumping { start: Timestamp, origin: tokio::time::Instant, ahead: Arc<AtomicI64> },
+    Shifted { of: Box<Source>, by: Arc<AtomicI64> },
 }
 
 impl Clock {
@@ -37,31 +37,26 @@ impl Clock {
         Self { source: Source::Tokio { start, origin: tokio::time::Instant::now() } }
     }
 
-    /// As [`Clock::following_tokio`], and it can be set: clones of it jump together.
+    /// The same clock set forward or back by so many microseconds, at any time, for tests.
     #[cfg(any(test, feature = "proof"))]
-    pub fn jumping(start: Timestamp) -> Self {
-        Self { source: Source::Jumping { start, origin: tokio::time::Instant::now(), ahead: Arc::default() } }
-    }
-
-    /// Sets a jumping clock ahead of tokio's by `seconds`, or back; another clock stays as it is.
-    #[cfg(any(test, feature = "proof"))]
-    pub fn set_ahead(&self, seconds: i64) {
-        match &self.source {
-            Source::Jumping { ahead, .. } => ahead.store(seconds.saturating_mul(1_000_000), Ordering::SeqCst),
-            Source::System | Source::Tokio { .. } => {}
-        }
+    #[must_use]
+    pub fn shifted(self, by: Arc<AtomicI64>) -> Self {
+        Self { source: Source::Shifted { of: Box::new(self.source), by } }
     }
 
     /// Microseconds since 1970-01-01T00:00:00Z.
     pub fn now(&self) -> Timestamp {
-        match &self.source {
-            Source::System => system_now(),
-            Source::Tokio { start, origin } => *start + origin.elapsed(),
+        self.source.now()
+    }
+}
+
+impl Source {
+    fn now(&self) -> Timestamp {
+        match self {
+            Self::System => system_now(),
+            Self::Tokio { start, origin } => *start + origin.elapsed(),
             #[cfg(any(test, feature = "proof"))]
-            Source::Jumping { start, origin, ahead } => {
-                let time = (*start + origin.elapsed()).as_micros();
-                Timestamp::from_micros(time.saturating_add(ahead.load(Ordering::SeqCst)))
-            }
+            Self::Shifted { of, by } => Timestamp::from_micros(of.now().as_micros() + by.load(Ordering::SeqCst)),
         }
     }
 }

@@ -2,12 +2,10 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-#[cfg(feature = "proof")]
-use crate::proof::{self, Rule};
 use crate::{
     destination::{Batch, BatchRow, Delivery, Outcome, Rejection},
     model::{Operation, Timestamp},
-    proof::{Boundary, Injected, reach},
+    proof::{Boundary, Injected, Rule, is_broken, reach},
     telemetry::{event, events},
     wire::{Directive, Fault, FaultKind, HoldReason, Sent, VendorText, backoff},
 };
@@ -122,7 +120,7 @@ async fn attempt(context: &Context, batch: &Ready<'_>, part: &Part) -> Result<Ve
     let request = request(context, batch, part);
     let account = context.account.within(context.time_to_send(batch.send_before));
     #[cfg(feature = "proof")]
-    let account = match proof::is_broken(Rule::LimitEachAttempt) && part.attempts + part.throttled > 1 {
+    let account = match is_broken(Rule::LimitEachAttempt) && part.attempts + part.throttled > 1 {
         true => account.unlimited(),
         false => account,
     };
@@ -184,10 +182,12 @@ async fn sort_outcomes(
     parts: &mut Vec<Part>,
 ) {
     let mut outcomes = outcomes.into_iter();
+    let unnamed =
+        if is_broken(Rule::NamedRows) { || Outcome::Delivered { record_id: None } } else { || Outcome::Unknown };
     let (mut unknown, mut again) = (Vec::new(), Vec::new());
     for &row in &part.rows {
         // A row that the connector left out is a row that the answer did not name.
-        match outcomes.next().unwrap_or(Outcome::Unknown) {
+        match outcomes.next().unwrap_or_else(unnamed) {
             Outcome::Delivered { record_id } => {
                 context.given_up.store(0, Ordering::Relaxed);
                 end(ends, row, Fate::Delivered { record_id });
@@ -288,7 +288,7 @@ async fn try_again(context: &Context, part: Part, fault: Option<Fault>, parts: &
     let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     event!(events::REQUEST_RETRIED, account = context.account.identity(), attempt = part.attempts, reason, wait_ms);
     #[cfg(feature = "proof")]
-    let _turn = match proof::is_broken(Rule::WaitEmptyHanded) {
+    let _turn = match is_broken(Rule::WaitEmptyHanded) {
         true => context.account.take_turn().await,
         false => None,
     };

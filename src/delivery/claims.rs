@@ -6,6 +6,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     model::{Key, SyncId},
+    proof::{Rule, is_broken},
     state::{OwnerSpace, State, StateError},
 };
 
@@ -62,6 +63,9 @@ impl Claims {
         key: &Key,
         yields: Option<&Key>,
     ) -> Result<Claim, StateError> {
+        if is_broken(Rule::Ownership) {
+            return Ok(Claim::Granted);
+        }
         let mut held = self.held.lock().await;
         if let Some(owner) = held.granted.get(&hash).filter(|owner| *owner != key) {
             return Ok(Claim::OwnedBy(owner.clone()));

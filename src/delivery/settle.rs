@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     destination::Rejection,
     model::{ENCODING_VERSION, Entry, IntentId, Key, Operation, RecordRef, RejectedMark, Timestamp, spec::Mode},
+    proof::{Rule, is_broken},
     state::{End, LocalSettle, MarkDirty, OwnerChange, OwnerSpace, Settle, SettleRow, StateError},
 };
 
@@ -53,7 +54,7 @@ pub(super) async fn settle(
     let (mut positions, mut behind) = (0.., u32::try_from(items.len()).unwrap_or(u32::MAX)..);
     for (mut item, row_end) in items.into_iter().zip(ends) {
         let intent = IntentId { batch, position: positions.next().unwrap_or(u32::MAX) };
-        let loaded = item.loaded.clone();
+        let loaded = cleared_by(context, &item).await?;
         let yields = item.takes_over.as_mut().map(|from| {
             let intent = IntentId { batch, position: behind.next().unwrap_or(u32::MAX) };
             from.loaded.push(intent);
@@ -86,6 +87,15 @@ pub(super) async fn settle(
     context.claims.queued(&aftermath.claimed).await;
     judge_rejects(context);
     Ok(aftermath)
+}
+
+/// The dirty marks that a delivered outcome clears: those that the plan has loaded, not those that came meanwhile.
+async fn cleared_by(context: &Context, item: &Item) -> Result<Vec<IntentId>, StateError> {
+    if is_broken(Rule::SettleByIntent) {
+        let held = context.state.held(context.sync, &item.key).await?;
+        return Ok(held.dirty.iter().map(|mark| mark.intent).collect());
+    }
+    Ok(item.loaded.clone())
 }
 
 /// The proof harness's broken variant: without intents only acknowledged rows leave a trace.

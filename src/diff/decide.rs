@@ -5,6 +5,7 @@ use crate::model::{
     ChangeKind, DirtyMark, Entry, Held, IntentId, Operation, Timestamp,
     spec::{Mode, OnRemoved},
 };
+use crate::proof::{Rule, is_broken};
 
 /// Code of a reject that stands because the record belongs to another key.
 const CONFLICT: &str = "conflict";
@@ -179,6 +180,9 @@ pub(super) fn late_until(
     agrees: impl Fn(&DirtyMark) -> bool,
     acknowledged: bool,
 ) -> Option<Timestamp> {
+    if is_broken(Rule::LateWindow) {
+        return None;
+    }
     let quiet = held.quiet_until.filter(|_| !acknowledged);
     let others = held.dirty.iter().filter(|mark| !agrees(mark));
     let late = others.filter_map(|mark| mark.ambiguous_at).map(|at| at + context.late_window);

@@ -9,6 +9,7 @@ use crate::{
     diff::Annotation,
     model::{Key, Operation, RecordRef, RunId, SyncId},
     plan::{LocalEnd, Locals, Plan, PlanItem, PlanReader, PlanRow, Verdict},
+    proof::{Rule, is_broken},
     spool::SpoolError,
     state::{End, LocalSettle, OwnerSpace, State},
 };
@@ -50,6 +51,8 @@ impl Outgoing<'_> {
     /// # Errors
     /// When the plan or the state fails.
     pub(super) async fn deliver(&self) -> Result<(), RunError> {
+        let early = is_broken(Rule::RemovalsLast);
+        let removals = if early { self.deliver_removals().await? } else { Vec::new() };
         let mut behind = Vec::new();
         let mut upserts = self.plan.upserts();
         let mut clashed = delivery::deliver(self.context, || {
@@ -69,7 +72,7 @@ impl Outgoing<'_> {
         })
         .await?;
         clashed.extend(self.deliver_behind(behind).await?);
-        clashed.extend(self.deliver_removals().await?);
+        clashed.extend(if early { removals } else { self.deliver_removals().await? });
         Ok(delivery::deliver_again(self.context, clashed).await?)
     }
 
@@ -178,6 +181,9 @@ impl Outgoing<'_> {
     /// For each removal the keys that own its record in the index: the id's, or where there is none the match value's.
     async fn owners_of_removals(&self, chunk: &[PlanItem]) -> Result<Vec<Vec<Key>>, RunError> {
         let mut owners = vec![Vec::new(); chunk.len()];
+        if is_broken(Rule::Ownership) {
+            return Ok(owners);
+        }
         for space in [OwnerSpace::RecordId, OwnerSpace::Match] {
             let asked: Vec<(usize, u64)> =
                 chunk.iter().enumerate().filter_map(|(at, item)| Some((at, self.owned(space, &item.row)?))).collect();

@@ -5,7 +5,7 @@
 //! it has delivered anything. So a row's change is known to be the mapping's also after several edits in a row.
 
 use crate::{
-    diff::Planned,
+    diff::{self, Planned},
     mapping::{HashKeys, Mapping},
     model::{Entry, Fingerprint, Fingerprinter, Held, RowRef, Schema},
     state::MappingRecord,
@@ -49,6 +49,11 @@ pub(super) fn fingerprints(
         record.clear();
         out.push(mapping.encode(row, &mut record).is_ok().then(|| fingerprinter.of(&record)));
     }
+}
+
+/// Whether a resync has asked for the key's entry.
+pub(super) fn is_resynced(held: Option<&Held>, context: &diff::Context) -> bool {
+    held.and_then(live_entry).is_some_and(|entry| Some(entry.run) <= context.resync_through)
 }
 
 /// What the snapshot holds for a key that has not left it.

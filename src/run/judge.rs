@@ -86,7 +86,7 @@ impl Basis<'_> {
         let mut invalid = passed.invalid;
         if let Some(mut resolver) = passed.ownership {
             if resolver.wants_owners() {
-                feed_owners(self.state, self.record.id, &mut resolver).await?;
+                feed_owners(self.state, self.record.id, passed.in_doubt, &mut resolver).await?;
             }
             let annotations = resolver.finish()?;
             tally.owned(annotations.invalid_unchanged(), annotations.invalid_waiting())?;
@@ -187,16 +187,24 @@ struct Approval {
     of_invalid: bool,
 }
 
+/// A value that a request may still bring to a record counts as that key's already.
 async fn feed_owners(
     state: &State,
     sync: SyncId,
+    in_doubt: Vec<(u64, Key)>,
     resolver: &mut crate::plan::OwnershipResolver,
 ) -> Result<(), RunError> {
+    let mut in_doubt = in_doubt.into_iter().peekable();
     let mut owners = state.owners(sync, OwnerSpace::Match);
     while let Some(owner) = owners.next().await? {
-        resolver.owner(owner.hash, &owner.key)?;
+        let place = (owner.hash, owner.key);
+        while let Some((hash, key)) = in_doubt.next_if(|doubt| *doubt < place) {
+            resolver.owner(hash, &key)?;
+        }
+        in_doubt.next_if_eq(&place);
+        resolver.owner(place.0, &place.1)?;
     }
-    Ok(())
+    in_doubt.try_for_each(|(hash, key)| Ok(resolver.owner(hash, &key)?))
 }
 
 fn list_conflicts(annotations: &crate::plan::Annotations, invalid: &mut Vec<InvalidRow>) -> Result<(), RunError> {

@@ -7,6 +7,7 @@ mod close;
 mod connection;
 mod cursor;
 mod deliver;
+mod doubt;
 mod earlier;
 mod ending;
 mod engine;

@@ -1,9 +1,10 @@
 //! What a diff pass found, and small questions that it asks.
 
-use super::{cursor, nulls::NullCounts};
+use super::{RunError, cursor, nulls::NullCounts};
 use crate::{
-    model::{Fingerprint, Held, InvalidCode, InvalidRow, KeyProblem},
+    model::{Fingerprint, Held, InvalidCode, InvalidRow, Key, KeyProblem},
     plan::{Locals, OwnershipResolver, Plan},
+    proof::{Rule, is_broken},
 };
 
 /// Invalid rows that are listed by key; the rest is only counted.
@@ -35,8 +36,15 @@ pub(super) struct Passed {
     pub(super) standing: Vec<u64>,
     /// Settles that need no request and are no part of the plan.
     pub(super) local: Locals,
+    /// Hashes of match values that an earlier request may still write, with the keys that sent them, by hash and key.
+    pub(super) in_doubt: Vec<(u64, Key)>,
     /// What was seen of the cursor column, in mode `append`.
     pub(super) cursor: cursor::Seen,
+}
+
+/// A result that was not read to its end is none, but in the proof harness's broken variant.
+pub(super) fn unless_partial<T>(batch: Result<Option<T>, RunError>) -> Result<Option<T>, RunError> {
+    if is_broken(Rule::CompleteRead) { Ok(batch.unwrap_or(None)) } else { batch }
 }
 
 /// Attempts at the same record that were refused: a changed one begins anew.

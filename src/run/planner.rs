@@ -13,18 +13,19 @@ use crate::{
     plan::{LocalEnd, LocalWriter, OwnershipBuilder, PlanRow, PlanWriter},
     shutdown::Shutdown,
     spool::SpoolError,
-    state::Overlay,
+    state::{Overlay, State},
 };
 
 use super::{
     RunError,
     claims::MatchHasher,
     cursor::{self, Cursor},
+    doubt::Doubts,
     earlier::{self, Earlier},
     judge::tells_age,
     keyed::cleared_record,
     nulls::NullCounts,
-    passed::{MAX_LISTED, PassCounts, Passed, key_code, latest_ambiguous, rejected_before},
+    passed::{MAX_LISTED, PassCounts, Passed, key_code, latest_ambiguous, rejected_before, unless_partial},
     pending::PendingRow,
     sharing::Rows,
 };
@@ -41,6 +42,7 @@ pub(super) struct Planner<'a> {
     pub(super) destination: &'a dyn Destination,
     pub(super) fingerprinter: Fingerprinter,
     pub(super) hasher: Option<MatchHasher>,
+    pub(super) state: &'a State,
     pub(super) context: diff::Context,
     pub(super) cursor: Option<&'a Cursor>,
     pub(super) spool_dir: &'a Path,
@@ -63,7 +65,7 @@ impl Planner<'_> {
         let mut spare = Some(PendingRow::default());
         loop {
             let batch = tokio::select! {
-                batch = rows.next() => batch?,
+                batch = rows.next() => unless_partial(batch)?,
                 () = shutdown.cancelled() => return Err(RunError::Stopped),
             };
             let Some(lot) = batch else { break };
@@ -100,6 +102,7 @@ struct Pass<'a> {
     newest: Option<i64>,
     standing: Vec<u64>,
     local: LocalWriter,
+    doubts: Doubts<'a>,
     cursor: cursor::Seen,
     /// The record of every removal: fields to clear, or nothing.
     cleared: Vec<u8>,
@@ -116,6 +119,7 @@ impl<'a> Pass<'a> {
             newest: None,
             standing: vec![0; planner.earlier.len()],
             local: LocalWriter::new(planner.spool_dir),
+            doubts: Doubts::new(planner.state, planner.hasher.clone()),
             cursor: cursor::Seen::default(),
             planner,
             overlay,
@@ -212,7 +216,9 @@ impl<'a> Pass<'a> {
     /// Takes the present held key and moves to the next.
     async fn advance(&mut self) -> Result<Option<Held>, RunError> {
         let next = self.overlay.next().await?;
-        Ok(std::mem::replace(&mut self.held, next))
+        let held = std::mem::replace(&mut self.held, next);
+        held.iter().try_for_each(|held| self.doubts.note(held, &self.planner.context))?;
+        Ok(held)
     }
 
     fn present(&mut self, row: &PendingRow, held: Option<&Held>) -> Result<(), RunError> {
@@ -244,7 +250,7 @@ impl<'a> Pass<'a> {
                 let under = earlier::stands_under(&row.earlier, held, &planned);
                 match (under, self.planner.sync.remap) {
                     // What a resync asks for is sent, whatever mapping it stands under, and nobody minds.
-                    (Some(_), Remap::Later) if self.is_resynced(held) => {
+                    (Some(_), Remap::Later) if earlier::is_resynced(held, &self.planner.context) => {
                         planned.counts_for_guard = false;
                         self.upsert(row, held, planned, false)?;
                     }
@@ -261,11 +267,6 @@ impl<'a> Pass<'a> {
             }
         }
         Ok(())
-    }
-
-    fn is_resynced(&self, held: Option<&Held>) -> bool {
-        let entry = held.and_then(earlier::live_entry);
-        entry.is_some_and(|entry| Some(entry.run) <= self.planner.context.resync_through)
     }
 
     fn upsert(
@@ -391,6 +392,7 @@ impl<'a> Pass<'a> {
             newest: self.newest,
             standing: self.standing,
             local: self.local.finish()?,
+            in_doubt: self.doubts.finish(),
             cursor: self.cursor,
         })
     }

@@ -14,6 +14,7 @@ use crate::{
             SyncSpec,
         },
     },
+    proof::{Rule, is_broken},
     source::{ModelBody, ModelQuery, Source, SourceError},
     state::{MappingRecord, SyncRecord, Target},
 };
@@ -190,7 +191,7 @@ fn key_shape(query: &ModelQuery, schema: &Schema) -> Result<KeyShape, RunError> 
 
 fn traits(sync: &SyncSpec, mapping: &Mapping, destination: &dyn Destination) -> Traits {
     let exact = sync.match_fields.iter().all(|field| destination.match_is_exact(&sync.object, field));
-    let made_of_key = mapping.match_is_key() && exact;
+    let made_of_key = (mapping.match_is_key() && exact) || is_broken(Rule::Ownership);
     let removes = sync.on_removed != OnRemoved::Keep;
     if sync.mode == Mode::Append {
         // Nothing is ever addressed again.

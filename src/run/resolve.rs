@@ -6,11 +6,15 @@ use crate::{
     delivery::Context,
     destination::{Lookup, LookupBy, LookupKind},
     model::Key,
-    plan::Plan,
     state::OwnerSpace,
 };
 
-use super::{RunError, claims::MatchHasher, judge::ToFind};
+use super::{
+    RunError,
+    claims::MatchHasher,
+    deliver::held,
+    judge::{Judged, Place, ToFind, place},
+};
 
 /// Values in one lookup; the connector may split them further.
 const LOOKUP: usize = 100;
@@ -31,9 +35,9 @@ struct Asked<'a> {
 pub(super) async fn resolve(
     context: &Context,
     hasher: Option<&MatchHasher>,
-    plan: &Plan,
-    to_find: &[ToFind],
+    judged: &Judged,
 ) -> Result<Resolved, RunError> {
+    let to_find = judged.to_find.as_slice();
     let mut resolved: Resolved = to_find.iter().map(|find| (find.key.clone(), None)).collect();
     for find in to_find {
         if let Some(id) = &find.unproven_id
@@ -52,40 +56,80 @@ pub(super) async fn resolve(
             asked.push(Asked { find, value });
         }
     }
-    let living = living_claims(hasher, plan, &asked)?;
-    // A record that an insert of this key has made is this key's, whoever claims its value now.
-    asked.retain(|asked| context.mode.creates_once() || !is_claimed(hasher, &living, asked));
+    let living = living_claims(hasher, judged, &asked)?;
+    let mut found = Vec::new();
     for chunk in asked.chunks(LOOKUP) {
-        for (find, record_id) in look_up(context, chunk).await? {
-            if !owned_by_another(context, &find.key, &record_id).await? {
-                resolved.entry(find.key.clone()).and_modify(|found| {
-                    found.get_or_insert(record_id);
-                });
+        for (asked, record_id) in look_up(context, chunk).await? {
+            if !owned_by_another(context, &asked.find.key, &record_id).await? {
+                found.push((asked, record_id));
             }
         }
     }
+    // A record that an insert of this key has made is this key's, whoever claims its value now.
+    let once = context.mode.creates_once();
+    assign(&mut resolved, &found, |asked, own| once || !is_taken(hasher, &living, asked, own));
     Ok(resolved)
 }
 
-/// Hashes of earlier match values that a planned upsert claims now: that record is the claimant's, found by match.
-fn living_claims(hasher: Option<&MatchHasher>, plan: &Plan, asked: &[Asked<'_>]) -> Result<HashSet<u64>, RunError> {
+/// Gives found records to the keys that sent their values. A key with a record of its own takes no other, so whether a value
+/// is taken may depend on what another key was found to have.
+fn assign(resolved: &mut Resolved, found: &[(&Asked<'_>, Box<str>)], is_free: impl Fn(&Asked<'_>, &Resolved) -> bool) {
+    loop {
+        let free = found.iter().find(|(asked, _)| {
+            let open = resolved.get(&asked.find.key).is_some_and(Option::is_none);
+            open && is_free(asked, resolved)
+        });
+        let Some((asked, record_id)) = free else { return };
+        resolved.insert(asked.find.key.clone(), Some(record_id.clone()));
+    }
+}
+
+/// Who claims a value now.
+struct Claimant {
+    key: Key,
+    has_record: bool,
+}
+
+/// The upserts of this run that claim earlier match values now, by the values' hashes: one without a record of its own
+/// takes the record that it finds there.
+fn living_claims(
+    hasher: Option<&MatchHasher>,
+    judged: &Judged,
+    asked: &[Asked<'_>],
+) -> Result<HashMap<u64, Claimant>, RunError> {
     let wanted: HashSet<u64> = asked.iter().filter_map(|asked| hasher?.of_value(&asked.value)).collect();
-    let mut living = HashSet::new();
+    let mut living = HashMap::new();
     if !wanted.is_empty() {
-        let mut upserts = plan.upserts();
+        let mut upserts = judged.plan.upserts();
         while let Some(item) = upserts.next()? {
-            living.extend(item.row.claims.iter().filter(|hash| wanted.contains(hash)));
+            if place(&item, judged.withheld) != Place::Planned || held(&judged.verdict, &item) {
+                continue;
+            }
+            let planned = &item.row.planned;
+            let has_record = planned.record_id.is_some() && !planned.id_from_mark;
+            for hash in item.row.claims.iter().filter(|hash| wanted.contains(hash)) {
+                living.insert(*hash, Claimant { key: item.row.key.clone(), has_record });
+            }
         }
     }
     Ok(living)
 }
 
-fn is_claimed(hasher: Option<&MatchHasher>, living: &HashSet<u64>, asked: &Asked<'_>) -> bool {
+fn is_taken(
+    hasher: Option<&MatchHasher>,
+    living: &HashMap<u64, Claimant>,
+    asked: &Asked<'_>,
+    resolved: &Resolved,
+) -> bool {
     let hash = hasher.and_then(|hasher| hasher.of_value(&asked.value));
-    hash.is_some_and(|hash| living.contains(&hash))
+    let claimant = hash.and_then(|hash| living.get(&hash));
+    claimant.is_some_and(|by| !by.has_record && resolved.get(&by.key).is_none_or(Option::is_none))
 }
 
-async fn look_up<'a>(context: &Context, chunk: &[Asked<'a>]) -> Result<Vec<(&'a ToFind, Box<str>)>, RunError> {
+async fn look_up<'a, 'b>(
+    context: &Context,
+    chunk: &'b [Asked<'a>],
+) -> Result<Vec<(&'b Asked<'a>, Box<str>)>, RunError> {
     let Some(field) = context.match_fields.first().cloned() else { return Ok(Vec::new()) };
     let values = chunk.iter().map(|asked| asked.value.clone()).collect();
     let lookup = Lookup { object: context.object.clone(), by: LookupBy::Match { field, values }, fields: Vec::new() };
@@ -96,7 +140,7 @@ async fn look_up<'a>(context: &Context, chunk: &[Asked<'a>]) -> Result<Vec<(&'a 
     })?;
     let found = found
         .into_iter()
-        .filter_map(|found| chunk.get(found.position).map(|asked| (asked.find, found.record_id.into_boxed_str())));
+        .filter_map(|found| chunk.get(found.position).map(|asked| (asked, found.record_id.into_boxed_str())));
     Ok(found.collect())
 }
 

@@ -210,7 +210,7 @@ impl Run<'_> {
         let before = connected.account.stats();
         let context = self.context(prepared, &connected, outcome.durations).await?;
         let hasher = self.engine.match_hasher(prepared, &self.record);
-        let resolving = resolve(&context, hasher.as_ref(), &judged.plan, &judged.to_find);
+        let resolving = resolve(&context, hasher.as_ref(), judged);
         let resolved = match self.unless_stopped(resolving).await {
             Err(RunError::Request { fault, .. }) => {
                 outcome.nothing_sent(*fault);
@@ -324,6 +324,7 @@ impl Engine {
             destination: prepared.destination.as_ref(),
             fingerprinter: self.state().fingerprinter(record),
             hasher: self.match_hasher(prepared, record),
+            state: self.state(),
             context: diff::Context {
                 now: self.parts.clock.now(),
                 late_window: prepared.late_window,

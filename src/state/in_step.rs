@@ -20,18 +20,13 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    NullShare, Request, RunRow, StateError, SyncRecord,
+    Request, StateError,
     lease::{Beat, Taken},
     open::Opened,
-    store::{
-        ApprovalRow, DirtyTotals, Extent, IntentRow, JournalBlob, Keyed, KeyedAfter, KeyedRow, PageRow, RunFilter,
-        Space, StateStore, Write,
-    },
+    reads::{Arg, Row},
+    store::{StateStore, Write},
 };
-use crate::{
-    model::{Key, RunId, SyncId, Timestamp},
-    wire::BudgetStore,
-};
+use crate::{model::SyncId, wire::BudgetStore};
 
 thread_local! {
     static LATENCY: Cell<Option<Duration>> = const { Cell::new(None) };
@@ -57,19 +52,13 @@ struct InStep {
     /// Longest simulated time of a call.
     latency: Duration,
     commits: AtomicU64,
-    /// What is asked several times a second, as of so many commits: nobody else writes.
-    asked: Mutex<Asked>,
-}
-
-#[derive(Debug, Default)]
-struct Asked {
-    syncs: Option<(u64, Vec<SyncRecord>)>,
-    requests: Option<(u64, Vec<Request>)>,
+    /// The open requests as of so many commits, which are asked for twice a second: nobody else writes.
+    requests: Mutex<Option<(u64, Vec<Request>)>>,
 }
 
 impl InStep {
     fn new(store: Arc<dyn StateStore>, latency: Duration) -> Self {
-        Self { store, latency, commits: AtomicU64::new(0), asked: Mutex::default() }
+        Self { store, latency, commits: AtomicU64::new(0), requests: Mutex::default() }
     }
 
     async fn step<T>(&self, call: impl Future<Output = T> + Send) -> T {
@@ -83,8 +72,8 @@ impl InStep {
         done
     }
 
-    fn asked(&self) -> MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn requests(&self) -> MutexGuard<'_, Option<(u64, Vec<Request>)>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn commits(&self) -> u64 {
@@ -119,8 +108,8 @@ impl StateStore for InStep {
         self.write(self.store.commit(writes)).await
     }
 
-    async fn commit_count(&self) -> Result<i64, StateError> {
-        self.step(self.store.commit_count()).await
+    async fn select(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StateError> {
+        self.step(self.store.select(sql, args)).await
     }
 
     async fn opened(&self) -> Result<(), StateError> {
@@ -165,129 +154,15 @@ impl StateStore for InStep {
 
     async fn claim_requests(&self, holder: &str, ttl: Duration) -> Result<Vec<Request>, StateError> {
         let commits = self.commits();
-        if let Some((_, requests)) = self.asked().requests.as_ref().filter(|(at, _)| *at == commits) {
+        if let Some((_, requests)) = self.requests().as_ref().filter(|(at, _)| *at == commits) {
             return Ok(requests.clone());
         }
         let requests = self.step(self.store.claim_requests(holder, ttl)).await?;
-        self.asked().requests = Some((commits, requests.clone()));
+        *self.requests() = Some((commits, requests.clone()));
         Ok(requests)
     }
 
     async fn release_request(&self, id: i64, holder: &str) -> Result<(), StateError> {
         self.write(self.store.release_request(id, holder)).await
-    }
-
-    async fn meta(&self, name: &'static str) -> Result<Option<Vec<u8>>, StateError> {
-        self.step(self.store.meta(name)).await
-    }
-
-    async fn syncs(&self) -> Result<Vec<SyncRecord>, StateError> {
-        let commits = self.commits();
-        if let Some((_, syncs)) = self.asked().syncs.as_ref().filter(|(at, _)| *at == commits) {
-            return Ok(syncs.clone());
-        }
-        let syncs = self.step(self.store.syncs()).await?;
-        self.asked().syncs = Some((commits, syncs.clone()));
-        Ok(syncs)
-    }
-
-    async fn runs(&self, filter: RunFilter, limit: u32) -> Result<Vec<RunRow>, StateError> {
-        self.step(self.store.runs(filter, limit)).await
-    }
-
-    async fn intents(&self, sync: SyncId) -> Result<Vec<IntentRow>, StateError> {
-        self.step(self.store.intents(sync)).await
-    }
-
-    async fn page_at(&self, sync: SyncId, space: Space, key: &[u8]) -> Result<Option<PageRow>, StateError> {
-        self.step(self.store.page_at(sync, space, key)).await
-    }
-
-    async fn pages_after(
-        &self,
-        sync: SyncId,
-        space: Space,
-        first: Option<&[u8]>,
-        limit: u32,
-    ) -> Result<Vec<PageRow>, StateError> {
-        self.step(self.store.pages_after(sync, space, first, limit)).await
-    }
-
-    async fn extent(&self, sync: SyncId, space: Space) -> Result<(Extent, Extent), StateError> {
-        self.step(self.store.extent(sync, space)).await
-    }
-
-    async fn version(&self, sync: SyncId, space: Space) -> Result<i64, StateError> {
-        self.step(self.store.version(sync, space)).await
-    }
-
-    async fn journal(&self, sync: SyncId, after: i64, limit: u32) -> Result<Vec<JournalBlob>, StateError> {
-        self.step(self.store.journal(sync, after, limit)).await
-    }
-
-    async fn journal_size(&self, sync: SyncId) -> Result<(u64, u64), StateError> {
-        self.step(self.store.journal_size(sync)).await
-    }
-
-    async fn keyed(
-        &self,
-        table: Keyed,
-        sync: SyncId,
-        after: Option<&KeyedAfter>,
-        limit: u32,
-    ) -> Result<Vec<KeyedRow>, StateError> {
-        self.step(self.store.keyed(table, sync, after, limit)).await
-    }
-
-    async fn keyed_at(&self, table: Keyed, sync: SyncId, key: &Key) -> Result<Vec<KeyedRow>, StateError> {
-        self.step(self.store.keyed_at(table, sync, key)).await
-    }
-
-    async fn crowded(&self, sync: SyncId, marks: u32) -> Result<Vec<Key>, StateError> {
-        self.step(self.store.crowded(sync, marks)).await
-    }
-
-    async fn totals(&self, sync: SyncId) -> Result<DirtyTotals, StateError> {
-        self.step(self.store.totals(sync)).await
-    }
-
-    async fn null_shares(&self, sync: SyncId) -> Result<Vec<NullShare>, StateError> {
-        self.step(self.store.null_shares(sync)).await
-    }
-
-    async fn invalid(&self, sync: SyncId, limit: u32) -> Result<Vec<Vec<u8>>, StateError> {
-        self.step(self.store.invalid(sync, limit)).await
-    }
-
-    async fn guarded_sync(&self, run: RunId) -> Result<Option<SyncId>, StateError> {
-        self.step(self.store.guarded_sync(run)).await
-    }
-
-    async fn guarded(&self, run: RunId, after: i64, limit: u32) -> Result<Vec<(i64, Vec<u8>)>, StateError> {
-        self.step(self.store.guarded(run, after, limit)).await
-    }
-
-    async fn approval(&self, sync: SyncId) -> Result<Option<ApprovalRow>, StateError> {
-        self.step(self.store.approval(sync)).await
-    }
-
-    async fn removals_since(&self, sync: SyncId, since: Timestamp) -> Result<u64, StateError> {
-        self.step(self.store.removals_since(sync, since)).await
-    }
-
-    async fn grants(&self, account: &str) -> Result<Option<Vec<u8>>, StateError> {
-        self.step(self.store.grants(account)).await
-    }
-
-    async fn token(&self, account: &str) -> Result<Option<(i64, Vec<u8>)>, StateError> {
-        self.step(self.store.token(account)).await
-    }
-
-    async fn identity(&self, credential: [u8; 8]) -> Result<Option<String>, StateError> {
-        self.step(self.store.identity(credential)).await
-    }
-
-    async fn requests(&self, id: Option<i64>) -> Result<Vec<Request>, StateError> {
-        self.step(self.store.requests(id)).await
     }
 }

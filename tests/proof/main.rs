@@ -19,6 +19,7 @@ mod failover;
 mod failpoints;
 mod fuzz;
 mod guard;
+mod histories;
 mod kill9;
 mod limits;
 mod report;
@@ -57,6 +58,7 @@ const PROOFS: &[Proof] = &[
     damage::PROOF,
     guard::PROOF,
     days::PROOF,
+    histories::PROOF,
 ];
 
 fn main() -> ExitCode {

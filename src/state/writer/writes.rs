@@ -2,6 +2,7 @@
 
 use crate::{
     model::{BatchKey, DirtyMark, IntentId, Key, RejectedMark, SyncId, Timestamp},
+    proof::{Rule, is_broken},
     state::{
         End, IntentMember, LocalSettle, OwnerChange, Settle, SettleRow, StateError,
         codec::{JournalRow, pack_dirty, pack_journal, pack_quiet, pack_rejected},
@@ -97,7 +98,11 @@ impl Collector {
             End::Remove { owners, quiet_until } => self.deliver(member.key, None, owners, quiet_until, row.loaded),
             End::Rejected { mark, ambiguous_at } => {
                 self.reject(&member.key, &mark);
-                self.mark(intent, Some(batch_key), member, ambiguous_at);
+                if is_broken(Rule::RejectStaysDirty) {
+                    self.cleared.extend(row.loaded);
+                } else {
+                    self.mark(intent, Some(batch_key), member, ambiguous_at);
+                }
             }
             End::Undelivered { ambiguous_at } => self.mark(intent, Some(batch_key), member, ambiguous_at),
             // The loaded marks say all that is in doubt.

@@ -1,6 +1,13 @@
 //! One simulated day: the daemon's scheduler, engine, delivery, wire and state over the stand-ins.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use fastrand::Rng;
@@ -60,7 +67,8 @@ async fn simulate(script: &Arc<Script>, seed: u64, folder: &Path) -> Day {
     let vendor = Vendor::new(script, &trace, Rng::with_seed(seed ^ 1));
     install_transport(Some(Arc::new(vendor.clone())));
     let models = Models::new(script, &trace, Rng::with_seed(seed ^ 2));
-    let clock = Clock::jumping(Timestamp::from_micros(script.start * 1_000_000));
+    let jump = Arc::new(AtomicI64::new(0));
+    let clock = Clock::following_tokio(Timestamp::from_micros(script.start * 1_000_000)).shifted(jump.clone());
     let shutdown = Shutdown::new();
     keep_in_step(Some(STATE_LATENCY));
     let state = open(folder, &clock).await;
@@ -78,7 +86,7 @@ async fn simulate(script: &Arc<Script>, seed: u64, folder: &Path) -> Day {
     let changes = tokio::spawn(models.clone().change());
     for (at, ahead) in &script.jumps {
         tokio::time::sleep_until(tokio::time::Instant::now() + at.saturating_sub(trace.now())).await;
-        clock.set_ahead(*ahead);
+        jump.store(ahead.saturating_mul(1_000_000), Ordering::SeqCst);
         trace.add("clock", [("ahead".to_owned(), ahead.to_string())].into());
     }
     tokio::time::sleep(script.end.saturating_sub(trace.now())).await;

@@ -1,0 +1,233 @@
+//! The promises, as far as they can be seen from outside and in the state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use syncline::{
+    model::{Held, InvalidRow, Key, RejectedMark},
+    run::RunReport,
+    state::RunStatus,
+};
+
+use super::{
+    bench::{GUARD_ROWS, GUARD_SHARE},
+    op::Again,
+    play::Play,
+    world::{Record, Row},
+};
+
+/// Runs that may pass until nothing is left to do.
+const PATIENCE: usize = 12;
+/// A reject waits at most a day for its next try.
+const A_DAY_AND_AN_HOUR: u64 = 25 * 3600;
+
+fn id_of(key: &Key) -> i64 {
+    key.to_text().and_then(|text| text.parse().ok()).expect("keys are integers")
+}
+
+/// The report of a run, against what was seen of it.
+pub(super) async fn report(play: &mut Play<'_>, report: &RunReport, before: u64) {
+    let guarded = play.is_guarded();
+    let approved = play.approved.clone();
+    let mut world = play.bench.world.lock();
+    if let Err(broken) = report.counts.check() {
+        world.breaks(format!("P6: {broken}"));
+    }
+    let (partial, read, rows) = (world.watch.partial, report.counts.read, world.watch.rows);
+    if report.status == RunStatus::Failed && !partial && !world.watch.disturbed {
+        world.breaks(format!("a run failed undisturbed: {:?}", report.reason));
+    }
+    if report.status == RunStatus::Refused {
+        world.breaks(format!("a run was refused: {:?}", report.reason));
+    }
+    if partial && report.status != RunStatus::Failed {
+        world.breaks(format!("P4: a run over a partial read ended as {:?}", report.status));
+    }
+    if report.status != RunStatus::Failed {
+        if read != rows {
+            world.breaks(format!("P6: {rows} rows were handed out, {read} are counted"));
+        }
+        if report.counts.delivered > world.watch.delivered {
+            let (counted, seen) = (report.counts.delivered, world.watch.delivered);
+            world.breaks(format!("P6: {counted} operations count as delivered, {seen} were acknowledged"));
+        }
+    }
+    let removed = world.watch.removed.iter().filter(|key| !approved.contains(key)).count() as u64;
+    let over = removed > GUARD_ROWS && removed as f64 * 100.0 > GUARD_SHARE * before as f64;
+    let emptied = removed > 0 && rows == 0 && before > 0 && approved.is_empty();
+    if guarded && (over || emptied) {
+        world.breaks(format!("guard: {removed} of {before} keys were removed, nobody approved it"));
+    }
+}
+
+/// What the state holds, by key.
+async fn held(play: &Play<'_>) -> BTreeMap<i64, Held> {
+    let instance = play.bench.vendor.instance.lock().expect("no panic").clone();
+    let mut all = BTreeMap::new();
+    let Some((state, record)) = instance else { return all };
+    let mut overlay = state.overlay(record.id);
+    while let Some(held) = overlay.next().await.expect("the state can be read") {
+        all.insert(id_of(&held.key), held);
+    }
+    all
+}
+
+/// What the snapshot says of a key that nothing is open for is what the vendor holds, and the vendor holds nothing of ours
+/// that the state does not know.
+pub(super) async fn truth(play: &Play<'_>) {
+    let held = held(play).await;
+    let instance = play.bench.vendor.instance.lock().expect("no panic").clone();
+    let Some((state, sync)) = instance else { return };
+    let hasher = state.fingerprinter(&sync);
+    let mut world = play.bench.world.lock();
+    let mut broken = Vec::new();
+    for (key, held) in &held {
+        let entry = held.entry.as_ref().filter(|entry| !entry.tombstone && held.dirty.is_empty());
+        let Some(entry) = entry.filter(|_| !world.vandalised.contains(key)) else { continue };
+        let own = || world.records.iter().find(|(_, record)| record.key == Some(*key)).map(|(id, _)| *id);
+        let id = entry.record_id.as_deref().map_or_else(own, |id| id.parse::<u64>().ok());
+        match id.and_then(|id| world.records.get(&id)) {
+            None => broken.push(format!("P2: the snapshot has key {key} at record {id:?}, which is not there")),
+            Some(record) if hasher.of(&record.bytes) != entry.fingerprint => {
+                broken.push(format!("P2: the snapshot has key {key} settled, record {id:?} is {}", shown(record)));
+            }
+            Some(_) => {}
+        }
+    }
+    for (id, record) in &world.records {
+        let Some(key) = record.key else { continue };
+        let known = held.get(&key).is_some_and(|held| {
+            let own = held
+                .entry
+                .as_ref()
+                .is_some_and(|entry| entry.record_id.as_deref().is_none_or(|own| own == id.to_string()));
+            own || !held.dirty.is_empty()
+        });
+        if !known && !world.vandalised.contains(&key) {
+            broken.push(format!("P2: record {id} of key {key} is an orphan"));
+        }
+    }
+    broken.into_iter().for_each(|what| world.breaks(what));
+}
+
+fn shown(record: &Record) -> String {
+    format!("{} {} {}", record.email, record.name, record.tag)
+}
+
+/// Faults stop, time passes, runs follow until nothing is left to do; then everything is compared (P1).
+pub(super) async fn quiesce(play: &mut Play<'_>, late: bool) {
+    {
+        let mut world = play.bench.world.lock();
+        while late && world.apply_late(0) {}
+        world.doubts.iter_mut().for_each(|doubt| doubt.batch = None);
+        world.refused.clear();
+        world.null_key = false;
+    }
+    let excluded = rest(play).await;
+    compare(play, &excluded);
+    if !excluded.is_empty() && !is_broken(play) {
+        // What stands refused or invalid is mended, and nothing may be left of it.
+        mend(play, &excluded);
+        let excluded = rest(play).await;
+        if !excluded.is_empty() {
+            let what = format!("P1: keys {excluded:?} are held back though nothing is wrong with them");
+            play.bench.world.lock().breaks(what);
+        }
+        compare(play, &excluded);
+    }
+    play.bench.world.lock().vandalised.clear();
+}
+
+fn is_broken(play: &Play<'_>) -> bool {
+    !play.bench.world.lock().broken.is_empty()
+}
+
+/// Runs until nothing is left to do; gives the keys that are rejected or invalid.
+async fn rest(play: &mut Play<'_>) -> BTreeSet<i64> {
+    play.quiet_points += 1;
+    play.bench.advance(A_DAY_AND_AN_HOUR).await;
+    if !play.bench.world.lock().vandalised.is_empty() {
+        play.run(&[]).await;
+        play.resync(Again::Whole).await;
+    }
+    for _ in 0..PATIENCE {
+        let report = play.run(&[]).await;
+        if is_broken(play) {
+            return BTreeSet::new();
+        }
+        if report.status == RunStatus::Guarded {
+            // An approval ends after a day.
+            play.approve().await;
+            continue;
+        }
+        play.bench.advance(A_DAY_AND_AN_HOUR).await;
+        let counts = report.counts;
+        // What is refused or invalid keeps the address that others wait for, for ever where two exchange theirs.
+        let behind = if counts.rejected + counts.invalid > 0 { counts.left_over } else { 0 };
+        let sent = counts.added + counts.changed + counts.removed - counts.rejected - behind;
+        if sent + counts.waiting_removals == 0 && matches!(report.status, RunStatus::Ok | RunStatus::Partial) {
+            let mut excluded = excluded(play, counts.waiting).await;
+            if behind > 0 {
+                excluded.extend(unsettled(play).await);
+            }
+            return excluded;
+        }
+    }
+    play.bench.world.lock().breaks(format!("P1: no rest after {PATIENCE} runs"));
+    BTreeSet::new()
+}
+
+/// Keys of the model that are dirty, or that the state does not know.
+async fn unsettled(play: &Play<'_>) -> Vec<i64> {
+    let held = held(play).await;
+    let settled = |id: &i64| held.get(id).is_some_and(|held| held.entry.is_some() && held.dirty.is_empty());
+    let world = play.bench.world.lock();
+    world.model.iter().filter_map(|row| row.id).filter(|id| !settled(id)).collect()
+}
+
+async fn excluded(play: &Play<'_>, waiting: u64) -> BTreeSet<i64> {
+    let instance = play.bench.vendor.instance.lock().expect("no panic").clone();
+    let Some((state, sync)) = instance else { return BTreeSet::new() };
+    let rejected: Vec<(Key, RejectedMark)> = state.rejected(sync.id, None, 100).await.expect("the state can be read");
+    let invalid: Vec<InvalidRow> = state.invalid(sync.id, 100).await.expect("the state can be read");
+    if waiting > rejected.len() as u64 {
+        play.bench.world.lock().breaks("P1: rows wait though nothing is under way".to_owned());
+    }
+    let keys =
+        invalid.iter().flat_map(|row| row.key.iter().chain(&row.others)).chain(rejected.iter().map(|(key, _)| key));
+    keys.map(id_of).collect()
+}
+
+/// Gives every held-back row an address of its own, and takes copies away.
+fn mend(play: &Play<'_>, excluded: &BTreeSet<i64>) {
+    let first = play.emails();
+    let mut world = play.bench.world.lock();
+    world.note(|| format!("  mended: {excluded:?}"));
+    let mut seen = BTreeSet::new();
+    world.model.retain(|row| seen.insert(row.id));
+    for row in &mut world.model {
+        if let Some(id) = row.id.filter(|id| excluded.contains(id)) {
+            row.email = 100 + first + u8::try_from(id).unwrap_or(0);
+        }
+    }
+    // An address of its own for each, also for keys that are absent now.
+    world.model.sort();
+}
+
+/// The vendor holds exactly the model, keys that are held back aside.
+fn compare(play: &Play<'_>, excluded: &BTreeSet<i64>) {
+    let tag = format!("t{}", play.tag());
+    let mut world = play.bench.world.lock();
+    if !world.broken.is_empty() {
+        return;
+    }
+    let aside = |key: &i64| !excluded.contains(key);
+    let line = |row: &Row| row.id.filter(aside).map(|id| format!("{id}: {}@x {} {tag}", row.email, row.name));
+    let mut wanted: Vec<String> = world.model.iter().filter_map(line).collect();
+    let line = |record: &Record| record.key.filter(aside).map(|id| format!("{id}: {}", shown(record)));
+    let mut found: Vec<String> = world.records.values().filter_map(line).collect();
+    wanted.sort();
+    found.sort();
+    if wanted != found {
+        world.breaks(format!("P1: the model holds {wanted:?}, the vendor {found:?}"));
+    }
+}
