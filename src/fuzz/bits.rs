@@ -48,7 +48,7 @@ impl<'a> Bits<'a> {
     /// A decimal as sources give it: digits, perhaps a sign and a fraction.
     fn decimal(&mut self) -> String {
         let digits = |bytes: &[u8]| bytes.iter().map(|byte| char::from(b'0' + byte % 10)).collect::<String>();
-        let sign = if self.byte() % 2 == 0 { "" } else { "-" };
+        let sign = if self.byte().is_multiple_of(2) { "" } else { "-" };
         let whole = digits(self.bytes());
         let fraction = digits(self.bytes());
         match (whole.is_empty(), fraction.is_empty()) {

@@ -16,7 +16,7 @@ pub(super) fn run(bytes: &[u8]) {
         match template.render(row) {
             Ok(rendered) => assert!(rendered.len() <= 1 << 20, "a text without bound"),
             Err(error) => {
-                assert!(text.contains(CANARY) || !error.reason.contains(CANARY), "an error holds a value of the row")
+                assert!(text.contains(CANARY) || !error.reason.contains(CANARY), "an error holds a value of the row");
             }
         }
     }
