@@ -92,6 +92,8 @@ impl Script {
         // The script of 24 hours, shortened in proportion, except for its last hour.
         let at = |quarter: u64| Duration::from_secs(quarter * (hours - 1) * HOUR / 92);
         let ten = Duration::from_secs(10);
+        // Spent some hours before midnight, which is two hours before the end; a short day never spends it.
+        let daily = u32::try_from(if hours < 12 { 100 * hours } else { 12 * hours }).unwrap();
         let accounts = vec![
             AccountScript {
                 window: Some((20, ten)),
@@ -99,7 +101,7 @@ impl Script {
                 outage: Some(at(48)..at(72)),
                 ..account("outage", 9001)
             },
-            AccountScript { daily: Some(30 * hours as u32), oauth: true, ..account("quota", 9002) },
+            AccountScript { daily: Some(daily), oauth: true, ..account("quota", 9002) },
             AccountScript { window: Some((10, ten)), concurrent: Some(2), faulty: 15, ..account("faulty", 9003) },
             AccountScript {
                 concurrent: Some(1),
