@@ -164,9 +164,11 @@ async fn rest(play: &mut Play<'_>) -> BTreeSet<i64> {
         // What is refused or invalid keeps the address that others wait for, for ever where two exchange theirs.
         let behind = if counts.rejected + counts.invalid > 0 { counts.left_over } else { 0 };
         let sent = counts.added + counts.changed + counts.removed - counts.rejected - behind;
-        if sent + counts.waiting_removals == 0 && matches!(report.status, RunStatus::Ok | RunStatus::Partial) {
+        // A removal waits while several rows want its record.
+        let kept = if counts.invalid > 0 { counts.waiting_removals } else { 0 };
+        if sent + counts.waiting_removals == kept && matches!(report.status, RunStatus::Ok | RunStatus::Partial) {
             let mut excluded = excluded(play, counts.waiting).await;
-            if behind > 0 {
+            if behind + kept > 0 {
                 excluded.extend(unsettled(play).await);
             }
             return excluded;
@@ -176,12 +178,15 @@ async fn rest(play: &mut Play<'_>) -> BTreeSet<i64> {
     BTreeSet::new()
 }
 
-/// Keys of the model that are dirty, or that the state does not know.
+/// Keys of the model that are dirty or that the state does not know, and absent ones that it knows.
 async fn unsettled(play: &Play<'_>) -> Vec<i64> {
     let held = held(play).await;
     let settled = |id: &i64| held.get(id).is_some_and(|held| held.entry.is_some() && held.dirty.is_empty());
     let world = play.bench.world.lock();
-    world.model.iter().filter_map(|row| row.id).filter(|id| !settled(id)).collect()
+    let living = world.model.iter().filter_map(|row| row.id);
+    let unsettled = living.filter(|id| !settled(id));
+    let absent = held.keys().copied().filter(|id| !world.model.iter().any(|row| row.id == Some(*id)));
+    unsettled.chain(absent).collect()
 }
 
 async fn excluded(play: &Play<'_>, waiting: u64) -> BTreeSet<i64> {
