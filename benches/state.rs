@@ -92,5 +92,5 @@ async fn batch(state: &State, sync: syncline::model::SyncId, run: syncline::mode
             quiet_until: None,
         },
     });
-    state.writer().settle(Settle { batch, rows: rows.collect(), also: vec![] });
+    state.writer().settle(Settle { batch, rows: rows.collect() });
 }

@@ -57,7 +57,7 @@ impl<'a> Lane<'a> {
     /// A lane whose model the vendor holds.
     pub(super) fn new(blow: Blow, settings: &'a Settings, seed: u64) -> Self {
         let state = database();
-        let state_url = if settings.pooled { state.through_pooler() } else { state.url.clone() };
+        let state_url = if settings.pooled { state.through_pooler() } else { state.url };
         let lease = format!("{}s", settings.lease.as_secs());
         let options = Options {
             // Answers come late, so that a blow often hits between a write and its settle.

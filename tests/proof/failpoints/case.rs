@@ -256,7 +256,7 @@ impl Led<'_> {
     /// The daemon goes on: its own next runs bring everything right.
     fn mends_itself(&mut self, daemon: Running) {
         // One more: it may have begun before the flip, and its line be on its way.
-        let begun = daemon.logs().iter().filter(|line| has_begun(line)).count() + 1;
+        let begun = daemon.logs().iter().filter(|line| has_begun(line.as_str())).count() + 1;
         let quiet = |lines: &[String]| {
             let mut later = lines.iter().skip_while({
                 let mut seen = 0;
@@ -367,7 +367,7 @@ fn event(line: &str) -> Option<Value> {
     Some(line.get("fields").cloned().unwrap_or(line))
 }
 
-fn has_begun(line: &String) -> bool {
+fn has_begun(line: &str) -> bool {
     event(line).is_some_and(|fields| fields["event"] == "run.started")
 }
 

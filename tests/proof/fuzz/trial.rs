@@ -114,10 +114,13 @@ pub(super) fn peak_mib() -> u64 {
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).map_or(0, |kib| kib / 1024)
 }
 
+/// Since when, what, and with which input.
+type Trial = (Instant, Target, Vec<u8>);
+
 /// What each lane is at.
 #[derive(Default)]
 pub(super) struct Watch {
-    lanes: Mutex<HashMap<ThreadId, (Instant, Target, Vec<u8>)>>,
+    lanes: Mutex<HashMap<ThreadId, Trial>>,
 }
 
 impl Watch {

@@ -25,7 +25,7 @@ fn id_of(key: &Key) -> i64 {
 }
 
 /// The report of a run, against what was seen of it.
-pub(super) async fn report(play: &mut Play<'_>, report: &RunReport, before: u64) {
+pub(super) fn report(play: &mut Play<'_>, report: &RunReport, before: u64) {
     let guarded = play.is_guarded();
     let approved = play.approved.clone();
     let mut world = play.bench.world.lock();

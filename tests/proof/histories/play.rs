@@ -126,11 +126,9 @@ impl Play<'_> {
                     }
                 }
             }
-            Op::Rekey { from, to } => {
-                if !world.model.iter().any(|row| row.id == id(to)) {
-                    let moved = world.model.iter_mut().filter(|row| row.id == id(from));
-                    moved.for_each(|row| row.id = id(to));
-                }
+            Op::Rekey { from, to } if !world.model.iter().any(|row| row.id == id(to)) => {
+                let moved = world.model.iter_mut().filter(|row| row.id == id(from));
+                moved.for_each(|row| row.id = id(to));
             }
             Op::Empty if !world.model.is_empty() => world.kept = std::mem::take(&mut world.model),
             Op::Refill if world.model.is_empty() => world.model = std::mem::take(&mut world.kept),
@@ -172,7 +170,7 @@ impl Play<'_> {
             let absent = (1..=i64::from(self.history.shape.keys)).filter(|key| !present.contains(key)).collect();
             self.guarded = Some((run, absent));
         }
-        checks::report(self, report, before).await;
+        checks::report(self, report, before);
         checks::truth(self).await;
     }
 

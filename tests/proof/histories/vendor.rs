@@ -92,9 +92,9 @@ impl Vendor {
             let aims = vec![Aim { key: Some(key), writes: Some(record.bytes.clone()) }];
             let doubt = Doubt { until: now + LATE_WINDOW, aims, batch: None };
             if in_run {
-                world.watch.later.push(doubt)
+                world.watch.later.push(doubt);
             } else {
-                world.doubts.push(doubt)
+                world.doubts.push(doubt);
             }
             MarkDirty {
                 key: key_of(key),
