@@ -135,13 +135,16 @@ impl State {
         self.inner.store.syncs().await
     }
 
-    /// Registers a sync under a random id.
+    /// Registers a sync under a random id. Of several processes that do so at once all get the first one's.
     ///
     /// # Errors
-    /// [`StateError::Contract`] when the name is taken.
+    /// [`StateError::Contract`] when the name is taken in a state that no other process writes.
     pub async fn register_sync(&self, new: NewSync) -> Result<SyncRecord, StateError> {
-        if self.sync(&new.name).await?.is_some() {
-            return Err(StateError::Contract(format!("sync `{}` is registered already", new.name)));
+        if let Some(known) = self.sync(&new.name).await? {
+            // Another process may have been quicker.
+            let shared = self.inner.store.is_shared();
+            let taken = || StateError::Contract(format!("sync `{}` is registered already", new.name));
+            return if shared { Ok(known) } else { Err(taken()) };
         }
         let (name, uuid, at) = (new.name.clone(), open::random()?, self.inner.clock.now());
         self.inner.writer.write(vec![Write::InsertSync { new, uuid, at }]).await?;
