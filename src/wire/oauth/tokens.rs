@@ -93,6 +93,15 @@ struct Current {
 #[error("the new refresh token cannot be saved, so the access token that came with it is not used")]
 struct NotSaved(#[source] crate::wire::StoreError);
 
+/// A refresh that ended without a result.
+#[derive(Debug, thiserror::Error)]
+#[error("the refresh of the access token ended in a defect of Syncline; see the log")]
+struct Defect;
+
+fn defective() -> Trouble {
+    Trouble { fault: unreadable().because(Defect), dead: false }
+}
+
 impl Tokens {
     pub(super) fn new(settings: OAuth, endpoint: Box<dyn Endpoint>, store: Arc<dyn TokenStore>) -> Self {
         Self { settings, endpoint, store, state: Mutex::default() }
@@ -165,7 +174,9 @@ impl Tokens {
 
     async fn landed(&self, flight: Flight) -> Result<AccessToken, Trouble> {
         let stopped = || Trouble { fault: Fault::new(FaultKind::Stopped, Sent::No), dead: false };
-        flight.await.map_err(|_| stopped())??;
+        // Closed, or its task has panicked, which is logged: the next request begins another.
+        let lost = |_| if locked(&self.state).closed { stopped() } else { defective() };
+        flight.await.map_err(lost)??;
         locked(&self.state).current.as_ref().map(|current| current.token.clone()).ok_or_else(stopped)
     }
 

@@ -372,7 +372,10 @@ fn has_begun(line: &str) -> bool {
 }
 
 fn has_failed(line: &str) -> bool {
-    event(line).is_some_and(|fields| fields["event"] == "run.failed")
+    // One that is still reading when the daemon is asked to stop ends so too.
+    let stopped =
+        |fields: &Value| fields["error"].as_str().is_some_and(|error| error.starts_with("the run was stopped"));
+    event(line).is_some_and(|fields| fields["event"] == "run.failed" && !stopped(&fields))
 }
 
 /// Whether it says why it failed, in JSON.

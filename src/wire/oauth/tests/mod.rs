@@ -15,7 +15,9 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use self::kit::{Memory, Script, client, fixed, header, installed, issued, settings, trouble};
 use super::{ClientStyle, OAuth, OAuthGrant, Tokens};
-use crate::wire::{FaultKind, NoStore, SecretError, SecretProvider, Sent, locked};
+use crate::wire::{
+    FaultKind, GrantKey, NoStore, SavedToken, SecretError, SecretProvider, Sent, StoreError, TokenStore, locked,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_hundred_requests_at_once_ask_for_one_token() {

@@ -27,6 +27,30 @@ async fn a_refresh_under_way_is_waited_for_and_none_begins_after_it() {
     assert_eq!(script.asked(), 1);
 }
 
+/// A store with a defect.
+struct Defective;
+
+#[async_trait]
+impl TokenStore for Defective {
+    async fn load_token(&self, _grant: &GrantKey) -> Result<Option<SavedToken>, StoreError> {
+        panic!("a defect")
+    }
+
+    async fn save_token(&self, _grant: &GrantKey, _after: i64, _token: &SecretString) -> Result<bool, StoreError> {
+        panic!("a defect")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_ends_in_a_defect_is_not_taken_for_a_stop() {
+    let settings = settings(OAuthGrant::RefreshToken(fixed("first")));
+    let tokens = Arc::new(Tokens::new(settings, Box::new(rotating(None)), Arc::new(Defective)));
+    assert_eq!(trouble(&tokens).await.fault.kind, FaultKind::Credentials);
+    assert_eq!(trouble(&tokens).await.fault.kind, FaultKind::Credentials, "another one is begun");
+    tokens.settle().await;
+    assert_eq!(trouble(&tokens).await.fault.kind, FaultKind::Stopped);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refresh_token_whose_save_failed_is_saved_at_the_next_chance() {
     for again in [false, true] {
