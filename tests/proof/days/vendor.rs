@@ -299,7 +299,10 @@ impl Call {
             Fate::Served => (200, None, self.results(self.ops.len())),
             Fate::Omits => (200, None, self.results(self.ops.len() / 2)),
         };
-        let answer = Response::builder().status(status).header("content-type", "application/json");
+        let script = &self.vendor.script;
+        let now = jiff::Timestamp::from_microsecond(script.wall(self.vendor.trace.now())).expect("a time of this year");
+        let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let answer = Response::builder().status(status).header("content-type", "application/json").header("date", date);
         let answer = match retry_after {
             Some(text) => answer.header("retry-after", text),
             None => answer,
