@@ -175,9 +175,10 @@ impl Pair {
     /// Asks the simulator until it holds what is wanted.
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, wanted: impl Fn(&[Held]) -> bool) {
-        // Bounded by questions, each of which is a request over a connection of its own.
-        let found = (0..20_000).any(|_| wanted(&self.live()));
-        assert!(found, "the simulator never held {what}: {:?}", self.live());
+        let began = tokio::time::Instant::now();
+        while !wanted(&self.live()) {
+            assert!(began.elapsed() < PATIENCE, "the simulator never held {what}: {:?}", self.live());
+        }
     }
 
     /// Live records in the order of their creation.
