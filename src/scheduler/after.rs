@@ -17,10 +17,16 @@ pub(super) async fn all_closed(
     name: &str,
     plan: &SyncPlan,
 ) -> Result<Option<Timestamp>, StateError> {
+    let record_of = |name: &str| records.iter().find(|record| record.name == name);
+    // Asked every few seconds, and mostly in vain: looking through runs costs more than this.
+    let closed_since = |parent: &String| record_of(parent).is_some_and(|record| record.last_ok_at > plan.last_start);
+    if !plan.parents().iter().all(closed_since) {
+        return Ok(None);
+    }
     let since = plan.last_start.max(last_start(state, records, name).await?);
     let mut latest = None;
     for parent in plan.parents() {
-        let record = records.iter().find(|record| record.name == *parent);
+        let record = record_of(parent);
         // A skipped run counts as good, so this is never too early, and spares looking through the runs.
         let Some(record) = record.filter(|record| record.last_ok_at > since) else { return Ok(None) };
         let runs = state.runs(Some(record.id), RUNS_LOOKED_AT).await?;

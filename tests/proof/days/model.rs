@@ -77,7 +77,7 @@ impl Models {
 /// A handful of new values, new rows and removals.
 fn mutate(rows: &mut Rows, rng: &mut Rng) {
     for _ in 0..rng.usize(1..6) {
-        let key = rng.i64(..KEYS);
+        let key = rng.i64(0..KEYS);
         if rng.u8(..4) == 0 && rows.len() > 5 {
             rows.remove(&key);
         } else {

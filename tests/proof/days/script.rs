@@ -139,7 +139,8 @@ impl Script {
             jumps: Vec::new(),
             token_trouble: Duration::ZERO..Duration::ZERO,
             token_refused: Duration::ZERO..Duration::ZERO,
-            calm_from: hours(7) - minutes(5),
+            // A run that began before may still be trying.
+            calm_from: hours(7) - minutes(20),
             end: hours(7) + minutes(30),
             start: START,
         }

@@ -134,7 +134,7 @@ impl Vendor {
             world.tokens.revoke();
         }
         let date = self.script.wall(at).div_euclid(86_400_000_000);
-        let problems = world.accounts[index].arrives(script, at, date, &ops);
+        let problems = world.accounts[index].arrives(script, at, date, &ops, fate != Fate::Refused);
         let who = format!("{} {} {}", script.name, request.method(), request.uri().path());
         world.violations.extend(problems.into_iter().map(|what| format!("{what}: {who} at {:.3} s", at.as_secs_f64())));
         let fields = [
@@ -174,15 +174,15 @@ fn ops(request: &Request<Bytes>) -> (String, Vec<Op>) {
 }
 
 impl Account {
-    /// Counts a request; answers what it may not be.
-    fn arrives(&mut self, script: &AccountScript, at: Duration, date: i64, ops: &[Op]) -> Vec<String> {
+    /// Notes a request; answers what it may not be. Without a connection it counts for nothing (`counts`).
+    fn arrives(&mut self, script: &AccountScript, at: Duration, date: i64, ops: &[Op], counts: bool) -> Vec<String> {
         let mut problems = Vec::new();
         self.requests += 1;
         self.arrivals.push(at);
         if let Some(((object, _), _)) = ops.first() {
             self.writes.push(Write { at, object: object.clone(), ops: ops.to_vec() });
         }
-        if let Some((limit, per)) = script.window {
+        if let Some((limit, per)) = script.window.filter(|_| counts) {
             self.recent.retain(|before| *before + per > at);
             self.recent.push_back(at);
             if self.recent.len() > limit as usize {
@@ -190,7 +190,7 @@ impl Account {
             }
         }
         let today = self.days.entry(date).or_default();
-        *today += 1;
+        *today += u32::from(counts);
         if script.daily.is_some_and(|daily| *today > daily) {
             problems.push(format!("request {today} of the day"));
         }

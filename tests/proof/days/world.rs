@@ -17,9 +17,9 @@ use syncline::{
     model::{
         Cron, Timestamp,
         spec::{
-            AuthSpec, DestinationSpec, FieldSource, FieldSpec, FirstRun, HttpIdentitySpec, HttpResultsSpec, HttpSpec,
-            LimitsSpec, Mode, ModelBodySpec, ModelSpec, OAuthSpec, OnRemoved, Schedule, SchedulerSettings, SecretSpec,
-            SourceKind, SourceSpec, Specs, SyncSpec, TextSpec, VendorSpec, WhenNull, WindowSpec,
+            AuthSpec, DestinationSpec, FieldSource, FieldSpec, FirstRun, GuardSpec, HttpIdentitySpec, HttpResultsSpec,
+            HttpSpec, LimitsSpec, Mode, ModelBodySpec, ModelSpec, OAuthSpec, OnRemoved, Schedule, SchedulerSettings,
+            SecretSpec, SourceKind, SourceSpec, Specs, SyncSpec, TextSpec, VendorSpec, WhenNull, WindowSpec,
         },
     },
     run::{Engine, EngineParts, SecretFailure, Secrets},
@@ -210,6 +210,8 @@ fn sync_spec(script: &Script, sync: &SyncScript) -> SyncSpec {
             When::Cron(pattern, zone) => Schedule::Cron(Box::new(Cron::parse(pattern, zone).unwrap())),
             When::After(parents) => Schedule::After(parents.clone()),
         },
+        // The removals of a whole day add up.
+        guard: GuardSpec { max_removed: 100.0, ..GuardSpec::default() },
         fields: vec![field("id"), field("value")],
         ..SyncSpec::new(&sync.name, &sync.model, script.accounts[sync.account].name, &sync.name)
     }
