@@ -73,6 +73,14 @@ impl<'a> Answer<'a> {
             .map_err(|error| self.protocol(AnswerProblem::Unreadable { line: error.line(), column: error.column() }))
     }
 
+    /// The body as a JSON object. Readers of structures take an array for one as well; no vendor means that.
+    pub(super) fn object<T: serde::Deserialize<'a>>(&self) -> Result<T, Fault> {
+        if self.body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(self.protocol(AnswerProblem::Unreadable { line: 1, column: 1 }));
+        }
+        self.json()
+    }
+
     /// `Retry-After` in seconds, or as a date relative to the answer's own `Date`: two clocks are never compared.
     fn retry_after(&self) -> Option<Duration> {
         let date = self.headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());

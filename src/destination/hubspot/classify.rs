@@ -113,7 +113,7 @@ fn described(mut fault: Fault, problem: Problem<'_>) -> Fault {
 
 /// An answer with lists of results and errors.
 fn from_lists(question: &Question<'_>, answer: &Answer<'_>) -> Result<Vec<Outcome>, Fault> {
-    let body: Body<'_> = answer.json()?;
+    let body: Body<'_> = answer.object()?;
     let (results, errors) = (body.results.unwrap_or_default(), body.errors.unwrap_or_default());
     let names = Names::of(question);
     let mut said: Vec<Said> = question.rows.iter().map(|_| Said::Nothing).collect();

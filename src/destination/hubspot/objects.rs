@@ -90,7 +90,7 @@ struct Schema {
 /// # Errors
 /// A protocol fault when the answer cannot be read.
 pub(super) fn type_id(object: &str, answer: &Answer<'_>) -> Result<Option<String>, Fault> {
-    let schemas: Schemas = answer.json()?;
+    let schemas: Schemas = answer.object()?;
     let found = schemas.results.into_iter().find(|schema| schema.name == object);
     let name = found.and_then(|schema| schema.object_type_id.or(schema.fully_qualified_name));
     Ok(name.filter(|name| super::config::is_object_name(name)))
@@ -101,7 +101,7 @@ pub(super) fn type_id(object: &str, answer: &Answer<'_>) -> Result<Option<String
 /// # Errors
 /// A protocol fault when the answer cannot be read.
 pub(super) fn required(answer: &Answer<'_>) -> Result<HashSet<String>, Fault> {
-    answer.json::<Schema>().map(|schema| schema.required_properties)
+    answer.object::<Schema>().map(|schema| schema.required_properties)
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ impl<'a> Asked<'a> {
     /// # Errors
     /// A protocol fault when the answer cannot be read.
     pub(super) fn found(&self, answer: &Answer<'_>) -> Result<Vec<Found>, Fault> {
-        let body: Records = answer.json()?;
+        let body: Records = answer.object()?;
         let Some(records) = body.results else {
             return Err(answer.protocol(AnswerProblem::Contract("a batch read without results")));
         };
@@ -147,7 +147,7 @@ impl<'a> Asked<'a> {
 /// # Errors
 /// A protocol fault when the answer cannot be read.
 pub(super) fn not_found(answer: &Answer<'_>) -> Result<HashSet<String>, Fault> {
-    let body: Value = answer.json()?;
+    let body: Value = answer.object()?;
     let missing = Problem(&body).inner().filter(|problem| problem.category() == OBJECT_NOT_FOUND);
     Ok(missing.flat_map(|problem| problem.context("ids")).map(str::to_owned).collect())
 }
@@ -204,7 +204,7 @@ struct Modification {
 /// # Errors
 /// A protocol fault when the answer cannot be read.
 pub(super) fn fields(object: &str, answer: &Answer<'_>) -> Result<Vec<Field>, Fault> {
-    let properties: Properties = answer.json()?;
+    let properties: Properties = answer.object()?;
     let field = |property: Property| Field {
         writable: !property.calculated && !property.modification_metadata.read_only_value,
         // Contacts are found by `email` although it does not say that it is unique.
@@ -221,7 +221,7 @@ pub(super) fn fields(object: &str, answer: &Answer<'_>) -> Result<Vec<Field>, Fa
 /// # Errors
 /// A protocol fault when the answer names none.
 pub(super) fn identity(answer: &Answer<'_>) -> Result<Identity, Fault> {
-    let body: Value = answer.json()?;
+    let body: Value = answer.object()?;
     let Some(account) = body.get("portalId").and_then(text_of) else {
         return Err(answer.protocol(AnswerProblem::Contract("account details without `portalId`")));
     };

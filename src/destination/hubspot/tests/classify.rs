@@ -44,6 +44,13 @@ fn results_in_any_order_belong_to_their_rows() {
 }
 
 #[test]
+fn an_array_is_no_answer() {
+    let body = json!([[result(1)], null]);
+    let fault = ask(&batch(Operation::Upsert, 1), 200, &body).unwrap_err();
+    assert_eq!((fault.kind, fault.sent), (FaultKind::Protocol, Sent::Maybe));
+}
+
+#[test]
 fn errors_name_one_row_or_several() {
     let errors = [error("VALIDATION_ERROR", &["2", "4"]), error("CONFLICT", &["3"]), error("RATE_LIMITS", &["5"])];
     let body = json!({ "results": [result(1)], "numErrors": 3, "errors": errors });
