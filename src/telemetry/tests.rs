@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -15,8 +15,13 @@ use crate::model::{Counts, spec::LogSettings};
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
+/// Listens from some thread for as long as the process lives: while only one subscriber lives, the first thread that logs a
+/// line decides for all threads whether anybody listens to that line, and it may be one that does not.
+static SECOND: LazyLock<tracing::Dispatch> = LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+
 /// Collects what this thread logs until the guard is dropped.
 pub(crate) fn collect() -> (Lines, tracing::subscriber::DefaultGuard) {
+    LazyLock::force(&SECOND);
     let lines = Lines::default();
     let subscriber = subscriber(&settings("info", "json"), false, lines.clone()).unwrap();
     (lines, tracing::subscriber::set_default(subscriber))
@@ -56,6 +61,7 @@ fn settings(level: &str, format: &str) -> LogSettings {
 
 /// What `write` logs at `level`.
 fn logged(level: &str, format: &str, write: impl FnOnce()) -> String {
+    LazyLock::force(&SECOND);
     let lines = Lines::default();
     let subscriber = subscriber(&settings(level, format), false, lines.clone()).unwrap();
     tracing::subscriber::with_default(subscriber, write);

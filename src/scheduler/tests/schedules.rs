@@ -176,8 +176,6 @@ async fn an_overdue_sync_is_logged_until_it_recovers() {
 
 #[test]
 fn an_overdue_sync_is_told_once_an_age() {
-    // The first thread that logs a line decides for all whether anybody listens to it: it must be one that does.
-    let (_log, _guard) = telemetry::testing::collect();
     let start = at(START);
     let age = 60 * MINUTE;
     let mut alarm = Alarm::new(start);
