@@ -20,7 +20,7 @@ use crate::{Proof, arguments::Arguments, report::Report};
 pub(crate) const PROOF: Proof = Proof {
     name: "damage",
     about: "a damaged state is refused, suspect or harmless; never a mass send or a delete",
-    small: &["--n", "25"],
+    small: &["--seed", "1", "--n", "25"],
     run,
 };
 

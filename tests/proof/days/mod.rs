@@ -25,7 +25,7 @@ use crate::{Proof, arguments::Arguments, report::Report};
 pub(crate) const PROOF: Proof = Proof {
     name: "days",
     about: "days in seconds: outage, quota, clock changes, tokens and random faults, each seed twice with one trace",
-    small: &["--n", "2", "--hours", "4", "--syncs", "6"],
+    small: &["--seed", "1", "--n", "2", "--hours", "4", "--syncs", "6"],
     run,
 };
 

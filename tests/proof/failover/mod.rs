@@ -33,7 +33,7 @@ const FEW: u64 = 10;
 pub(crate) const PROOF: Proof = Proof {
     name: "failover",
     about: "the daemon that works is killed, stopped, frozen or cut off, and another goes on",
-    small: &["--n", "2", "--lease", "2", "--frozen", "6", "--rows", "300", "--slack", "6"],
+    small: &["--seed", "1", "--n", "2", "--lease", "2", "--frozen", "6", "--rows", "300", "--slack", "6"],
     run,
 };
 

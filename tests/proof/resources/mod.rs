@@ -16,7 +16,7 @@ use crate::{Proof, arguments::Arguments, report::Report};
 pub(crate) const PROOF: Proof = Proof {
     name: "resources",
     about: "a full disk, no file handles, a locked or restarted state, a cut source: nothing is lost",
-    small: &["--n", "1", "--rows", "1000", "--held", "8"],
+    small: &["--seed", "1", "--n", "1", "--rows", "1000", "--held", "8"],
     run,
 };
 
