@@ -54,7 +54,9 @@ impl Template {
     pub fn compile_as(source: &str, form: Form) -> Result<Self, TemplateError> {
         if source.len() > MAX_SOURCE {
             let got = source.len();
-            let reason = format!("a template has at most {MAX_SOURCE} bytes, this has {got}; let the model's query make its parts");
+            let reason = format!(
+                "a template has at most {MAX_SOURCE} bytes, this has {got}; let the model's query make its parts"
+            );
             return Err(TemplateError { reason });
         }
         on_large_stack(|| Self::compile_here(source, form))
