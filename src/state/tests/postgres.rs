@@ -218,6 +218,9 @@ async fn a_commit_without_an_answer_stops_the_writer_and_is_not_repeated() {
     proxy.cut.store(true, Ordering::SeqCst);
     let lost = state.writer().intend(run.intent(vec![member(key(1))])).await;
     assert!(matches!(lost, Err(StateError::CommitUnknown { .. })), "{lost:?}");
+    let text = lost.unwrap_err().to_string();
+    let place = format!("`postgres://127.0.0.1:{}/", proxy.port);
+    assert!(text.contains(&place) && !text.contains('@'), "host, port and database, and no user: {text}");
     let after = state.writer().intend(run.intent(vec![member(key(2))])).await;
     assert!(matches!(after, Err(StateError::CommitUnknown { .. })), "nothing may be sent after it");
     // It has happened, once, and the next process finds it.
