@@ -62,11 +62,15 @@ impl Shutdown {
     }
 
     /// Does `work`, unless it goes on for so long after the stop was asked for: then it is dropped.
-    pub async fn within<T>(&self, grace: Duration, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            done = work => Some(done),
-            () = self.cancelled_for(grace) => None,
+    pub fn within<T>(&self, grace: Duration, work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+        // The work of a whole run is large, and would be carried in every future around it.
+        let work = Box::pin(work);
+        async move {
+            tokio::select! {
+                biased;
+                done = work => Some(done),
+                () = self.cancelled_for(grace) => None,
+            }
         }
     }
 }
