@@ -142,7 +142,7 @@ impl ScriptedDestination {
     async fn answer_unless_mute(&self) {
         if self.is_mute.load(std::sync::atomic::Ordering::Relaxed) {
             self.hanging.notify_one();
-            std::future::pending().await;
+            std::future::pending::<()>().await;
         }
     }
 
