@@ -138,7 +138,6 @@ impl ScriptedDestination {
         std::mem::take(&mut self.vendor.lock().unwrap().calls)
     }
 
-    /// Match value and name of every record, sorted.
     async fn answer_unless_mute(&self) {
         if self.is_mute.load(std::sync::atomic::Ordering::Relaxed) {
             self.hanging.notify_one();
@@ -146,6 +145,7 @@ impl ScriptedDestination {
         }
     }
 
+    /// Match value and name of every record, sorted.
     pub(crate) fn records(&self) -> Vec<(String, String)> {
         let vendor = self.vendor.lock().unwrap();
         let text = |record: &BTreeMap<String, String>, field: &str| record.get(field).cloned().unwrap_or_default();
