@@ -23,7 +23,8 @@ fn main() -> ExitCode {
     let shutdown = Shutdown::new();
     let ended = runtime.block_on(async {
         shutdown::on_signals(&shutdown);
-        cli::execute(cli, shutdown.clone()).await
+        let executing = cli::execute(cli, shutdown.clone());
+        shutdown.within(shutdown::PROCESS, executing).await.unwrap_or_else(|| Err(cli::overdue()))
     });
     // Whatever still blocks (a statement being cancelled) must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

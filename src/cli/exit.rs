@@ -109,6 +109,15 @@ impl CliError {
     }
 }
 
+/// The error of a command that hangs after it was asked to stop.
+pub fn overdue() -> anyhow::Error {
+    let message =
+        "what was under way did not end in time after the request to stop; most likely the state does not answer";
+    let hint =
+        "what was in flight is found and sent again by the next start; a lease that is still held ends by itself";
+    CliError::failed(message, hint).into()
+}
+
 /// Prints an error and gives the exit code: as text on stderr, and as JSON also one document on stdout.
 #[allow(clippy::print_stderr, reason = "the outermost layer tells what stopped the command")]
 pub fn report(error: &anyhow::Error, format: Format) -> ExitCode {

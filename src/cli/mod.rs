@@ -31,7 +31,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-pub use exit::{Exit, report};
+pub use exit::{Exit, overdue, report};
 
 use crate::shutdown::Shutdown;
 

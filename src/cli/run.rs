@@ -10,7 +10,7 @@ use crate::{
     http::{self, Health, ServeError},
     model::spec::Specs,
     scheduler::{Heartbeat, Scheduler},
-    shutdown::Shutdown,
+    shutdown::{self, Shutdown},
     state::State,
     telemetry::{event, events},
 };
@@ -51,13 +51,13 @@ pub(super) async fn execute(context: &Context) -> anyhow::Result<Exit> {
     let ended = Scheduler::new(engine.clone(), context.shutdown.clone(), heartbeat).following(engines).run().await;
     // It holds the state too.
     context.shutdown.cancel();
-    reloading.await?;
-    engine.settle_tokens().await;
+    context.shutdown.within(shutdown::RUNS, reloading).await.transpose()?;
+    context.shutdown.within(shutdown::TOKENS, engine.settle_tokens()).await;
     let closed = state.close().await;
     unready.await?;
     served.cancel();
     if let Some(server) = server {
-        server.await??;
+        context.shutdown.within(shutdown::TOKENS, server).await.transpose()?.transpose()?;
     }
     ended.and(closed)?;
     Ok(Exit::Ok)

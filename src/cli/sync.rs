@@ -19,6 +19,7 @@ use crate::{
     model::{RunId, nearest},
     run::{Engine, RunReport, Trigger},
     scheduler::RequestKind,
+    shutdown,
     state::{RunStatus, State, StateError},
 };
 
@@ -50,7 +51,7 @@ pub(super) async fn execute(context: &Context, args: SyncArgs) -> anyhow::Result
         Place::Here(engine) => {
             let names = names(engine, &args).await?;
             let reports = run_here(context, engine, &names, args.approve).await;
-            engine.settle_tokens().await;
+            context.shutdown.within(shutdown::TOKENS, engine.settle_tokens()).await;
             // A storage error of a run is in its report already.
             let closed = engine.state().clone().close().await;
             reports.and_then(|reports| closed.map(|()| reports).map_err(Into::into))

@@ -6,6 +6,7 @@ use crate::{
     destination::{Batch, BatchRow, Delivery, Outcome, Rejection},
     model::{Operation, Timestamp},
     proof::{Boundary, Injected, Rule, is_broken, reach},
+    shutdown,
     telemetry::{event, events},
     wire::{Directive, Fault, FaultKind, HoldReason, Sent, VendorText, backoff},
 };
@@ -26,8 +27,6 @@ const MAX_THROTTLED: u32 = 20;
 const MAX_GIVEN_UP: u32 = 3;
 /// First and longest wait between attempts.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(20));
-/// How long a batch in flight may still take once the daemon is asked to stop; then its rows stay dirty.
-const STOP_GRACE: Duration = Duration::from_secs(15);
 /// The hold after "too many requests" when the vendor names no time.
 const DEFAULT_HOLD: Duration = Duration::from_secs(10);
 /// A longer hold ends the run instead of being waited for.
@@ -124,21 +123,14 @@ async fn attempt(context: &Context, batch: &Ready<'_>, part: &Part) -> Result<Ve
         true => account.unlimited(),
         false => account,
     };
-    let overdue = async {
-        context.shutdown.cancelled().await;
-        tokio::time::sleep(STOP_GRACE).await;
-    };
     reach(Boundary::SendBefore).await.map_err(|injected| dropped(Sent::No, injected))?;
-    let delivery = tokio::select! {
-        biased;
-        delivery = context.destination.deliver(&account, &request) => delivery?,
-        () = overdue => {
-            context.stop.request(StopReason::Shutdown);
-            return Err(Fault::new(FaultKind::Stopped, Sent::Maybe));
-        }
+    let delivering = context.destination.deliver(&account, &request);
+    let Some(delivery) = context.shutdown.within(shutdown::REQUESTS, delivering).await else {
+        context.stop.request(StopReason::Shutdown);
+        return Err(Fault::new(FaultKind::Stopped, Sent::Maybe));
     };
     reach(Boundary::SendAfter).await.map_err(|injected| dropped(Sent::Maybe, injected))?;
-    match delivery {
+    match delivery? {
         Delivery::Rows(outcomes) => Ok(outcomes),
         Delivery::Job(_) => Err(Fault::new(FaultKind::Settings, Sent::Maybe)
             .because("the connector answered with a job, which this version does not follow")),

@@ -1,6 +1,8 @@
 //! Looks for the records of inserts whose answer was lost, before they are sent again: a second insert of one key could be
 //! a second record.
 
+use std::time::Duration;
+
 use super::{
     attempt::{Fate, RowEnd, end},
     context::Context,
@@ -22,7 +24,9 @@ pub(super) async fn read_back(context: &Context, items: &[Item], rows: &mut Vec<
     let Some(field) = context.match_fields.first().cloned() else { return true };
     let values = in_doubt.iter().map(|(_, value)| value.clone()).collect();
     let lookup = Lookup { object: context.object.clone(), by: LookupBy::Match { field, values }, fields: Vec::new() };
-    let Ok(found) = context.destination.lookup(&context.account, &lookup).await else { return false };
+    let asking = context.destination.lookup(&context.account, &lookup);
+    // A lookup changes nothing, so a stop need not wait for it.
+    let Some(Ok(found)) = context.shutdown.within(Duration::ZERO, asking).await else { return false };
     for found in found {
         let Some((row, _)) = in_doubt.get(found.position) else { continue };
         end(ends, *row, Fate::Delivered { record_id: Some(found.record_id.into_boxed_str()) });

@@ -1,6 +1,6 @@
 //! Templates: texts with `{{ … }}` in them, compiled once. No I/O, no includes, a bounded number of steps.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, thread};
 
 use super::Form;
 use minijinja::{AutoEscape, Environment, ErrorKind as K, UndefinedBehavior, value::Value as Context};
@@ -12,6 +12,13 @@ use crate::model::{Value, ValueProblem};
 const FUEL: u64 = 100_000;
 /// Most bytes of a rendered text.
 const MAX_BYTES: usize = 1 << 20;
+/// Most bytes of a template. Its compiler recurses: in a debug build up to 1.9 KiB of stack for a byte (`{{ ---…n }}`).
+const MAX_SOURCE: usize = 16 << 10;
+/// The stack that templates are compiled on, twice what the longest one can need.
+const STACK: usize = 64 << 20;
+/// Longer templates are rendered on such a stack too: what they build can be nested once for every second byte, and to
+/// write that takes up to 1.6 KiB of stack a level in a debug build. Shorter ones do with the 2 MiB of any thread.
+const MAX_ON_ANY_STACK: usize = 512;
 /// The one template of an environment.
 const NAME: &str = "template";
 
@@ -35,7 +42,7 @@ impl Template {
     /// Compiles a template.
     ///
     /// # Errors
-    /// The mistake, with its line in the template.
+    /// The mistake, with its line in the template; a template of more than 16 KiB.
     pub fn compile(source: &str) -> Result<Self, TemplateError> {
         Self::compile_as(source, Form::Text)
     }
@@ -45,8 +52,21 @@ impl Template {
     /// # Errors
     /// As [`Template::compile`].
     pub fn compile_as(source: &str, form: Form) -> Result<Self, TemplateError> {
+        if source.len() > MAX_SOURCE {
+            let got = source.len();
+            let reason = format!(
+                "a template has at most {MAX_SOURCE} bytes, this has {got}; let the model's query make its parts"
+            );
+            return Err(TemplateError { reason });
+        }
+        on_large_stack(|| Self::compile_here(source, form))
+    }
+
+    fn compile_here(source: &str, form: Form) -> Result<Self, TemplateError> {
         let mut environment = Environment::new();
         form.apply(&mut environment);
+        // Only with this could a value grow with every turn of a loop, or hold itself: writing it would take any stack.
+        environment.remove_global("namespace");
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_fuel(Some(FUEL));
@@ -75,6 +95,13 @@ impl Template {
     /// # Errors
     /// A name that is not given, a filter that does not fit, too many steps or too long a text.
     pub fn render(&self, context: Context) -> Result<String, TemplateError> {
+        match self.source.len() {
+            ..=MAX_ON_ANY_STACK => self.render_here(context),
+            _ => on_large_stack(|| self.render_here(context)),
+        }
+    }
+
+    fn render_here(&self, context: Context) -> Result<String, TemplateError> {
         let template = self.environment.get_template(NAME).map_err(|error| problem(&error))?;
         let text = template.render(context).map_err(|error| problem(&error))?;
         if text.len() > MAX_BYTES {
@@ -82,6 +109,16 @@ impl Template {
         }
         Ok(text)
     }
+}
+
+/// Does `work` on a thread with a stack that is enough for any template.
+fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T, TemplateError> + Send) -> Result<T, TemplateError> {
+    let defect = |what: String| TemplateError { reason: format!("a thread for the template {what}") };
+    thread::scope(|scope| {
+        let begun = thread::Builder::new().name(NAME.to_owned()).stack_size(STACK).spawn_scoped(scope, work);
+        let begun = begun.map_err(|error| defect(format!("could not be begun: {error}")))?;
+        begun.join().unwrap_or_else(|_| Err(defect("has panicked".to_owned())))
+    })
 }
 
 impl PartialEq for Template {
@@ -181,6 +218,58 @@ mod tests {
         let template =
             Template::compile("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}");
         assert!(template.unwrap().render(context! {}).is_err());
+    }
+
+    /// Runs on a thread as those of the runtime, with `unit` again and again up to the longest template.
+    fn survives(before: &str, unit: &str, after: &str) {
+        for length in [MAX_ON_ANY_STACK, MAX_SOURCE] {
+            let times = (length - before.len() - after.len()) / unit.len();
+            let source = format!("{before}{}{after}", unit.repeat(times));
+            let attempt = move || {
+                let rendered = Template::compile(&source).and_then(|template| template.render(context! { n => 1 }));
+                drop(rendered);
+            };
+            thread::Builder::new().stack_size(2 << 20).spawn(attempt).unwrap().join().unwrap();
+        }
+    }
+
+    #[test]
+    fn no_nesting_overflows_a_stack() {
+        for (before, unit, after) in [
+            ("{{ n", "+n", " }}"),
+            ("{{ ", "-", "n }}"),
+            ("{{ ", "-", "1 }}"),
+            ("{{ n", "|int", " }}"),
+            ("{{ n", ".a", " }}"),
+            ("{{ n", "()", " }}"),
+            ("{{ n", "**n", " }}"),
+            ("{{ 1", " if 1 else 1", " }}"),
+            ("{% if 1 %}", "{% elif 1 %}", "{% endif %}"),
+            ("{{ ", "n|d(", " }}"),
+            ("{{ ", "[", " }}"),
+        ] {
+            survives(before, unit, after);
+        }
+        // As deep as the parser lets them be.
+        let filters = format!("{{{{ {}n{} }}}}", "n|d(".repeat(140), ")".repeat(140));
+        survives("", &filters, "");
+    }
+
+    #[test]
+    fn no_value_that_a_template_builds_overflows_a_stack() {
+        let nested = format!("{{%set x={}x{}%}}", "[".repeat(70), "]".repeat(70));
+        survives("{%set x=1%}", &nested, "{{ x }}{{ x|json }}");
+        survives("{{ [n]", "|batch(1)", " }}");
+        for grows in ["{% set a = namespace() %}{% set a.b = a %}{{ a }}", "{{ namespace() }}"] {
+            assert!(Template::compile(grows).is_err(), "{grows}");
+        }
+    }
+
+    #[test]
+    fn a_template_that_is_too_long_says_how_long_it_may_be() {
+        let reason = Template::compile(&"a".repeat(MAX_SOURCE + 1)).unwrap_err().reason;
+        assert!(reason.contains("at most 16384 bytes, this has 16385"), "{reason}");
+        assert!(Template::compile(&"a".repeat(MAX_SOURCE)).is_ok());
     }
 
     #[test]

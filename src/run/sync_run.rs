@@ -10,6 +10,7 @@ use crate::{
     model::{Fingerprint, spec::SyncSpec},
     plan::Locals,
     proof::{Boundary, reach},
+    shutdown,
     state::{BegunRun, LeaseGuard, State, SyncRecord, SyncUpdate},
     telemetry::{event, events},
     wire::{Fault, FaultKind, Sent},
@@ -64,10 +65,10 @@ impl Engine {
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> RunReport {
         let started = Instant::now();
-        let error = match self.begin_patiently(name, trigger, started).await {
+        let error = match self.in_time(self.begin_patiently(name, trigger, started)).await {
             Ok(Begun::Run(ready)) => {
                 let (run, prepared) = *ready;
-                let ended = run.carry_out(&prepared, ticket, progress).await;
+                let ended = self.in_time(run.carry_out(&prepared, ticket, progress)).await;
                 return run.close(ended).await;
             }
             Ok(Begun::Ended(report)) => return *report,
@@ -76,6 +77,12 @@ impl Engine {
         // The others need not wait for what is only recorded.
         drop(ticket);
         self.report_unbegun(name, &error).await
+    }
+
+    /// What a run does until it closes. After a stop was asked for it is dropped in the end: what it has sent and not settled
+    /// is dirty.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
+        self.parts.shutdown.within(shutdown::RUNS, work).await.unwrap_or(Err(RunError::Stopped))
     }
 }
 
@@ -227,7 +234,8 @@ impl Run<'_> {
             key_record: prepared.key_record.clone(),
         };
         let began = Instant::now();
-        let delivered = outgoing.deliver().await;
+        let delivering = self.engine.parts.shutdown.within(shutdown::DELIVERY, outgoing.deliver());
+        let delivered = delivering.await.unwrap_or(Err(RunError::Stopped));
         outcome.count(&context, &before, began.elapsed());
         seen.keep_open(context.tally.get().open_cursor);
         outcome.stop = context.stop.take();

@@ -21,7 +21,7 @@ use crate::{
     model::Timestamp,
     proof::{Boundary, reach},
     run::{Engine, RunReport, Trigger},
-    shutdown::Shutdown,
+    shutdown::{self, Shutdown},
     state::{RunStatus, StateError},
     telemetry::{event, events},
 };
@@ -100,7 +100,10 @@ impl Scheduler {
     /// When the state cannot be read: nothing can be trusted then (promise P7).
     pub async fn run(mut self) -> Result<(), StateError> {
         self.begin().await?;
-        let failure = self.serve().await.err();
+        let shutdown = self.shutdown.clone();
+        // A hanging state must not keep it from seeing the runs end.
+        let served = shutdown.within(shutdown::REQUESTS, self.serve()).await;
+        let failure = served.and_then(Result::err);
         event!(events::SCHEDULER_STOPPING, running = self.running.len());
         self.shutdown.cancel();
         let mut failure = failure;

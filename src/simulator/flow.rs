@@ -203,8 +203,11 @@ impl Ticket {
         let Some(delay) = delay else { return };
         let (shared, no) = (Arc::clone(&self.shared), self.no);
         tokio::spawn(async move {
-            if shared.stopping.clone().run_until_cancelled_owned(sleep(delay)).await.is_some() {
-                shared.lock().apply_late(no);
+            let stopping = shared.stopping.clone();
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => {}
+                () = sleep(delay) => shared.lock().apply_late(no),
             }
         });
     }

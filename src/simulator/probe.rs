@@ -7,7 +7,6 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-use tokio_util::sync::DropGuard;
 
 use super::{HubSpotOptions, Simulator, VendorConfig};
 use crate::shutdown::Shutdown;
@@ -17,7 +16,12 @@ pub(super) struct Probe {
     pub(super) address: SocketAddr,
     pub(super) simulator: Simulator,
     pub(super) shutdown: Shutdown,
-    _stop: DropGuard,
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
 }
 
 /// What came back.
@@ -43,7 +47,7 @@ impl Probe {
         let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::new());
         let simulator = Simulator::new(config);
         tokio::spawn(simulator.clone().serve(listener, shutdown.clone()));
-        Self { address, simulator, _stop: shutdown.clone().drop_guard(), shutdown }
+        Self { address, simulator, shutdown }
     }
 
     pub(super) async fn hubspot() -> Self {

@@ -63,7 +63,9 @@ impl Simulator {
         let stopping = self.shared.stopping.clone();
         let app = Router::new().fallback(handle).with_state(self.shared);
         let app = app.into_make_service_with_connect_info::<Switch>();
-        let server = axum::serve(Listener(listener), app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+        let asked = shutdown.clone();
+        let asked = async move { asked.cancelled().await };
+        let server = axum::serve(Listener(listener), app).with_graceful_shutdown(asked);
         let stopped = async {
             shutdown.cancelled().await;
             stopping.cancel();

@@ -102,8 +102,10 @@ pub enum StateError {
     #[error("the lease of this sync could not be renewed in time")]
     LeaseExpired,
     /// The connection was lost while a transaction was committed: nobody knows whether it was. Never repeated.
-    #[error("the database was lost in the middle of a commit: whether it happened is not known")]
+    #[error("the state's database{} was lost in the middle of a commit: whether it happened is not known", named(place.as_deref()))]
     CommitUnknown {
+        /// The database's address without credentials, where that is known.
+        place: Option<Arc<Path>>,
         /// The cause.
         #[source]
         source: Arc<sqlx::Error>,
@@ -165,7 +167,7 @@ pub enum StateError {
     Store {
         /// What was tried.
         action: &'static str,
-        /// The state file, where that is known.
+        /// The state file, or the database's address without credentials, where that is known.
         place: Option<Arc<Path>>,
         /// The cause.
         #[source]
@@ -190,11 +192,12 @@ impl StateError {
         move |source| Self::Io { action, path, source: Arc::new(source) }
     }
 
-    /// The same, of this state file.
+    /// The same, of this state file or database.
     #[must_use]
-    pub(super) fn at(self, file: &Path) -> Self {
+    pub(super) fn at(self, place: &Path) -> Self {
         match self {
-            Self::Store { action, place: None, source } => Self::Store { action, place: Some(file.into()), source },
+            Self::Store { action, place: None, source } => Self::Store { action, place: Some(place.into()), source },
+            Self::CommitUnknown { place: None, source } => Self::CommitUnknown { place: Some(place.into()), source },
             other => other,
         }
     }

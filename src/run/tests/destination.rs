@@ -68,6 +68,8 @@ pub(crate) struct ScriptedDestination {
     vendor: Mutex<Vendor>,
     /// What was delivered cannot be published.
     pub(crate) keeps_back: std::sync::atomic::AtomicBool,
+    /// Neither a lookup nor the end of a run is ever answered.
+    pub(crate) is_mute: std::sync::atomic::AtomicBool,
     /// A request hangs.
     pub(crate) hanging: Notify,
     /// A refused row spoils its whole batch.
@@ -108,6 +110,7 @@ impl ScriptedDestination {
             capabilities,
             vendor: Mutex::default(),
             keeps_back: std::sync::atomic::AtomicBool::new(false),
+            is_mute: std::sync::atomic::AtomicBool::new(false),
             hanging: Notify::new(),
             refuses_whole: std::sync::atomic::AtomicBool::new(false),
             silent: std::sync::atomic::AtomicBool::new(false),
@@ -133,6 +136,13 @@ impl ScriptedDestination {
 
     pub(crate) fn calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.vendor.lock().unwrap().calls)
+    }
+
+    async fn answer_unless_mute(&self) {
+        if self.is_mute.load(std::sync::atomic::Ordering::Relaxed) {
+            self.hanging.notify_one();
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Match value and name of every record, sorted.
@@ -273,6 +283,7 @@ impl Destination for ScriptedDestination {
     }
 
     async fn lookup(&self, _account: &Account, query: &Lookup) -> Result<Vec<Found>, Fault> {
+        self.answer_unless_mute().await;
         let LookupBy::Match { values, .. } = &query.by else { return Ok(Vec::new()) };
         let vendor = self.vendor.lock().unwrap();
         let found = values.iter().enumerate().filter_map(|(position, value)| {
@@ -317,6 +328,7 @@ impl Destination for ScriptedDestination {
     }
 
     async fn finish(&self, _object: &str, _run: RunId) -> Result<(), Fault> {
+        self.answer_unless_mute().await;
         match self.keeps_back.load(std::sync::atomic::Ordering::Relaxed) {
             true => Err(Fault::new(FaultKind::Settings, Sent::No)),
             false => Ok(()),

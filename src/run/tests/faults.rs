@@ -5,6 +5,8 @@ use std::{sync::atomic::Ordering, time::Duration};
 use super::{Kit, Step, answered, fault, kit::advance, row, rows};
 use crate::{
     destination::{Outcome, Rejection},
+    model::spec::{Mode, OnRemoved},
+    shutdown,
     state::RunStatus,
     wire::{FaultKind, Sent, VendorText},
 };
@@ -121,6 +123,48 @@ async fn a_stop_while_planning_sends_nothing() {
     kit.shutdown.cancel();
     assert_eq!(kit.run(&rows(0..5, "a")).await.status, RunStatus::Interrupted);
     assert!(kit.vendor.calls().is_empty());
+}
+
+/// Stops when something hangs, and lets so much time pass.
+async fn stop_and_wait(kit: &Kit, time: Duration) {
+    kit.vendor.hanging.notified().await;
+    kit.shutdown.cancel();
+    advance(time).await;
+}
+
+#[tokio::test]
+async fn a_stop_gives_up_a_request_that_hangs() {
+    let kit = Kit::new().await;
+    kit.vendor.script([Step::Apply, Step::Hang]);
+    let model = rows(0..25, "a");
+    let (report, ()) = tokio::join!(kit.run(&model), stop_and_wait(&kit, shutdown::REQUESTS));
+    let counts = report.counts;
+    assert_eq!((report.status, counts.delivered, counts.unknown), (RunStatus::Interrupted, 10, 10), "{report:?}");
+    assert_eq!(counts.left_over, 5);
+    let kept = kit.engine.state().runs(None, 1).await.unwrap();
+    assert_eq!(kept[0].status, RunStatus::Interrupted, "the run is closed");
+}
+
+#[tokio::test]
+async fn a_stop_gives_up_whatever_else_hangs() {
+    let kit = Kit::new().await;
+    kit.vendor.is_mute.store(true, Ordering::Relaxed);
+    let model = rows(0..25, "a");
+    let (report, ()) = tokio::join!(kit.run(&model), stop_and_wait(&kit, shutdown::RUNS));
+    assert_eq!(report.status, RunStatus::Interrupted, "{report:?}");
+    let kept = kit.engine.state().runs(None, 1).await.unwrap();
+    assert_eq!(kept[0].status, RunStatus::Interrupted, "the run is closed");
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_the_lookup_before_a_second_insert() {
+    let kit = Kit::with(10, |sync| (sync.mode, sync.on_removed) = (Mode::Insert, OnRemoved::Keep)).await;
+    kit.vendor.script([Step::LoseAnswer]);
+    kit.vendor.is_mute.store(true, Ordering::Relaxed);
+    let model = rows(0..5, "a");
+    let begun = std::time::Duration::ZERO;
+    let (report, ()) = tokio::join!(kit.run(&model), stop_and_wait(&kit, begun));
+    assert_eq!(report.status, RunStatus::Interrupted, "{report:?}");
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ impl Failure {
         } else if error.as_database_error().is_some() && !is_lost(&error) {
             Self::Final(failed("commit to the state")(error))
         } else {
-            Self::Final(StateError::CommitUnknown { source: Arc::new(error) })
+            Self::Final(StateError::CommitUnknown { place: None, source: Arc::new(error) })
         }
     }
 }
@@ -112,7 +112,7 @@ impl Committer {
         let result = transaction.unwrap_or_else(|_| {
             let late = sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
             Err(match committing.load(Ordering::Relaxed) {
-                true => Failure::Final(StateError::CommitUnknown { source: Arc::new(late) }),
+                true => Failure::Final(StateError::CommitUnknown { place: None, source: Arc::new(late) }),
                 false => Failure::before_commit(failed("write to the state")(late)),
             })
         });

@@ -12,7 +12,7 @@ mod link;
 mod open;
 mod session;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::{
@@ -42,8 +42,12 @@ const FRESH: Duration = Duration::from_millis(100);
 const PING: Duration = Duration::from_secs(5);
 /// Reads and exchanges take at most so long; the server's own limits are shorter for each statement.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// A read that takes so long is made once more on a new connection: the network may have dropped the old one without a word.
+const FIRST_PATIENCE: Duration = Duration::from_secs(30);
 /// What concerns no lease takes at most so long on the keeper's connection, for renewals wait behind it.
 const KEEP: Duration = Duration::from_secs(10);
+/// Operator requests are claimed and released on new connections, once more and again, for so long: that can be done twice.
+const KEEP_TRYING: Duration = Duration::from_secs(90);
 
 /// The PostgreSQL store: one writing connection, one that keeps leases, a few for reading.
 #[derive(Debug)]
@@ -53,6 +57,8 @@ pub(super) struct PostgresStore {
     keeper: Mutex<Option<Idle>>,
     readers: Readers,
     connector: Connector,
+    /// The database's address without credentials, for errors.
+    place: Arc<Path>,
     /// Keeps other processes from opening the state, until this one has.
     gate: Mutex<Option<Gate>>,
     /// What the database says of itself ([`StateStore::origin`]).
@@ -85,11 +91,15 @@ impl Readers {
         Self { connector, permits: Semaphore::new(READERS), idle: Mutex::new(Vec::new()) }
     }
 
-    async fn run<T: Send>(&self, work: impl AsyncFnOnce(&mut Link) -> Result<T, StateError>) -> Result<T, StateError> {
+    async fn run<T: Send>(
+        &self,
+        patience: Duration,
+        work: impl AsyncFnOnce(&mut Link) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
         let _permit = self.permits.acquire().await.map_err(|_| StateError::Stopped)?;
         let idle = self.idle.lock().await.pop();
         let mut connection = connection(&self.connector, idle).await?;
-        let result = within(PATIENCE, connection.alone(READ, work)).await;
+        let result = within(patience, connection.alone(READ, work)).await;
         if is_in_order(&result) {
             self.idle.lock().await.push(Idle(connection, Instant::now()));
         }
@@ -98,9 +108,9 @@ impl Readers {
 }
 
 impl Readers {
-    /// Whether the connection was lost: reading twice does no harm. The idle ones have most likely gone the same way.
+    /// Whether the connection was lost, or silent: reading twice does no harm. The idle ones have most likely gone the same way.
     async fn may_read_again(&self, error: &StateError) -> bool {
-        let lost = matches!(error, StateError::Store { source, .. } if is_lost(source));
+        let lost = is_lost_link(error);
         if lost {
             self.idle.lock().await.clear();
         }
@@ -108,15 +118,45 @@ impl Readers {
     }
 }
 
+/// A read of the store `$self`: `$patience => $read` is made once more on a new connection where the first was lost.
+macro_rules! read_twice {
+    ($self:ident, $patience:ident => $read:expr) => {{
+        let $patience = FIRST_PATIENCE;
+        let result = match $read.await {
+            Err(error) if $self.readers.may_read_again(&error).await => {
+                let $patience = PATIENCE;
+                $read.await
+            }
+            result => result,
+        };
+        $self.named(result)
+    }};
+}
+
 impl PostgresStore {
-    async fn select_once(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StateError> {
+    /// Errors say which database they are of.
+    fn named<T>(&self, result: Result<T, StateError>) -> Result<T, StateError> {
+        result.map_err(|error| error.at(&self.place))
+    }
+
+    async fn select_once(
+        &self,
+        patience: Duration,
+        sql: &'static str,
+        args: &[Arg<'_>],
+    ) -> Result<Vec<Row>, StateError> {
         let query = args.iter().fold(sqlx::query(sql), |query, arg| match *arg {
             Arg::Int(value) => query.bind(value),
             Arg::Text(value) => query.bind(value),
             Arg::Bytes(value) => query.bind(value),
         });
-        let rows = self.readers.run(async |c| query.fetch_all(c).await.map_err(failed(READ))).await?;
+        let rows = self.readers.run(patience, async |c| query.fetch_all(c).await.map_err(failed(READ))).await?;
         Ok(rows.into_iter().map(Row::Postgres).collect())
+    }
+
+    /// Whether what was tried since `began` on the keeper's connection, and can be done twice, is tried again.
+    fn may_try_again<T>(result: &Result<T, StateError>, began: Instant) -> bool {
+        result.as_ref().is_err_and(is_lost_link) && began.elapsed() < KEEP_TRYING
     }
 
     /// Runs on the connection that keeps leases, for at most `patience`.
@@ -126,7 +166,7 @@ impl PostgresStore {
         work: impl AsyncFnOnce(&mut Link) -> Result<T, StateError>,
     ) -> Result<T, StateError> {
         let mut slot = self.keeper.lock().await;
-        within(patience, async {
+        let kept = within(patience, async {
             // Taken out: a call that is dropped half-way leaves no connection in an unknown state behind.
             let mut connection = connection(&self.connector, slot.take()).await?;
             let result = work(&mut connection).await;
@@ -135,7 +175,8 @@ impl PostgresStore {
             }
             result
         })
-        .await
+        .await;
+        self.named(kept)
     }
 }
 
@@ -156,25 +197,27 @@ async fn within<T>(patience: Duration, work: impl Future<Output = Result<T, Stat
 }
 
 fn is_in_order<T>(result: &Result<T, StateError>) -> bool {
-    !matches!(result, Err(StateError::Store { source, .. }) if is_lost(source))
+    !result.as_ref().is_err_and(is_lost_link)
+}
+
+/// Whether the connection was lost, or silent for too long.
+fn is_lost_link(error: &StateError) -> bool {
+    matches!(error, StateError::Store { source, .. } if is_lost(source))
 }
 
 #[async_trait]
 impl StateStore for PostgresStore {
     async fn commit(&self, writes: Vec<Write>) -> Result<Vec<i64>, StateError> {
-        self.writer.commit(writes).await
+        self.named(self.writer.commit(writes).await)
     }
 
     async fn select(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>, StateError> {
-        match self.select_once(sql, args).await {
-            Err(error) if self.readers.may_read_again(&error).await => self.select_once(sql, args).await,
-            result => result,
-        }
+        read_twice!(self, patience => self.select_once(patience, sql, args))
     }
 
     async fn opened(&self) -> Result<(), StateError> {
         if let Some(gate) = self.gate.lock().await.take() {
-            let connection = gate.lift().await?;
+            let connection = self.named(gate.lift().await)?;
             self.readers.idle.lock().await.push(Idle(connection, Instant::now()));
         }
         Ok(())
@@ -216,28 +259,30 @@ impl StateStore for PostgresStore {
     }
 
     async fn runs_daemon(&self) -> Result<bool, StateError> {
-        match self.readers.run(async |c| lease::runs_daemon(c).await).await {
-            Err(error) if self.readers.may_read_again(&error).await => {
-                self.readers.run(async |c| lease::runs_daemon(c).await).await
-            }
-            result => result,
-        }
+        read_twice!(self, patience => self.readers.run(patience, async |c| lease::runs_daemon(c).await))
     }
 
     async fn abandoned(&self) -> Result<Vec<SyncId>, StateError> {
-        match self.readers.run(async |c| lease::abandoned(c).await).await {
-            Err(error) if self.readers.may_read_again(&error).await => {
-                self.readers.run(async |c| lease::abandoned(c).await).await
-            }
-            result => result,
-        }
+        read_twice!(self, patience => self.readers.run(patience, async |c| lease::abandoned(c).await))
     }
 
     async fn claim_requests(&self, holder: &str, ttl: Duration) -> Result<Vec<Request>, StateError> {
-        self.keep(KEEP, async |c| lease::claim_requests(c, holder, ttl).await).await
+        let began = Instant::now();
+        loop {
+            let claimed = self.keep(KEEP, async |c| lease::claim_requests(c, holder, ttl).await).await;
+            if !Self::may_try_again(&claimed, began) {
+                return claimed;
+            }
+        }
     }
 
     async fn release_request(&self, id: i64, holder: &str) -> Result<(), StateError> {
-        self.keep(KEEP, async |c| lease::release_request(c, id, holder).await).await
+        let began = Instant::now();
+        loop {
+            let released = self.keep(KEEP, async |c| lease::release_request(c, id, holder).await).await;
+            if !Self::may_try_again(&released, began) {
+                return released;
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Opening the schema: ours, of a known version, made or upgraded by one process at a time.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, path::Path};
 
 use secrecy::SecretString;
 use sqlx::{
@@ -58,6 +58,7 @@ pub(in crate::state) async fn open(
         writer: Committer::new(connector.clone(), c),
         keeper: Mutex::default(),
         readers: Readers::new(connector.clone()),
+        place: Path::new(&connector.address()).into(),
         connector,
         gate: Mutex::new(gate),
         origin,

@@ -1,14 +1,18 @@
 //! What only a database can do: be damaged from outside, be another one, or be gone.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::Notify,
 };
 
 use super::support::{Home, begin, key, member, overlay, put, settle, sync};
@@ -161,33 +165,54 @@ async fn lost_connections_between_commits_are_made_anew() {
     }
 }
 
-/// Passes bytes on to the server; on `cut` the next `COMMIT` is passed on and its answer is not.
+/// Passes bytes on to the server; on `cut` the next `COMMIT` is passed on and its answer is not. A connection on which the
+/// text of `silent` is sent carries nothing any more.
 struct Proxy {
     port: u16,
     cut: Arc<AtomicBool>,
+    silent: Arc<Silent>,
+}
+
+#[derive(Default)]
+struct Silent {
+    text: Mutex<Option<&'static [u8]>>,
+    is_silent: Notify,
+}
+
+impl Silent {
+    fn is_meant(&self, bytes: &[u8]) -> bool {
+        let mut text = self.text.lock().unwrap();
+        let found = text.is_some_and(|text| bytes.windows(text.len()).any(|window| window == text));
+        found && text.take().is_some()
+    }
 }
 
 impl Proxy {
     async fn start(server: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (port, cut) = (listener.local_addr().unwrap().port(), Arc::new(AtomicBool::new(false)));
-        let theirs = Arc::clone(&cut);
+        let (theirs, silent) = (Arc::clone(&cut), Arc::<Silent>::default());
+        let quiet = Arc::clone(&silent);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(client, server.clone(), Arc::clone(&theirs)));
+                tokio::spawn(pass(client, server.clone(), Arc::clone(&theirs), Arc::clone(&quiet)));
             }
         });
-        Self { port, cut }
+        Self { port, cut, silent }
     }
 }
 
-async fn pass(mut client: TcpStream, server: String, cut: Arc<AtomicBool>) {
+async fn pass(mut client: TcpStream, server: String, cut: Arc<AtomicBool>, silent: Arc<Silent>) {
     let mut server = TcpStream::connect(server).await.unwrap();
     let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
         tokio::select! {
             read = client.read(&mut up) => {
                 let bytes = match read { Ok(1..) => &up[..read.unwrap()], _ => return };
+                if silent.is_meant(bytes) {
+                    silent.is_silent.notify_one();
+                    return std::future::pending().await;
+                }
                 server.write_all(bytes).await.unwrap();
                 if bytes.windows(6).any(|window| window == b"COMMIT") && cut.swap(false, Ordering::SeqCst) {
                     // The server answers, so that it has surely committed, and nobody hears it.
@@ -201,6 +226,29 @@ async fn pass(mut client: TcpStream, server: String, cut: Arc<AtomicBool>) {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_silent_and_can_be_done_twice_is_done_on_a_new_connection() {
+    let home = Home::postgres().await;
+    let mut url = url::Url::parse(home.url()).unwrap();
+    let proxy = Proxy::start(format!("127.0.0.1:{}", url.port().unwrap_or(5432))).await;
+    url.set_port(Some(proxy.port)).unwrap();
+    let far = home.through(url.into());
+    let state = far.runner().await;
+    let later = async |seconds| {
+        proxy.silent.is_silent.notified().await;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        tokio::time::resume();
+    };
+    *proxy.silent.text.lock().unwrap() = Some(b"from instances where command");
+    let (asked, ()) = tokio::join!(state.store().runs_daemon(), later(31));
+    assert!(!asked.unwrap());
+    *proxy.silent.text.lock().unwrap() = Some(b"from operator_requests where finished_at");
+    let (claimed, ()) = tokio::join!(state.claim_requests(), later(11));
+    assert!(claimed.unwrap().is_empty());
+    state.close().await.unwrap();
 }
 
 #[tokio::test]
@@ -218,6 +266,9 @@ async fn a_commit_without_an_answer_stops_the_writer_and_is_not_repeated() {
     proxy.cut.store(true, Ordering::SeqCst);
     let lost = state.writer().intend(run.intent(vec![member(key(1))])).await;
     assert!(matches!(lost, Err(StateError::CommitUnknown { .. })), "{lost:?}");
+    let text = lost.unwrap_err().to_string();
+    let place = format!("`postgres://127.0.0.1:{}/", proxy.port);
+    assert!(text.contains(&place) && !text.contains('@'), "host, port and database, and no user: {text}");
     let after = state.writer().intend(run.intent(vec![member(key(2))])).await;
     assert!(matches!(after, Err(StateError::CommitUnknown { .. })), "nothing may be sent after it");
     // It has happened, once, and the next process finds it.

@@ -16,7 +16,6 @@ use syncline::{
     wire::{Account, Accounts, Class, Fault, FixedSecret, NoStore, Request},
 };
 use tokio::net::TcpListener;
-use tokio_util::sync::DropGuard;
 
 const TOKEN: &str = "secret-token";
 
@@ -28,7 +27,16 @@ pub(super) struct Pair {
     pub(super) match_field: &'static str,
     pub(super) object: &'static str,
     origin: String,
-    _stop: DropGuard,
+    _stop: Stop,
+}
+
+/// Stops the simulator when dropped.
+struct Stop(Shutdown);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 pub(super) async fn start(
@@ -69,7 +77,7 @@ pub(super) async fn start(
         match_field,
         object,
         origin: format!("http://{address}"),
-        _stop: stop.drop_guard(),
+        _stop: Stop(stop),
     }
 }
 
