@@ -146,7 +146,14 @@ impl Pair {
     /// One run of the sync, which must end with this exit code.
     #[track_caller]
     pub(crate) fn sync(&self, code: i32) -> Counted {
-        Counted(self.workspace.syncline(&["sync", SYNC, "--output", "json"]).expect(code))
+        self.sync_with(&[], code)
+    }
+
+    /// The same with options of the program before the command.
+    #[track_caller]
+    pub(crate) fn sync_with(&self, options: &[&str], code: i32) -> Counted {
+        let command = [options, &["sync", SYNC, "--output", "json"]].concat();
+        Counted(self.workspace.syncline(&command).expect(code))
     }
 
     /// Runs the daemon until a run ends in which nothing waits, and stops it.

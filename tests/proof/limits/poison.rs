@@ -1,5 +1,6 @@
 //! F18: bad rows that the vendor refuses together with their whole batch stand alone, at a bounded price.
 
+use super::options;
 use crate::{
     arguments::Arguments,
     report::Report,
@@ -22,13 +23,13 @@ pub(super) fn run(arguments: &Arguments) -> Report {
     // One in each batch is the most expensive way.
     let spread: Vec<u32> = (0..10).map(|batch| batch * 100 + rng.u32(1..=100)).collect();
     for (name, bad) in [("one", one), ("ten_neighbours", neighbours), ("ten_spread", spread)] {
-        let found = bad_rows(&bad);
+        let found = bad_rows(&bad, arguments);
         report.absorb(name, found);
     }
     report
 }
 
-fn bad_rows(bad: &[u32]) -> Report {
+fn bad_rows(bad: &[u32], arguments: &Arguments) -> Report {
     let mut report = Report::new();
     let pair = Pair::new(&Options::default());
     let ids = bad.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
@@ -41,7 +42,7 @@ fn bad_rows(bad: &[u32]) -> Report {
     let fault =
         format!(r#"{{"match": {{"property": {{"name": "plan", "equals": "{BAD}"}}}}, "action": "poison_batch"}}"#);
     pair.sim.post("faults", &fault);
-    let sent = pair.sync(3);
+    let sent = pair.sync_with(&options(arguments), 3);
     let count = bad.len() as u64;
     let good = u64::from(ROWS) - count;
     let counts = sent.counts(["delivered", "rejected", "unknown", "left_over"]);
