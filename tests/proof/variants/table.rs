@@ -95,7 +95,7 @@ pub(super) const fn catches(rule: Rule) -> &'static [Catch] {
         Rule::Checksum => const {
             &[by("fuzz", &["--target", "page", "--seed", "1", "--seconds", "1"], Says("a changed bit is not noticed"))]
         },
-        Rule::IdsTwice => const { &[by("damage", &["--seed", "1", "--first", "18", "--n", "100"], Says("rows: "))] },
+        Rule::IdsTwice => const { &[by("damage", &["--seed", "1", "--first", "18", "--n", "1"], Says("OtherId (): exit Some(0) after"))] },
         Rule::HighWaterMark => const {
             &[by("damage", &["--seed", "1", "--first", "11", "--n", "1"], Says("an older state is not noticed"))]
         },
@@ -112,5 +112,5 @@ pub(super) const fn catches(rule: Rule) -> &'static [Catch] {
     }
 }
 
-const CUT_POSTGRES: &[&str] = &["--scenario", "cut-postgres", "--seed", "1", "--n", "0", "--rows", "1000"];
-const CUT_MARIADB: &[&str] = &["--scenario", "cut-mariadb", "--seed", "1", "--n", "0", "--rows", "1000"];
+const CUT_POSTGRES: &[&str] = &["--scenario", "cut-postgres", "--seed", "1", "--n", "0", "--rows", "2100"];
+const CUT_MARIADB: &[&str] = &["--scenario", "cut-mariadb", "--seed", "1", "--n", "0", "--rows", "2100"];
