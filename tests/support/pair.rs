@@ -146,14 +146,13 @@ impl Pair {
     /// One run of the sync, which must end with this exit code.
     #[track_caller]
     pub(crate) fn sync(&self, code: i32) -> Counted {
-        self.sync_with(&[], code)
+        Counted(self.workspace.syncline(&["sync", SYNC, "--output", "json"]).expect(code))
     }
 
-    /// The same with options of the program before the command.
-    #[track_caller]
-    pub(crate) fn sync_with(&self, options: &[&str], code: i32) -> Counted {
-        let command = [options, &["sync", SYNC, "--output", "json"]].concat();
-        Counted(self.workspace.syncline(&command).expect(code))
+    /// The same with options of the program before the command; how it ended, too.
+    pub(crate) fn sync_with(&self, options: &[&str]) -> (Option<i32>, Counted) {
+        let ended = self.workspace.syncline(&[options, &["sync", SYNC, "--output", "json"]].concat());
+        (ended.code, Counted(ended))
     }
 
     /// Runs the daemon until a run ends in which nothing waits, and stops it.

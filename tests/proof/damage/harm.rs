@@ -140,7 +140,8 @@ impl Harm {
 fn other_id(state: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("no runtime");
     runtime.block_on(async {
-        let mut connection = SqliteConnectOptions::new().filename(state).connect().await.expect("the state can be opened");
+        let mut connection =
+            SqliteConnectOptions::new().filename(state).connect().await.expect("the state can be opened");
         sqlx::query("update syncs set uuid = randomblob(16)").execute(&mut connection).await.expect("an update");
         connection.close().await.expect("the state can be closed");
     });

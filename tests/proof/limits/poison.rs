@@ -42,12 +42,13 @@ fn bad_rows(bad: &[u32], arguments: &Arguments) -> Report {
     let fault =
         format!(r#"{{"match": {{"property": {{"name": "plan", "equals": "{BAD}"}}}}, "action": "poison_batch"}}"#);
     pair.sim.post("faults", &fault);
-    let sent = pair.sync_with(&options(arguments), 3);
+    let (code, sent) = pair.sync_with(&options(arguments));
+    report.demand(code == Some(3), format!("exit code {code:?}"));
     let count = bad.len() as u64;
     let good = u64::from(ROWS) - count;
     let counts = sent.counts(["delivered", "rejected", "unknown", "left_over"]);
     // Ten batches, and one question whose the token is.
-    let extra = pair.sim.requests() - u64::from(ROWS / 100) - 1;
+    let extra = pair.sim.requests().saturating_sub(u64::from(ROWS / 100) + 1);
     report.figure("extra_requests", extra);
     report.figure("bound", EXTRA * count);
     report.demand(counts == [good, count, 0, 0], format!("{counts:?} of {good} good and {count} bad rows"));

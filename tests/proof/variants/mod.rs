@@ -146,7 +146,8 @@ fn judge(sees: &Sees, found: &Value) -> Result<String, String> {
         Sees::Counts(pointers) => {
             let count = |pointer: &&&str| found.pointer(pointer).and_then(Value::as_u64).is_some_and(|count| count > 0);
             let seen = pointers.iter().find(count);
-            let told = |pointer: &str| format!("{} = {}", &pointer[1..], found.pointer(pointer).unwrap_or(&Value::Null));
+            let told =
+                |pointer: &str| format!("{} = {}", &pointer[1..], found.pointer(pointer).unwrap_or(&Value::Null));
             seen.map(|pointer| told(pointer)).ok_or_else(|| format!("caught, but {pointers:?} are zero: {found}"))
         }
     }
