@@ -135,13 +135,24 @@ fn may_stand(held: &Held) -> bool {
         || held.dirty.iter().any(|mark| mark.ambiguous_at.is_some() || mark.operation.is_removal())
 }
 
-/// The vendor's record id: the entry's, else that of the newest mark that has one.
+/// The vendor's record id: the entry's, else that of the newest mark that has one; none when nothing stood there any more.
 fn known_id(held: &Held) -> Option<&str> {
+    if is_lost(held) {
+        return None;
+    }
     entry_id(held).or_else(|| newest_first(held).into_iter().find_map(|mark| mark.record_id.as_deref()))
 }
 
 fn entry_id(held: &Held) -> Option<&str> {
-    held.entry.as_ref().and_then(|entry| entry.record_id.as_deref())
+    held.entry.as_ref().and_then(|entry| entry.record_id.as_deref()).filter(|_| !is_lost(held))
+}
+
+/// Whether the newest unanswered operation was sent by match. It had no id, or nothing stood at the known one (deleted there
+/// by somebody else): then the record that it may have made is to be found by its match value.
+fn is_lost(held: &Held) -> bool {
+    let unanswered = held.dirty.iter().filter(|mark| mark.ambiguous_at.is_some());
+    let newest = unanswered.max_by_key(|mark| mark.intent);
+    newest.is_some_and(|mark| mark.record_id.is_none() && mark.sealed_match.is_some() && !mark.operation.is_removal())
 }
 
 fn id_from_mark(held: &Held) -> bool {

@@ -202,6 +202,28 @@ fn an_insert_that_vanished_is_found_and_removed() {
 }
 
 #[test]
+fn an_id_at_which_nothing_stood_gives_way_to_the_match_value_that_was_sent_next() {
+    let sealed: Box<[u8]> = Box::new(*b"sealed");
+    let by_id = DirtyMark { record_id: Some("7".into()), ..mark(1, Operation::Update, Some(2), None) };
+    let by_match = DirtyMark { sealed_match: Some(sealed.clone()), ..mark(2, Operation::Upsert, Some(2), Some(100)) };
+    let held = Held { entry: Some(entry(1, Some("7"))), dirty: vec![by_id, by_match], ..nothing_held() };
+    let delete = context(OnRemoved::Delete, 160);
+    let back = upsert(decide(Some(&row(1)), Some(&held), &delete));
+    assert_eq!((back.operation, back.record_id, back.id_from_mark), (Some(Operation::Upsert), None, false));
+    assert_eq!(back.find_first, [sealed.clone()]);
+    let same = upsert(decide(Some(&row(2)), Some(&held), &delete));
+    assert_eq!((same.operation, same.record_id, same.find_first.len()), (Some(Operation::Upsert), None, 0));
+    let gone = removal(decide(None, Some(&held), &delete));
+    assert_eq!((gone.record_id, gone.find_first), (None, vec![sealed]));
+    // Answered, it made nothing.
+    let refused = Held {
+        dirty: held.dirty.iter().cloned().map(|mark| DirtyMark { ambiguous_at: None, ..mark }).collect(),
+        ..held
+    };
+    assert_eq!(removal(decide(None, Some(&refused), &delete)).record_id.as_deref(), Some("7"));
+}
+
+#[test]
 fn an_insert_without_effect_is_forgotten() {
     let loaded = vec![IntentId { batch: 1, position: 0 }];
     let refused = Held {

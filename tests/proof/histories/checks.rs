@@ -12,7 +12,7 @@ use super::{
     bench::{GUARD_ROWS, GUARD_SHARE},
     op::Again,
     play::Play,
-    world::{Record, Row},
+    world::{Record, Row, World},
 };
 
 /// Runs that may pass until nothing is left to do.
@@ -204,17 +204,21 @@ async fn excluded(play: &Play<'_>, waiting: u64) -> BTreeSet<i64> {
 
 /// Gives every held-back row an address of its own, and takes copies away.
 fn mend(play: &Play<'_>, excluded: &BTreeSet<i64>) {
-    let first = play.emails();
     let mut world = play.bench.world.lock();
     world.note(|| format!("  mended: {excluded:?}"));
     let mut seen = BTreeSet::new();
     world.model.retain(|row| seen.insert(row.id));
+    let taken = |world: &World, email: u8| {
+        let at_vendor = world.records.values().any(|record| record.email == format!("{email}@x"));
+        at_vendor || world.model.iter().chain(&world.kept).any(|row| row.email == email)
+    };
+    // An address of its own for each: of no row, absent ones too, and of no record.
+    let mut fresh = (play.emails()..u8::MAX).filter(|email| !taken(&world, *email)).collect::<Vec<_>>().into_iter();
     for row in &mut world.model {
-        if let Some(id) = row.id.filter(|id| excluded.contains(id)) {
-            row.email = 100 + first + u8::try_from(id).unwrap_or(0);
+        if row.id.is_some_and(|id| excluded.contains(&id)) {
+            row.email = fresh.next().expect("there are more addresses than rows");
         }
     }
-    // An address of its own for each, also for keys that are absent now.
     world.model.sort();
 }
 

@@ -30,7 +30,7 @@ use crate::{Proof, arguments::Arguments, report::Report};
 /// Threads at once.
 const THREADS: u64 = 2;
 
-/// `histories --n HISTORIES --seed SEED --rule RULE --replay FILE`.
+/// `histories --n HISTORIES --seed SEED --rule RULE --replay FILE --failures MOST`.
 pub(crate) const PROOF: Proof = Proof {
     name: "histories",
     about: "random histories end as a plain map says, and no promise is broken on the way",
@@ -62,11 +62,11 @@ fn run(arguments: &Arguments) -> Report {
     if arguments.text("rule").is_none() {
         replay(&mut report, &regressions);
     }
-    let (n, seed) = (arguments.number("n", 1_000), arguments.seed());
+    let (n, seed, enough) = (arguments.number("n", 1_000), arguments.seed(), arguments.number("failures", 1));
     let found = Found::default();
     std::thread::scope(|scope| {
         for _ in 0..arguments.number("threads", THREADS).min(n) {
-            scope.spawn(|| search(&found, seed, n));
+            scope.spawn(|| search(&found, seed, n, enough));
         }
     });
     let played = found.next.load(Ordering::Relaxed).min(n);
@@ -85,8 +85,8 @@ fn run(arguments: &Arguments) -> Report {
     report
 }
 
-/// Plays histories until one fails.
-fn search(found: &Found, seed: u64, n: u64) {
+/// Plays histories until enough of them fail.
+fn search(found: &Found, seed: u64, n: u64, enough: u64) {
     let (runtime, mut bench) = bench();
     while !found.stop.load(Ordering::Relaxed) {
         let at = found.next.fetch_add(1, Ordering::Relaxed);
@@ -98,8 +98,9 @@ fn search(found: &Found, seed: u64, n: u64) {
         found.runs.fetch_add(played.runs, Ordering::Relaxed);
         found.quiet_points.fetch_add(played.quiet_points, Ordering::Relaxed);
         if !played.broken.is_empty() {
-            found.stop.store(true, Ordering::Relaxed);
-            found.failures.lock().expect("no thread panicked").push((at, history, played.broken));
+            let mut failures = found.failures.lock().expect("no thread panicked");
+            failures.push((at, history, played.broken));
+            found.stop.store(failures.len() as u64 >= enough, Ordering::Relaxed);
         }
     }
 }

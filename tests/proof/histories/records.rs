@@ -72,6 +72,10 @@ impl World {
         let written = self.write(Some(id), record.clone());
         let told = matches!(written, Outcome::Delivered { .. });
         self.note(|| format!("    another instance: {record:?}, written: {told}"));
+        if told {
+            // Whoever still works under old intents keeps others from sending: nothing else of the key is in doubt then.
+            self.drop_late();
+        }
         told.then_some((id, record))
     }
 
@@ -83,8 +87,13 @@ impl World {
             self.graves.insert(*id, record.key);
             self.vandalised.extend(record.key);
             // What comes late now would make the record anew, which nobody could know.
-            self.doubts.iter_mut().for_each(|doubt| doubt.batch = None);
+            self.drop_late();
         }
+    }
+
+    /// What is in doubt is never applied.
+    fn drop_late(&mut self) {
+        self.doubts.iter_mut().for_each(|doubt| doubt.batch = None);
     }
 
     /// Somebody makes a record.
