@@ -47,8 +47,8 @@ named! {
         WordsMasked = "words-unmasked",
         /// A lock that another program holds for a while is waited for.
         LocksAwaited = "locks-not-awaited",
-        /// A database server of the state that is just restarted is waited for.
-        ServerAwaited = "server-not-awaited",
+        /// An error says what caused it and what to do.
+        CausesTold = "causes-untold",
     }
 }
 

@@ -14,10 +14,7 @@ use sqlx::{ConnectOptions as _, PgConnection, Row as _, postgres::PgConnectOptio
 use tokio::time::timeout;
 
 use super::link::Link;
-use crate::{
-    proof::{Rule, is_broken},
-    state::StateError,
-};
+use crate::state::StateError;
 
 /// The schema that holds every table of the state.
 pub(super) const SCHEMA: &str = "syncline";
@@ -88,7 +85,7 @@ impl Connector {
 
     /// Connects, and waits some seconds for a server that is just started anew.
     pub(super) async fn connect_patiently(&self) -> Result<Link, StateError> {
-        let mut wait = if is_broken(Rule::ServerAwaited) { LAST_WAIT } else { FIRST_WAIT };
+        let mut wait = FIRST_WAIT;
         loop {
             match self.connect().await {
                 Err(error) if is_lost(&error) && wait < LAST_WAIT => tokio::time::sleep(wait).await,

@@ -93,18 +93,7 @@ pub(super) const fn catches(rule: Rule) -> &'static [Catch] {
         Rule::BoundedRetries => {
             const { &[by("limits", &["--scenario", "retry", "--seed", "1", "--seconds", "6"], Says("times in one run"))] }
         }
-        Rule::AnswerNeeded => {
-            const {
-                &[
-                    by("histories", HISTORIES, Says("operations count as delivered,")),
-                    by(
-                        "resources",
-                        &["--scenario", "handles", "--seed", "1", "--n", "1", "--rows", "1000"],
-                        Says("handles: Audit { wrong"),
-                    ),
-                ]
-            }
-        }
+        Rule::AnswerNeeded => const { &[by("histories", HISTORIES, Says("operations count as delivered,"))] },
         Rule::RefusedIsHalved => {
             const {
                 &[by(
@@ -147,13 +136,20 @@ pub(super) const fn catches(rule: Rule) -> &'static [Catch] {
                 )]
             }
         }
-        Rule::ServerAwaited => {
+        Rule::CausesTold => {
             const {
-                &[by(
-                    "resources",
-                    &["--scenario", "restart", "--seed", "1", "--n", "1", "--rows", "1000"],
-                    Says("a read after a short absence ended the daemon"),
-                )]
+                &[
+                    by(
+                        "resources",
+                        &["--scenario", "handles", "--handles", "12", "--seed", "1", "--n", "1", "--rows", "600"],
+                        Says("with 12 handles: no clear message"),
+                    ),
+                    by(
+                        "resources",
+                        &["--scenario", "restart", "--seed", "1", "--n", "1", "--rows", "1000"],
+                        Says("restart: Some(1): error: cannot open the state"),
+                    ),
+                ]
             }
         }
     }
