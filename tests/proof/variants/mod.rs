@@ -60,7 +60,9 @@ fn run(arguments: &Arguments) -> Report {
     let ended = side_by_side(&chosen, arguments);
     report.figure("variants", ended.len());
     for Ended { variant: (rule, catch), seconds, saw } in ended {
-        let name = format!("{} by {}", rule.name(), catch.proof);
+        let scenario = catch.arguments.iter().skip_while(|word| **word != "--scenario").nth(1);
+        let name = format!("{} by {} {}", rule.name(), catch.proof, scenario.unwrap_or(&""));
+        let name = name.trim_end().to_owned();
         match saw {
             Ok(saw) => report.figure(&name, format!("{saw} ({seconds:.1} s)")),
             Err(why) => report.breaks(format!("{name}: {why}; `{}`", words(rule, catch, arguments).join(" "))),
@@ -134,6 +136,10 @@ fn words(rule: Rule, catch: &Catch, arguments: &Arguments) -> Vec<String> {
 
 /// A failure is a catch only when it shows what the rule was to prevent.
 fn judge(sees: &Sees, found: &Value) -> Result<String, String> {
+    let parts = found.as_object().into_iter().flat_map(|parts| parts.values());
+    if let Some(why) = parts.filter_map(|part| part["skipped"].as_str()).next() {
+        return Ok(format!("skipped: {why}"));
+    }
     if found["pass"] != false {
         return Err(format!("not caught: {found}"));
     }
