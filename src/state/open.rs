@@ -16,10 +16,7 @@ use super::{
     postgres, sqlite,
     store::{StateStore, Write},
 };
-use crate::{
-    clock::Clock,
-    proof::{Rule, is_broken},
-};
+use crate::{clock::Clock, proof};
 
 /// Where the state is.
 #[derive(Debug, Clone)]
@@ -119,7 +116,7 @@ pub(super) async fn open(options: &OpenOptions) -> Result<Opened, StateError> {
     let mut mark = Mark::new(beside(&options.location.side(), ".mark"), identity);
     let former = store.meta(FORMER).await?.unwrap_or_default();
     let behind = moved || mark.is_ahead_of(store.commit_count().await?, &former)?;
-    let behind = behind && !is_broken(Rule::HighWaterMark);
+    let behind = behind && !proof::is_broken(proof::Rule::HighWaterMark);
     if behind && options.access == Access::Runner {
         mark.identity = begin_anew(store.as_ref(), former, &mark.identity).await?;
     }
