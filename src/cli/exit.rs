@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Format, output};
 use crate::{
     config::{ConfigErrors, Diagnostic, SecretError},
+    proof::{Rule, is_broken},
     run::{RunError, RunReport},
     state::{RunStatus, StateError},
     telemetry::LogError,
@@ -159,6 +160,9 @@ fn render(error: &anyhow::Error) -> String {
         return format!("{errors}\n\nerror: the configuration has {count} error{plural}\n");
     }
     let mut out = format!("error: {error}\n");
+    if is_broken(Rule::CausesTold) {
+        return out;
+    }
     for cause in causes(error) {
         out.push_str(&format!("  caused by: {cause}\n"));
     }

@@ -206,6 +206,9 @@ async fn sort_outcomes(
 }
 
 async fn react(context: &Context, part: Part, fault: Fault, ends: &mut [RowEnd], parts: &mut Vec<Part>) {
+    if is_broken(Rule::AnswerNeeded) && fault.sent != Sent::Yes {
+        return part.rows.iter().for_each(|&row| end(ends, row, Fate::Delivered { record_id: None }));
+    }
     if may_be_applied(&fault) {
         mark_ambiguous(context, ends, &part.rows);
     }
@@ -261,10 +264,10 @@ fn mark_ambiguous(context: &Context, ends: &mut [RowEnd], rows: &[usize]) {
 
 /// Queues another attempt after a backoff, unless attempts or the account's retry budget are spent.
 async fn try_again(context: &Context, part: Part, fault: Option<Fault>, parts: &mut Vec<Part>) {
-    if part.attempts >= MAX_ATTEMPTS {
+    if part.attempts >= MAX_ATTEMPTS && !is_broken(Rule::BoundedRetries) {
         return give_up(context, fault);
     }
-    if !context.account.retry_budget().withdraw() {
+    if !context.account.retry_budget().withdraw() && !is_broken(Rule::BoundedRetries) {
         // The whole account has spent its retries: whatever is wrong, more requests do not mend it.
         fault.into_iter().for_each(|fault| context.stop.request(StopReason::of_fault(fault)));
         return;
@@ -316,14 +319,17 @@ fn wait_out(context: &Context, mut part: Part, fault: Fault, parts: &mut Vec<Par
 
 /// Halves a part that was refused as a whole, until the row that is to blame stands alone.
 fn split(context: &Context, mut part: Part, fault: Fault, ends: &mut [RowEnd], parts: &mut Vec<Part>) {
-    if let [row] = part.rows.as_slice() {
-        let rejection = Rejection {
+    if part.rows.len() == 1 || is_broken(Rule::RefusedIsHalved) {
+        let rejection = || Rejection {
             code: fault.code.clone().unwrap_or_else(|| refusal_code(&fault).to_owned()),
-            text: fault.text,
+            text: fault.text.clone(),
             field: None,
             conflict: false,
         };
-        return end(ends, *row, Fate::Rejected { rejection, attempts: part.attempts });
+        for &row in &part.rows {
+            end(ends, row, Fate::Rejected { rejection: rejection(), attempts: part.attempts });
+        }
+        return;
     }
     event!(events::BATCH_SPLIT, run = %context.run, rows = part.rows.len());
     let second = part.rows.split_off(part.rows.len() / 2);

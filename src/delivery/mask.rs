@@ -1,6 +1,9 @@
 //! Masks row values in a vendor's words, before they are sealed and stored.
 
-use crate::model::{RecordRef, Value};
+use crate::{
+    model::{RecordRef, Value},
+    proof::{Rule, is_broken},
+};
 
 const MASK: &str = "***";
 /// A value that is cut short by the vendor is still recognised by a beginning of this many characters.
@@ -11,6 +14,9 @@ const BEGINNING: usize = 8;
 /// Values of one or two characters are masked only where they stand as a word of their own, so that the message stays
 /// readable. Letter case does not matter. Texts of JSON fields are masked member by member.
 pub fn mask(text: &str, record: RecordRef<'_>, extra: &[&str]) -> String {
+    if is_broken(Rule::WordsMasked) {
+        return text.to_owned();
+    }
     let mut secrets: Vec<Vec<char>> = Vec::new();
     for (_, value) in record.fields() {
         collect(value, &mut secrets);

@@ -31,6 +31,24 @@ named! {
         LimitEachAttempt = "limiter-outside-retry",
         /// Nothing is held while waiting for another attempt.
         WaitEmptyHanded = "sleep-with-permit",
+        /// An outage ends attempts, of which there are few anyway.
+        BoundedRetries = "retries-unbounded",
+        /// A request that was not answered has delivered nothing.
+        AnswerNeeded = "unanswered-settles",
+        /// A batch that is refused as a whole is halved until the row to blame stands alone.
+        RefusedIsHalved = "refused-unsplit",
+        /// A blob of the state that fails its checksum is damage.
+        Checksum = "checksum-off",
+        /// What all fingerprints hang on stands twice, and both are compared.
+        IdsTwice = "ids-once",
+        /// A state older than its mark is suspect.
+        HighWaterMark = "mark-off",
+        /// What a vendor says is masked before it is kept.
+        WordsMasked = "words-unmasked",
+        /// A lock that another program holds for a while is waited for.
+        LocksAwaited = "locks-not-awaited",
+        /// An error says what caused it and what to do.
+        CausesTold = "causes-untold",
     }
 }
 

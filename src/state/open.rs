@@ -16,7 +16,7 @@ use super::{
     postgres, sqlite,
     store::{StateStore, Write},
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, proof};
 
 /// Where the state is.
 #[derive(Debug, Clone)]
@@ -94,7 +94,6 @@ const ORIGIN: &str = "origin";
 
 /// How long a lock that is held may be a mere look at it.
 const LOCK_PATIENCE: Duration = Duration::from_millis(50);
-
 /// An opened store and what belongs to it.
 #[derive(Debug)]
 pub(super) struct Opened {
@@ -115,7 +114,8 @@ pub(super) async fn open(options: &OpenOptions) -> Result<Opened, StateError> {
     let Labels { identity, moved } = check_labels(store.as_ref(), &keyring, options).await?;
     let mut mark = Mark::new(beside(&options.location.side(), ".mark"), identity);
     let former = store.meta(FORMER).await?.unwrap_or_default();
-    let behind = moved || mark.is_ahead_of(store.commit_count().await?, &former)?;
+    let ahead = mark.is_ahead_of(store.commit_count().await?, &former)?;
+    let behind = moved || (ahead && !proof::is_broken(proof::Rule::HighWaterMark));
     if behind && options.access == Access::Runner {
         mark.identity = begin_anew(store.as_ref(), former, &mark.identity).await?;
     }

@@ -29,6 +29,7 @@ mod stops;
 #[allow(dead_code, unused_imports, reason = "the integration tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
+mod variants;
 
 use std::{panic::AssertUnwindSafe, process::ExitCode};
 
@@ -59,6 +60,7 @@ const PROOFS: &[Proof] = &[
     guard::PROOF,
     days::PROOF,
     histories::PROOF,
+    variants::PROOF,
 ];
 
 fn main() -> ExitCode {

@@ -149,6 +149,12 @@ impl Pair {
         Counted(self.workspace.syncline(&["sync", SYNC, "--output", "json"]).expect(code))
     }
 
+    /// The same with options of the program before the command; how it ended, too.
+    pub(crate) fn sync_with(&self, options: &[&str]) -> (Option<i32>, Counted) {
+        let ended = self.workspace.syncline(&[options, &["sync", SYNC, "--output", "json"]].concat());
+        (ended.code, Counted(ended))
+    }
+
     /// Runs the daemon until a run ends in which nothing waits, and stops it.
     #[track_caller]
     pub(crate) fn settle(&self) {

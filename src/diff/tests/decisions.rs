@@ -210,7 +210,7 @@ fn an_id_at_which_nothing_stood_gives_way_to_the_match_value_that_was_sent_next(
     let delete = context(OnRemoved::Delete, 160);
     let back = upsert(decide(Some(&row(1)), Some(&held), &delete));
     assert_eq!((back.operation, back.record_id, back.id_from_mark), (Some(Operation::Upsert), None, false));
-    assert_eq!(back.find_first, [sealed.clone()]);
+    assert_eq!(back.find_first.as_slice(), std::slice::from_ref(&sealed));
     let same = upsert(decide(Some(&row(2)), Some(&held), &delete));
     assert_eq!((same.operation, same.record_id, same.find_first.len()), (Some(Operation::Upsert), None, 0));
     let gone = removal(decide(None, Some(&held), &delete));

@@ -4,7 +4,10 @@ use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
-use crate::state::StateError;
+use crate::{
+    proof::{Rule, is_broken},
+    state::StateError,
+};
 
 /// Version of the packed forms. A reader refuses any other.
 const VERSION: u8 = 1;
@@ -23,7 +26,8 @@ pub(crate) fn wrap(what: &'static str, place: &[&[u8]], payload: &[u8]) -> Vec<u
 pub(crate) fn unwrap<'a>(what: &'static str, place: &[&[u8]], bytes: &'a [u8]) -> Result<&'a [u8], StateError> {
     let (&version, rest) = bytes.split_first().ok_or_else(|| damaged(what))?;
     let (sum, payload) = rest.split_first_chunk::<8>().ok_or_else(|| damaged(what))?;
-    if version != VERSION || *sum != checksum(what, place, payload) {
+    let is_sound = *sum == checksum(what, place, payload) || is_broken(Rule::Checksum);
+    if version != VERSION || !is_sound {
         return Err(damaged(what));
     }
     Ok(payload)

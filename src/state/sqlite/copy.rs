@@ -4,7 +4,10 @@
 use sqlx::SqliteConnection;
 
 use super::failed;
-use crate::state::{StateError, store::Write};
+use crate::{
+    proof::{Rule, is_broken},
+    state::{StateError, store::Write},
+};
 
 /// The copy, as it should be.
 const OF_TABLE: &str =
@@ -36,7 +39,9 @@ pub(super) async fn check(c: &mut SqliteConnection) -> Result<(), StateError> {
         .map_err(failed(read))?;
     let table: Vec<u8> = sqlx::query_scalar(OF_TABLE).fetch_one(&mut *c).await.map_err(failed(read))?;
     match copy {
-        Some(copy) if copy != table => Err(StateError::damaged("the ids of the syncs differ from their copy")),
+        Some(copy) if copy != table && !is_broken(Rule::IdsTwice) => {
+            Err(StateError::damaged("the ids of the syncs differ from their copy"))
+        }
         Some(_) => Ok(()),
         None => renew(c).await,
     }

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use super::{Readers, SqliteStore, copy, failed};
 use crate::{
     model::Timestamp,
-    proof::{Boundary, reach},
+    proof::{Boundary, Rule, is_broken, reach},
     state::{
         Access, StateError,
         open::{beside, create_private, remove_partial, sync_folder},
@@ -32,6 +32,10 @@ const APPLICATION_ID: i64 = 1_398_361_676;
 const FULL_CHECK_BYTES: u64 = 64 << 20;
 /// Another program may hold the file's write lock for a while, such as a backup or somebody's shell: that is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+
+fn busy_timeout() -> Duration {
+    if is_broken(Rule::LocksAwaited) { Duration::ZERO } else { BUSY_TIMEOUT }
+}
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
@@ -74,7 +78,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
+        .busy_timeout(busy_timeout())
         .pragma("secure_delete", "on")
         .disable_statement_logging()
 }
@@ -84,7 +88,7 @@ pub(super) async fn connect_reader(path: &Path) -> Result<SqliteConnection, Stat
     SqliteConnectOptions::new()
         .filename(path)
         .read_only(true)
-        .busy_timeout(BUSY_TIMEOUT)
+        .busy_timeout(busy_timeout())
         .disable_statement_logging()
         .connect()
         .await

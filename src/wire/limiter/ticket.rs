@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::wire::hold::HoldReason;
+use crate::{
+    proof::{Rule, is_broken},
+    wire::hold::HoldReason,
+};
 
 use super::Limiter;
 
@@ -100,7 +103,7 @@ impl Ticket {
 
     /// How the vendor did: failures in a row begin an outage's hold, a success ends it.
     pub(in crate::wire) fn ended(&self, failed: bool) -> Option<OutageNews> {
-        let outage = self.limiter.change(|state| state.outage.ended(failed));
+        let outage = self.limiter.change(|state| state.outage.ended(failed && !is_broken(Rule::BoundedRetries)));
         let hold = &self.limiter.hold;
         let news = if outage {
             self.limiter.tell_hold(PROBE_EVERY, HoldReason::Outage);

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use fastrand::Rng;
+use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
 /// The state file in a data folder.
 pub(super) const STATE: &str = "state.db";
@@ -48,10 +49,12 @@ pub(super) enum Harm {
     MarkBytes,
     /// Bytes of the key become others.
     KeyBytes,
+    /// A sync has another random id: what a byte of it in its column can become without SQLite's notice.
+    OtherId,
 }
 
 impl Harm {
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Bytes,
         Self::NearLandmark,
         Self::Bit,
@@ -70,6 +73,7 @@ impl Harm {
         Self::Foreign,
         Self::MarkBytes,
         Self::KeyBytes,
+        Self::OtherId,
     ];
 
     /// Every kind once in `small` runs, then mostly bytes.
@@ -127,9 +131,20 @@ impl Harm {
             }
             Self::MarkBytes => return edit(&mark, |bytes| any_bytes(bytes, rng)),
             Self::KeyBytes => return edit(&folder.join("state.db.key"), |bytes| any_bytes(bytes, rng)),
+            Self::OtherId => other_id(&state),
         }
         String::new()
     }
+}
+
+fn other_id(state: &Path) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("no runtime");
+    runtime.block_on(async {
+        let mut connection =
+            SqliteConnectOptions::new().filename(state).connect().await.expect("the state can be opened");
+        sqlx::query("update syncs set uuid = randomblob(16)").execute(&mut connection).await.expect("an update");
+        connection.close().await.expect("the state can be closed");
+    });
 }
 
 fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>) -> String) -> String {

@@ -43,6 +43,7 @@ pub(super) struct Lab {
     pair: Pair,
     model: BTreeMap<u32, Content>,
     ever_made: usize,
+    broken: Vec<String>,
     folders: tempfile::TempDir,
 }
 
@@ -57,14 +58,15 @@ impl Lab {
         rows.push("(2000, null, 'free')".to_owned());
         let pair = Pair::with_rows(&options, &rows.join(", "));
         let folders = tempfile::tempdir().expect("no temporary folder");
-        let lab = Self { pair, model: BTreeMap::new(), ever_made: 0, folders };
+        let broken: Vec<String> = broken.iter().map(|word| (*word).to_owned()).collect();
+        let lab = Self { pair, model: BTreeMap::new(), ever_made: 0, broken, folders };
         lab.pair.sync(3);
         lab.keep("older");
         lab.pair.sql("delete from m where id <= 3; update m set plan = 'gold' where id between 4 and 9;");
         lab.pair.sql(&format!("insert into m values {}, {}", row(ROWS + 1), row(ROWS + 2)));
         lab.pair.sync(3);
         lab.pair.sql("update m set plan = 'gold' where id between 20 and 31");
-        lab.kill(broken);
+        lab.kill();
         lab.keep("killed");
         lab.pair.sync(3);
         lab.keep("quiet");
@@ -77,11 +79,15 @@ impl Lab {
     }
 
     /// Kills a run whose request is under way.
-    fn kill(&self, broken: &[&str]) {
+    fn kill(&self) {
         self.pair.sim.post("reset-requests", "");
-        let running = self.pair.workspace.start(&[broken, &["sync", SYNC]].concat());
+        let running = self.pair.workspace.start(&self.command());
         self.pair.sim.get("wait?requests=2");
         running.kill();
+    }
+
+    fn command(&self) -> Vec<&str> {
+        self.broken.iter().map(String::as_str).chain(["sync", SYNC, "--output", "json"]).collect()
     }
 
     fn data(&self) -> PathBuf {
@@ -105,7 +111,7 @@ impl Lab {
         copy_folder(&self.kept(base), &self.data());
         let done = harm.inflict(&self.data(), &self.kept("older"), &self.pair.workspace.path("warehouse.db"), rng);
         self.keep("damaged");
-        let ended = self.run().map_err(|what| format!("{base}, {harm:?} ({done}): {what}"));
+        let ended = self.run(harm).map_err(|what| format!("{base}, {harm:?} ({done}): {what}"));
         if ended.is_err() {
             let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("damage-{number}"));
             fs::remove_dir_all(&folder).unwrap_or(());
@@ -114,9 +120,9 @@ impl Lab {
         (harm, ended)
     }
 
-    fn run(&self) -> Result<End, String> {
+    fn run(&self, harm: Harm) -> Result<End, String> {
         let before = self.writes();
-        let running = self.pair.workspace.start(&["sync", SYNC, "--output", "json"]);
+        let running = self.pair.workspace.start(&self.command());
         if !running.ends_within(PATIENCE) {
             running.kill();
             return Err("it hangs".to_owned());
@@ -136,6 +142,8 @@ impl Lab {
             (Some(1), 0) => refusal(&ended).map(|()| End::Refused),
             (Some(4), 0) => Ok(End::Guarded),
             (Some(0 | 3 | 4), _) if self.is_suspect() => Ok(End::Suspect),
+            // The mark stands beside it and says so.
+            _ if harm == Harm::Older => Err(format!("an older state is not noticed: {}", told())),
             (Some(0 | 3), sent) if sent < MASS => Ok(End::Harmless),
             (code, sent) => Err(format!("exit {code:?} after {sent} rows: {}", told())),
         }

@@ -13,12 +13,19 @@ pub(super) struct Run {
     pub(super) end: Option<Duration>,
     /// `ok`, `partial`, `deferred`, …
     pub(super) outcome: String,
+    /// Rows of the plan that it did not get to.
+    left_over: u64,
 }
 
 impl Run {
     /// Whether it was under way.
     pub(super) fn covers(&self, at: Duration) -> bool {
         self.start <= at && self.end.is_none_or(|end| at <= end)
+    }
+
+    /// Whether its plan may have grown too old: then a new one is made at once.
+    pub(super) fn goes_on(&self) -> bool {
+        self.outcome == "partial" && self.left_over > 0
     }
 }
 
@@ -33,7 +40,7 @@ pub(super) fn runs(entries: &[Entry]) -> (Vec<Run>, Vec<String>) {
                     broken.push(format!("sync `{sync}` runs twice at once: {} and {id}", other.id));
                 }
                 let (sync, id) = (sync.to_owned(), id.to_owned());
-                runs.push(Run { sync, id, start: entry.at, end: None, outcome: String::new() });
+                runs.push(Run { sync, id, start: entry.at, end: None, outcome: String::new(), left_over: 0 });
             }
             "run.finished" | "run.failed" | "run.refused" => {
                 broken.extend(unequal(entry));
@@ -42,7 +49,10 @@ pub(super) fn runs(entries: &[Entry]) -> (Vec<Run>, Vec<String>) {
                     Some(other) => other,
                 };
                 match runs.iter_mut().find(|run| run.id == id) {
-                    Some(run) if run.end.is_none() => (run.end, run.outcome) = (Some(entry.at), outcome.to_owned()),
+                    Some(run) if run.end.is_none() => {
+                        (run.end, run.outcome) = (Some(entry.at), outcome.to_owned());
+                        run.left_over = entry.number("left_over");
+                    }
                     Some(_) => broken.push(format!("run {id} ended twice")),
                     // It failed before it began.
                     None => runs.push(Run {
@@ -51,6 +61,7 @@ pub(super) fn runs(entries: &[Entry]) -> (Vec<Run>, Vec<String>) {
                         start: entry.at,
                         end: Some(entry.at),
                         outcome: outcome.to_owned(),
+                        left_over: 0,
                     }),
                 }
             }

@@ -113,8 +113,10 @@ fn following(script: &Script, runs: &[Run], parents: &[Vec<Run>]) -> Vec<String>
     };
     // From the last start on for sure, or perhaps; and the end of that run, before which no other begins.
     let (mut surely, mut perhaps, mut free) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    let mut goes_on = false;
     for run in runs {
         match closed(perhaps) {
+            _ if goes_on && run.start < free + LATE => {}
             Some(ready) if ready > run.start => {
                 broken.push(format!("it ran at {:.0} s, before the others had", run.start.as_secs_f64()));
             }
@@ -125,6 +127,7 @@ fn following(script: &Script, runs: &[Run], parents: &[Vec<Run>]) -> Vec<String>
         if let Some(due) = due.filter(|due| *due + LATE < run.start) {
             broken.push(format!("it ran {:?} after the others", run.start - due));
         }
+        goes_on = run.goes_on();
         free = run.end.unwrap_or(script.end);
         surely = free.min(run.start + Duration::from_secs(1));
         perhaps = run.start.saturating_sub(Duration::from_secs(1));

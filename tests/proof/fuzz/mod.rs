@@ -13,13 +13,16 @@ use std::{
 };
 
 use fastrand::Rng;
-use syncline::{fuzz::targets, proof::Target};
+use syncline::{
+    fuzz::targets,
+    proof::{Rule, Target, break_rule},
+};
 use tokio::time::Instant;
 
 use self::trial::Watch;
 use crate::{Proof, arguments::Arguments, report::Report};
 
-/// `fuzz --target NAME|all --seconds S --seed S`, or `fuzz --target NAME --replay FILE`.
+/// `fuzz --target NAME|all --seconds S --seed S --rule RULE`, or `fuzz --target NAME --replay FILE`.
 pub(crate) const PROOF: Proof = Proof {
     name: "fuzz",
     about: "mutated bytes break no reader: no panic, no hang, every round trip",
@@ -50,6 +53,9 @@ struct Tried {
 }
 
 fn run(arguments: &Arguments) -> Report {
+    if let Some(name) = arguments.text("rule") {
+        break_rule(Rule::named(name).unwrap_or_else(|| panic!("--rule: no rule is named `{name}`")));
+    }
     let wanted = arguments.text("target").unwrap_or("all");
     let mut chosen: Vec<Target> =
         targets().into_iter().filter(|target| wanted == "all" || target.name == wanted).collect();

@@ -5,6 +5,7 @@ use std::{fs, time::Duration};
 
 use sqlx::Row as _;
 
+use super::options;
 use crate::{
     arguments::Arguments,
     report::Report,
@@ -49,16 +50,16 @@ pub(super) fn run(arguments: &Arguments) -> Report {
     boundaries.truncate(wanted);
     let mut report = Report::new();
     for state in ["sqlite", "postgres"] {
-        report.absorb(state, on(state, &boundaries));
+        report.absorb(state, on(state, &boundaries, arguments));
     }
     report
 }
 
-fn on(state: &str, boundaries: &[&str]) -> Report {
+fn on(state: &str, boundaries: &[&str], arguments: &Arguments) -> Report {
     let mut report = Report::new();
     let mut net = Net::new(&WORDS, NUMBER);
     let stored = (state == "postgres").then(database);
-    let stage = Stage::new(stored.as_ref());
+    let stage = Stage::new(stored.as_ref(), options(arguments));
     everything(&stage, &mut net, &mut report);
     for boundary in boundaries {
         let panicked = panics_at(&stage, boundary, &mut net);
@@ -77,13 +78,15 @@ fn on(state: &str, boundaries: &[&str]) -> Report {
 }
 
 /// A pair whose every value and secret is a canary.
-struct Stage {
+struct Stage<'a> {
     pair: Pair,
     warehouse: TestDatabase,
+    /// Options of every command.
+    broken: Vec<&'a str>,
 }
 
-impl Stage {
-    fn new(stored: Option<&TestDatabase>) -> Self {
+impl<'a> Stage<'a> {
+    fn new(stored: Option<&TestDatabase>, broken: Vec<&'a str>) -> Self {
         let warehouse = database();
         let url = with_password(&warehouse.url, "CanaryPassword");
         let state_url = stored.map(|database| with_password(&database.url, "CanaryState")).unwrap_or_default();
@@ -92,7 +95,7 @@ impl Stage {
         let mut pair = Pair::new(&options);
         pair.workspace.variable("SYNCLINE__LOG__LEVEL", "trace");
         pair.workspace.variable("STATE_KEY", &format!("CanaryKey{}", "k".repeat(55)));
-        let stage = Self { pair, warehouse };
+        let stage = Self { pair, warehouse, broken };
         stage.sql(&format!(
             "create table m (id bigint, email text, plan text);
              insert into m select i, 'CanaryMail' || i || '@example.com', 'CanaryPlan ' || ({NUMBER} + i)
@@ -111,7 +114,7 @@ impl Stage {
 
     /// Runs a command and looks at what it said.
     fn command(&self, arguments: &[&str], net: &mut Net) -> Option<i32> {
-        let finished = self.pair.workspace.syncline(arguments);
+        let finished = self.pair.workspace.syncline(&[&self.broken, arguments].concat());
         net.finished(&arguments.join(" "), &finished);
         finished.code
     }
@@ -123,7 +126,7 @@ fn with_password(url: &str, password: &str) -> String {
 }
 
 /// Everything that a person does, and every way in which it goes wrong.
-fn everything(stage: &Stage, net: &mut Net, report: &mut Report) {
+fn everything(stage: &Stage<'_>, net: &mut Net, report: &mut Report) {
     let sim = &stage.pair.sim;
     sim.post("faults", &faults());
     let json = ["--output", "json"];
@@ -147,7 +150,7 @@ fn everything(stage: &Stage, net: &mut Net, report: &mut Report) {
 }
 
 /// A process that panics there; whether it did.
-fn panics_at(stage: &Stage, boundary: &str, net: &mut Net) -> bool {
+fn panics_at(stage: &Stage<'_>, boundary: &str, net: &mut Net) -> bool {
     let failpoint = format!("{boundary}=panic");
     stage.sql("update m set plan = 'CanaryPlan of ' || id || clock_timestamp() where id % 4 = 1");
     // Rows to reject too.
@@ -163,7 +166,7 @@ fn panics_at(stage: &Stage, boundary: &str, net: &mut Net) -> bool {
 }
 
 /// The daemon meets echoes as well; while it is open its write-ahead log is there too.
-fn daemon(stage: &Stage, net: &mut Net, report: &mut Report) {
+fn daemon(stage: &Stage<'_>, net: &mut Net, report: &mut Report) {
     stage.sql("update m set plan = plan || ' once more' where id % 3 = 0; delete from m where id % 50 = 7");
     stage.pair.sim.post("faults", &format!("[{}]", [echo(500, 1), echo(400, 3), DROPPED.to_owned()].join(",")));
     let daemon = stage.pair.workspace.start(&["run"]);

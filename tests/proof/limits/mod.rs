@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 
 use crate::{Proof, arguments::Arguments, report::Report};
 
-/// `limits --scenario retry|poison|canary --seconds OUTAGE --panics BOUNDARIES --recovery SECONDS`.
+/// `limits --scenario retry|poison|canary --seconds OUTAGE --panics BOUNDARIES --recovery SECONDS --rule RULE`.
 pub(crate) const PROOF: Proof = Proof {
     name: "limits",
     about: "few requests in an outage (F16) and for bad rows (F18); no secret or value anywhere (F21)",
@@ -17,6 +17,11 @@ pub(crate) const PROOF: Proof = Proof {
     small: &["--seed", "1", "--seconds", "3", "--panics", "4", "--recovery", "200"],
     run,
 };
+
+/// Options of every command under test: the rule that is broken.
+fn options(arguments: &Arguments) -> Vec<&str> {
+    arguments.text("rule").map(|rule| vec!["--break-rule", rule]).unwrap_or_default()
+}
 
 type Scenario = (&'static str, fn(&Arguments) -> Report);
 

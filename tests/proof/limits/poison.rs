@@ -1,5 +1,6 @@
 //! F18: bad rows that the vendor refuses together with their whole batch stand alone, at a bounded price.
 
+use super::options;
 use crate::{
     arguments::Arguments,
     report::Report,
@@ -22,13 +23,13 @@ pub(super) fn run(arguments: &Arguments) -> Report {
     // One in each batch is the most expensive way.
     let spread: Vec<u32> = (0..10).map(|batch| batch * 100 + rng.u32(1..=100)).collect();
     for (name, bad) in [("one", one), ("ten_neighbours", neighbours), ("ten_spread", spread)] {
-        let found = bad_rows(&bad);
+        let found = bad_rows(&bad, arguments);
         report.absorb(name, found);
     }
     report
 }
 
-fn bad_rows(bad: &[u32]) -> Report {
+fn bad_rows(bad: &[u32], arguments: &Arguments) -> Report {
     let mut report = Report::new();
     let pair = Pair::new(&Options::default());
     let ids = bad.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
@@ -41,12 +42,13 @@ fn bad_rows(bad: &[u32]) -> Report {
     let fault =
         format!(r#"{{"match": {{"property": {{"name": "plan", "equals": "{BAD}"}}}}, "action": "poison_batch"}}"#);
     pair.sim.post("faults", &fault);
-    let sent = pair.sync(3);
+    let (code, sent) = pair.sync_with(&options(arguments));
+    report.demand(code == Some(3), format!("exit code {code:?}"));
     let count = bad.len() as u64;
     let good = u64::from(ROWS) - count;
     let counts = sent.counts(["delivered", "rejected", "unknown", "left_over"]);
     // Ten batches, and one question whose the token is.
-    let extra = pair.sim.requests() - u64::from(ROWS / 100) - 1;
+    let extra = pair.sim.requests().saturating_sub(u64::from(ROWS / 100) + 1);
     report.figure("extra_requests", extra);
     report.figure("bound", EXTRA * count);
     report.demand(counts == [good, count, 0, 0], format!("{counts:?} of {good} good and {count} bad rows"));
@@ -54,6 +56,9 @@ fn bad_rows(bad: &[u32]) -> Report {
     report.demand(extra <= EXTRA * count, format!("{extra} extra requests for {count} bad rows"));
     let listed = pair.rejected().json()["rejected_total"].clone();
     report.demand(listed == count, format!("{listed} rows are listed as rejected"));
+    if !report.passed() {
+        return report;
+    }
     pair.sim.clear_faults();
     pair.sql("update m set plan = 'silver' where id % 2 = 0; update m set plan = 'gold' where id % 2 = 1;");
     pair.sync(0);

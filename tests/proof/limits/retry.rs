@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use super::options;
 use crate::{
     arguments::Arguments,
     report::Report,
@@ -32,12 +33,13 @@ const FAULTS: &[(&str, &str)] = &[
 pub(super) fn run(arguments: &Arguments) -> Report {
     let seconds = arguments.number("seconds", 600);
     let recovery = Duration::from_secs(arguments.number("recovery", RECOVERY));
+    let broken = &options(arguments)[..];
     let mut report = Report::new();
     std::thread::scope(|scope| {
         let started: Vec<_> = FAULTS
             .iter()
-            .map(|(name, fault)| (*name, scope.spawn(move || one_run(seconds, fault))))
-            .chain([("outage", scope.spawn(move || outage(seconds, recovery, FAULTS[0].1)))])
+            .map(|(name, fault)| (*name, scope.spawn(move || one_run(broken, seconds, fault))))
+            .chain([("outage", scope.spawn(move || outage(broken, seconds, recovery, FAULTS[0].1)))])
             .collect();
         for (name, thread) in started {
             report.absorb(name, thread.join().unwrap_or_else(|_| Report::failed("it panicked, see above")));
@@ -58,10 +60,10 @@ fn pair() -> Pair {
 }
 
 /// In one run nothing is tried more than three times, and not many are tried again.
-fn one_run(seconds: u64, fault: &str) -> Report {
+fn one_run(broken: &[&str], seconds: u64, fault: &str) -> Report {
     let (mut report, pair) = (Report::new(), pair());
     pair.sim.post("faults", fault);
-    let running = pair.workspace.start(&["sync", SYNC, "--output", "json"]);
+    let running = pair.workspace.start(&[broken, &["sync", SYNC, "--output", "json"]].concat());
     pair.sim.get("wait?requests=2");
     running.ends_within(Duration::from_secs(seconds));
     let ended = running.terminate();
@@ -75,10 +77,10 @@ fn one_run(seconds: u64, fault: &str) -> Report {
 }
 
 /// The daemon tries again and again; the load stays small, and the backlog goes quickly in the end.
-fn outage(seconds: u64, recovery: Duration, fault: &str) -> Report {
+fn outage(broken: &[&str], seconds: u64, recovery: Duration, fault: &str) -> Report {
     let (mut report, pair) = (Report::new(), pair());
     pair.sim.post("faults", fault);
-    let daemon = pair.workspace.start(&["run"]);
+    let daemon = pair.workspace.start(&[broken, &["run"]].concat());
     pair.sim.get("wait?requests=2");
     // Not a sleep: an end of the daemon is noticed at once.
     report.demand(!daemon.ends_within(Duration::from_secs(seconds)), "the daemon ended in the outage");

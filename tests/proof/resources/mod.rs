@@ -12,7 +12,7 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use crate::{Proof, arguments::Arguments, report::Report};
 
-/// `resources --scenario NAME --n ROUNDS --rows R --held SECONDS --rule RULE`.
+/// `resources --scenario NAME --n ROUNDS --rows R --held SECONDS --handles H --rule RULE`.
 pub(crate) const PROOF: Proof = Proof {
     name: "resources",
     about: "a full disk, no file handles, a locked or restarted state, a cut source: nothing is lost",
@@ -41,6 +41,8 @@ struct Plan {
     seed: u64,
     /// How long a lock is held.
     held: Duration,
+    /// So many file handles in every round, not as many as its turn says.
+    handles: Option<u32>,
     /// Arguments of every command under test.
     broken: Vec<String>,
 }
@@ -57,7 +59,8 @@ fn run(arguments: &Arguments) -> Report {
         rows: u32::try_from(arguments.number("rows", 1_500)).expect("fewer rows"),
         seed: arguments.seed(),
         held: Duration::from_secs(arguments.number("held", 30)),
-        broken: arguments.text("rule").map(|rule| vec!["--break-rule".to_owned(), rule.to_owned()]).unwrap_or_default(),
+        handles: arguments.text("handles").map(|handles| handles.parse().expect("a number of handles")),
+        broken: arguments.text("rule").map(broken).unwrap_or_default(),
     };
     let wanted = arguments.text("scenario");
     let chosen: Vec<_> = SCENARIOS.iter().filter(|(name, _)| wanted.is_none_or(|wanted| wanted == *name)).collect();
@@ -73,6 +76,11 @@ fn run(arguments: &Arguments) -> Report {
         }
     });
     report
+}
+
+/// Breaks a rule; intents live shortly, since whatever breaks waits for their end.
+fn broken(rule: &str) -> Vec<String> {
+    ["--intent-life", "3", "--break-rule", rule].map(str::to_owned).to_vec()
 }
 
 /// A scenario that cannot be led does not end the others.
