@@ -10,6 +10,7 @@ mod pass;
 mod read_back;
 mod settle;
 mod stop;
+mod takeover;
 
 pub use claims::{Claim, Claims};
 pub use context::{Context, Tallied, Tally, least};

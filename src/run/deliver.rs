@@ -267,12 +267,12 @@ impl Outgoing<'_> {
         settled: &mut Settled,
     ) -> Result<(), RunError> {
         let key = &item.row.key;
-        let taken = self.taker(&item).is_some();
+        let taken = self.context.claims.is_taken(key).await;
         if taken {
-            if !self.context.claims.is_taken(key).await {
-                self.context.tally.add(|tally| tally.left_over += 1);
-                return Ok(());
-            }
+            settled.shared.insert(key.clone());
+        } else if self.taker(&item).is_some() {
+            self.context.tally.add(|tally| tally.left_over += 1);
+            return Ok(());
         } else if self.needs_request(&item) {
             // A takeover that was settled before this removal (a guard held it, a crash came between) left the record to
             // another key. The last of its owners removes it.

@@ -8,7 +8,7 @@ use crate::{
         ChangeKind, Counts, InvalidCode, InvalidRow, Key, RecordRef, RunId, SyncId, Timestamp,
         spec::{GuardSpec, Mode, SyncSpec},
     },
-    plan::{ApprovedWriter, DataAge, Measured, Plan, PlanItem, Verdict, judge},
+    plan::{Absent, ApprovedWriter, DataAge, Measured, Plan, PlanItem, Verdict, judge},
     proof::{Rule, is_broken},
     state::{NullShare, OwnerSpace, State, SyncRecord},
 };
@@ -33,6 +33,8 @@ pub(super) struct Judged {
     pub(super) approved: Option<RunId>,
     /// Keys whose record must be found by an earlier match value before anything is sent.
     pub(super) to_find: Vec<ToFind>,
+    /// Keys that the result does not have.
+    pub(super) absent: Absent,
     /// How often each field is null.
     pub(super) nulls: Vec<NullShare>,
     /// Rows that stand under each earlier mapping and are not sent.
@@ -93,6 +95,7 @@ impl Basis<'_> {
             list_conflicts(&annotations, &mut invalid)?;
             plan.annotate(annotations);
         }
+        let absent = plan.absent(passed.gone, !withheld.unusable_keys);
         let approval = self.approve(&mut plan).await?;
         let mut to_find = Vec::new();
         for mut reader in [plan.upserts(), plan.removals()] {
@@ -111,7 +114,7 @@ impl Basis<'_> {
         };
         let nulls = tally.nulls.shares();
         let Tally { counts, withheld, .. } = tally;
-        Ok(Judged { plan, counts, verdict, invalid, withheld, approved: approval.run, to_find, nulls, standing })
+        Ok(Judged { plan, counts, verdict, invalid, withheld, approved: approval.run, to_find, absent, nulls, standing })
     }
 
     async fn approve(&self, plan: &mut Plan) -> Result<Approval, RunError> {
