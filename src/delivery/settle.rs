@@ -324,6 +324,16 @@ pub(super) fn owner_changes(context: &Context, old: Option<&Entry>, new: Option<
     changes
 }
 
+/// Refuses a row that would be found by a match value which is still another row's.
+///
+/// # Errors
+/// When the reason cannot be sealed.
+pub fn refuse_without_request(context: &Context, item: &Item) -> Result<LocalSettle, StateError> {
+    let words = "its match value is still that of another row, which is to get another one and is held back";
+    let end = refused(context, item, &own_rejection("conflict", words), 1, None)?;
+    Ok(LocalSettle { key: item.key.clone(), loaded: Vec::new(), end })
+}
+
 /// Settles a key that needs no request: it leaves the snapshot, or stays as a tombstone.
 pub fn settle_without_request(context: &Context, item: Item, tombstone: bool) -> LocalSettle {
     context.tally.add(|tally| {

@@ -59,7 +59,7 @@ pub(super) async fn claim(
         let left = match &whereabouts {
             Whereabouts::Gone { loaded } if !last_try && !context.mode.creates_once() && !yields.contains(&owner) => {
                 let held = context.state.held(context.sync, &owner).await?;
-                (!is_in_doubt(context, &held)).then(|| end_of_owner(context, &held, loaded))
+                (!may_come_late(context, &held)).then(|| end_of_owner(context, &held, loaded))
             }
             Whereabouts::Gone { .. } | Whereabouts::Leaving | Whereabouts::Present => None,
         };
@@ -77,7 +77,14 @@ pub(super) async fn claim(
 }
 
 /// Whether an earlier request of the key may still be applied.
-pub(super) fn is_in_doubt(context: &Context, held: &Held) -> bool {
+///
+/// # Errors
+/// When the state cannot be read.
+pub async fn is_in_doubt(context: &Context, key: &Key) -> Result<bool, StateError> {
+    Ok(may_come_late(context, &context.state.held(context.sync, key).await?))
+}
+
+fn may_come_late(context: &Context, held: &Held) -> bool {
     let now = context.clock.now();
     let sent = held.dirty.iter().filter_map(|mark| mark.ambiguous_at).map(|at| at + context.late_window);
     sent.chain(held.quiet_until).any(|until| until > now)

@@ -180,7 +180,7 @@ async fn rest(play: &mut Play<'_>) -> BTreeSet<i64> {
         if sent + counts.waiting_removals == kept && matches!(report.status, RunStatus::Ok | RunStatus::Partial) {
             let mut excluded = excluded(play, counts.waiting).await;
             if behind + kept > 0 {
-                excluded.extend(unsettled(play).await);
+                excluded.extend(absent(play).await);
             }
             return excluded;
         }
@@ -189,15 +189,11 @@ async fn rest(play: &mut Play<'_>) -> BTreeSet<i64> {
     BTreeSet::new()
 }
 
-/// Keys of the model that are dirty or that the state does not know, and absent ones that it knows.
-async fn unsettled(play: &Play<'_>) -> Vec<i64> {
+/// Absent keys that the state knows.
+async fn absent(play: &Play<'_>) -> Vec<i64> {
     let held = held(play).await;
-    let settled = |id: &i64| held.get(id).is_some_and(|held| held.entry.is_some() && held.dirty.is_empty());
     let world = play.bench.world.lock();
-    let living = world.model.iter().filter_map(|row| row.id);
-    let unsettled = living.filter(|id| !settled(id));
-    let absent = held.keys().copied().filter(|id| !world.model.iter().any(|row| row.id == Some(*id)));
-    unsettled.chain(absent).collect()
+    held.keys().copied().filter(|id| !world.model.iter().any(|row| row.id == Some(*id))).collect()
 }
 
 async fn excluded(play: &Play<'_>, waiting: u64) -> BTreeSet<i64> {
