@@ -23,11 +23,17 @@ impl Outgoing<'_> {
     /// Whether an upsert waits for another key's. It is found by a match value which that key is to give up, or it has lost
     /// a record that may become that key's.
     pub(super) fn waits(&self, item: &PlanItem) -> bool {
-        is_strict(item) || matches!(self.resolved.get(&item.row.key), Some(Finding::Wanted { .. }))
+        self.is_strict(item) || matches!(self.resolved.get(&item.row.key), Some(Finding::Wanted { .. }))
     }
 
-    /// Delivers what waited, in as many rounds as one waits for another. What cannot be sent yet is left over; what never can
-    /// be while the other row is held back is refused, so that it is listed.
+    /// Whether the other key's change is to be delivered first. A record that was found is addressed by its id, and is tried
+    /// once more if it clashes.
+    fn is_strict(&self, item: &PlanItem) -> bool {
+        let found = matches!(self.resolved.get(&item.row.key), Some(Finding::Own(_)));
+        matches!(item.annotation, Some(Annotation::After { strict: true, .. })) && !found
+    }
+
+    /// Delivers what waited, in as many rounds as one waits for another. Gives back what waits still.
     ///
     /// # Errors
     /// When the plan or the state fails.
@@ -35,7 +41,7 @@ impl Outgoing<'_> {
         &self,
         mut behind: Vec<PlanItem>,
         clashed: &mut Vec<Item>,
-    ) -> Result<(), RunError> {
+    ) -> Result<Vec<PlanItem>, RunError> {
         while !behind.is_empty() {
             let keys: HashSet<Key> = behind.iter().map(|item| item.row.key.clone()).collect();
             let (mut free, mut rest) = (Vec::new(), Vec::new());
@@ -52,18 +58,18 @@ impl Outgoing<'_> {
                 rest = stuck;
             }
             if free.is_empty() {
-                return self.leave(rest, clashed).await;
+                return Ok(rest);
             }
             let mut free = free.into_iter();
             clashed.extend(delivery::deliver(self.context, || Ok(free.next())).await?);
             behind = rest;
         }
-        Ok(())
+        Ok(behind)
     }
 
     async fn turn(&self, item: &PlanItem, behind: &HashSet<Key>) -> Result<Turn, RunError> {
         let key = &item.row.key;
-        if is_strict(item) && self.has_owner(OwnerSpace::Match, item.row.claims.first().copied(), key).await? {
+        if self.is_strict(item) && self.has_owner(OwnerSpace::Match, item.row.claims.first().copied(), key).await? {
             return Ok(Turn::Wait);
         }
         let Some(Finding::Wanted { record_id, by }) = self.resolved.get(key) else {
@@ -87,7 +93,7 @@ impl Outgoing<'_> {
 
     fn is_ring(&self, item: &PlanItem, behind: &HashSet<Key>) -> bool {
         matches!(self.resolved.get(&item.row.key), Some(Finding::Wanted { by, .. }) if behind.contains(by))
-            && !is_strict(item)
+            && !self.is_strict(item)
     }
 
     /// Whether the lost record of a removed key may yet become another's.
@@ -98,7 +104,12 @@ impl Outgoing<'_> {
         }
     }
 
-    async fn leave(&self, stuck: Vec<PlanItem>, clashed: &[Item]) -> Result<(), RunError> {
+    /// Leaves over at a run's end what still waits, but refuses what waits for an address of a row that is held back: nobody
+    /// would see why else.
+    ///
+    /// # Errors
+    /// When the plan or the state fails.
+    pub(super) async fn leave(&self, stuck: Vec<PlanItem>) -> Result<(), RunError> {
         let mut refused = Vec::new();
         for item in stuck {
             let owner = match &item.annotation {
@@ -108,7 +119,7 @@ impl Outgoing<'_> {
             let known = self.address(&item.row);
             let item = self.upsert(item, known);
             match owner {
-                Some(owner) if self.is_held_back(&owner, clashed).await? => {
+                Some(owner) if self.is_held_back(&owner, &item).await? => {
                     refused.push(delivery::refuse_without_request(self.context, &item)?);
                 }
                 Some(_) | None => self.context.tally.add(|tally| tally.leave(&item)),
@@ -121,11 +132,13 @@ impl Outgoing<'_> {
         Ok(())
     }
 
-    /// Whether the owner of an address is not going to give it up by itself, in this run or by its next: it is neither under
-    /// way nor left for later.
-    async fn is_held_back(&self, owner: &Key, clashed: &[Item]) -> Result<bool, RunError> {
-        let under_way = clashed.iter().any(|item| item.key == *owner) || self.context.stop.requested();
-        Ok(!under_way && !delivery::is_in_doubt(self.context, owner).await? && !self.is_guarded(owner)?)
+    /// Whether the owner has kept the row's address, though this run was to change it and nothing is under way.
+    async fn is_held_back(&self, owner: &Key, item: &Item) -> Result<bool, RunError> {
+        let in_doubt = delivery::is_in_doubt(self.context, owner).await?;
+        Ok(!self.context.stop.requested()
+            && !in_doubt
+            && !self.is_guarded(owner)?
+            && self.has_owner(OwnerSpace::Match, item.match_hash, &item.key).await?)
     }
 
     fn is_guarded(&self, key: &Key) -> Result<bool, RunError> {
@@ -137,8 +150,4 @@ impl Outgoing<'_> {
         }
         Ok(false)
     }
-}
-
-fn is_strict(item: &PlanItem) -> bool {
-    matches!(item.annotation, Some(Annotation::After { strict: true, .. }))
 }

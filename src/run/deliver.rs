@@ -70,9 +70,10 @@ impl Outgoing<'_> {
             Ok(None)
         })
         .await?;
-        self.deliver_behind(behind, &mut clashed).await?;
+        let stuck = self.deliver_behind(behind, &mut clashed).await?;
         clashed.extend(if early { removals } else { self.deliver_removals().await? });
-        Ok(delivery::deliver_again(self.context, clashed).await?)
+        delivery::deliver_again(self.context, clashed).await?;
+        self.leave(stuck).await
     }
 
     /// Whether a row is planned and not held by the guard.
