@@ -125,7 +125,9 @@ async fn end_of(
     let ambiguous_at = row_end.ambiguous_at;
     match row_end.fate {
         Fate::Delivered { record_id } => delivered(context, item, record_id, ambiguous_at, last_try, aftermath).await,
-        Fate::Gone if item.operation.is_removal() => delivered(context, item, None, ambiguous_at, last_try, aftermath).await,
+        Fate::Gone if item.operation.is_removal() => {
+            delivered(context, item, None, ambiguous_at, last_try, aftermath).await
+        }
         Fate::Gone if item.record_id.is_none() => {
             // Found by match and yet gone: another upsert by match would end the same way.
             let words = match context.mode {
@@ -156,9 +158,7 @@ async fn end_of(
             aftermath.clashed.push(renewed(item, intent, ambiguous_at));
             Ok(End::Undelivered { ambiguous_at })
         }
-        Fate::Rejected { rejection, attempts } => {
-            Ok(refused(context, &item, &rejection, attempts, ambiguous_at)?)
-        }
+        Fate::Rejected { rejection, attempts } => Ok(refused(context, &item, &rejection, attempts, ambiguous_at)?),
         Fate::Open => {
             context.tally.add(|tally| match ambiguous_at {
                 Some(_) => {

@@ -41,12 +41,7 @@ pub(super) enum Claimed {
 }
 
 /// Claims the record of this id for an item that was delivered.
-pub(super) async fn claim(
-    context: &Context,
-    item: &Item,
-    id: &str,
-    last_try: bool,
-) -> Result<Claimed, DeliveryError> {
+pub(super) async fn claim(context: &Context, item: &Item, id: &str, last_try: bool) -> Result<Claimed, DeliveryError> {
     let hash = context.owner_hasher.short(id.as_bytes());
     let mut yields: Vec<Key> = item.takes_over.iter().map(|from| from.key.clone()).collect();
     let mut gone = Vec::new();

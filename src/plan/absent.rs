@@ -1,7 +1,11 @@
 //! Keys that the result does not have, for the few questions that delivery asks about them.
 
 use super::{Annotations, LocalEnd, Locals};
-use crate::{diff::Annotation, model::{IntentId, Key}, spool::SpoolError};
+use crate::{
+    diff::Annotation,
+    model::{IntentId, Key},
+    spool::SpoolError,
+};
 
 /// Where a key stands that owns a record.
 #[derive(Debug, Clone, PartialEq, Eq)]

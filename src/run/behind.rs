@@ -78,7 +78,10 @@ impl Outgoing<'_> {
         if behind.contains(by) {
             return Ok(Turn::Wait);
         }
-        if self.has_owner(OwnerSpace::RecordId, Some(self.context.owner_hasher.short(record_id.as_bytes())), key).await? {
+        if self
+            .has_owner(OwnerSpace::RecordId, Some(self.context.owner_hasher.short(record_id.as_bytes())), key)
+            .await?
+        {
             return Ok(Turn::Go(None));
         }
         let is_open = delivery::is_in_doubt(self.context, by).await?;

@@ -35,6 +35,8 @@ pub(super) struct Judged {
     pub(super) to_find: Vec<ToFind>,
     /// Keys that the result does not have.
     pub(super) absent: Absent,
+    /// Hashes of match values that an earlier request may still write, with the keys that sent them, by hash and key.
+    pub(super) in_doubt: Vec<(u64, Key)>,
     /// How often each field is null.
     pub(super) nulls: Vec<NullShare>,
     /// Rows that stand under each earlier mapping and are not sent.
@@ -88,7 +90,7 @@ impl Basis<'_> {
         let mut invalid = passed.invalid;
         if let Some(mut resolver) = passed.ownership {
             if resolver.wants_owners() {
-                feed_owners(self.state, self.record.id, passed.in_doubt, &mut resolver).await?;
+                feed_owners(self.state, self.record.id, &passed.in_doubt, &mut resolver).await?;
             }
             let annotations = resolver.finish()?;
             tally.owned(annotations.invalid_unchanged(), annotations.invalid_waiting())?;
@@ -114,7 +116,19 @@ impl Basis<'_> {
         };
         let nulls = tally.nulls.shares();
         let Tally { counts, withheld, .. } = tally;
-        Ok(Judged { plan, counts, verdict, invalid, withheld, approved: approval.run, to_find, absent, nulls, standing })
+        Ok(Judged {
+            plan,
+            counts,
+            verdict,
+            invalid,
+            withheld,
+            approved: approval.run,
+            to_find,
+            absent,
+            in_doubt: passed.in_doubt,
+            nulls,
+            standing,
+        })
     }
 
     async fn approve(&self, plan: &mut Plan) -> Result<Approval, RunError> {
@@ -194,20 +208,20 @@ struct Approval {
 async fn feed_owners(
     state: &State,
     sync: SyncId,
-    in_doubt: Vec<(u64, Key)>,
+    in_doubt: &[(u64, Key)],
     resolver: &mut crate::plan::OwnershipResolver,
 ) -> Result<(), RunError> {
-    let mut in_doubt = in_doubt.into_iter().peekable();
+    let mut in_doubt = in_doubt.iter().peekable();
     let mut owners = state.owners(sync, OwnerSpace::Match);
     while let Some(owner) = owners.next().await? {
         let place = (owner.hash, owner.key);
-        while let Some((hash, key)) = in_doubt.next_if(|doubt| *doubt < place) {
-            resolver.owner(hash, &key)?;
+        while let Some((hash, key)) = in_doubt.next_if(|doubt| **doubt < place) {
+            resolver.owner(*hash, key)?;
         }
-        in_doubt.next_if_eq(&place);
+        in_doubt.next_if(|doubt| **doubt == place);
         resolver.owner(place.0, &place.1)?;
     }
-    in_doubt.try_for_each(|(hash, key)| Ok(resolver.owner(hash, &key)?))
+    in_doubt.try_for_each(|(hash, key)| Ok(resolver.owner(*hash, key)?))
 }
 
 fn list_conflicts(annotations: &crate::plan::Annotations, invalid: &mut Vec<InvalidRow>) -> Result<(), RunError> {

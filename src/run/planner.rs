@@ -25,7 +25,9 @@ use super::{
     judge::tells_age,
     keyed::cleared_record,
     nulls::NullCounts,
-    passed::{MAX_LISTED, PassCounts, Passed, key_code, latest_ambiguous, rejected_before, removal_row, unless_partial},
+    passed::{
+        MAX_LISTED, PassCounts, Passed, key_code, latest_ambiguous, rejected_before, removal_row, unless_partial,
+    },
     pending::PendingRow,
     sharing::Rows,
 };

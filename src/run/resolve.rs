@@ -95,7 +95,7 @@ pub(super) async fn resolve(
     // A record that an insert of this key has made is this key's, whoever claims its value now.
     let once = context.mode.creates_once();
     assign(&mut resolved, found, |asked, resolved| {
-        if once { None } else { claimant(hasher, &living, asked, resolved) }
+        if once { None } else { claimant(hasher?, &living, &judged.in_doubt, asked, resolved) }
     });
     Ok(resolved)
 }
@@ -156,16 +156,20 @@ fn living_claims(
     Ok(living)
 }
 
-/// The key whose upsert will be found by the asked value, if it has no record of its own for certain.
+/// The key whose upsert will be found by the asked value, if it has no record of its own for certain, or whose earlier upsert
+/// may have made what was found.
 fn claimant(
-    hasher: Option<&MatchHasher>,
+    hasher: &MatchHasher,
     living: &HashMap<u64, Claimant>,
+    in_doubt: &[(u64, Key)],
     asked: &Asked<'_>,
     resolved: &Resolved,
 ) -> Option<Key> {
-    let by = living.get(&hasher?.of_value(&asked.value)?)?;
-    let has_record = by.has_record || matches!(resolved.get(&by.key), Some(Finding::Own(_)));
-    (!has_record && by.key != asked.find.key).then(|| by.key.clone())
+    let (hash, own) = (hasher.of_value(&asked.value)?, &asked.find.key);
+    let has_record = |by: &Claimant| by.has_record || matches!(resolved.get(&by.key), Some(Finding::Own(_)));
+    let wants = living.get(&hash).filter(|by| by.key != *own && !has_record(by)).map(|by| &by.key);
+    let sent = || in_doubt.iter().find(|(sent, by)| *sent == hash && by != own).map(|(_, by)| by);
+    wants.or_else(sent).cloned()
 }
 
 async fn look_up<'a, 'b>(
