@@ -50,8 +50,8 @@ impl Claims {
         Ok(Self { held: Mutex::new(Held { known, ..Held::default() }) })
     }
 
-    /// Claims the record of this hash for a key. `yields`: the absent key that gives the record up. A granted claim is to
-    /// be queued once its settle is.
+    /// Claims the record of this hash for a key. `yields`: the absent keys that give the record up. A granted claim is
+    /// to be queued once its settle is.
     ///
     /// # Errors
     /// When the state cannot be read.
@@ -61,7 +61,7 @@ impl Claims {
         sync: SyncId,
         hash: u64,
         key: &Key,
-        yields: Option<&Key>,
+        yields: &[Key],
     ) -> Result<Claim, StateError> {
         if is_broken(Rule::Ownership) {
             return Ok(Claim::Granted);
@@ -72,7 +72,7 @@ impl Claims {
         }
         if !held.known.insert(hash) {
             let owners = state.owners_of(sync, OwnerSpace::RecordId, &[hash]).await?;
-            let other = owners.into_iter().flatten().find(|owner| owner != key && Some(owner) != yields);
+            let other = owners.into_iter().flatten().find(|owner| owner != key && !yields.contains(owner));
             if let Some(other) = other {
                 return Ok(Claim::OwnedBy(other));
             }

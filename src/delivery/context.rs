@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     destination::Destination,
     model::{Fingerprinter, Key, RunId, SyncId, Timestamp, spec::Mode},
+    plan::Absent,
     proof::{Rule, is_broken},
     shutdown::Shutdown,
     state::State,
@@ -64,6 +65,8 @@ pub struct Context {
     pub shutdown: Shutdown,
     /// Who owns which record.
     pub claims: Claims,
+    /// Which keys have left the model: their records may be taken over.
+    pub absent: Absent,
     /// Batches of this account, of all runs, with durable intents that have not ended.
     pub ahead: Arc<AtomicU32>,
     /// Requests in a row that got no answer in all their attempts.

@@ -10,11 +10,13 @@ mod pass;
 mod read_back;
 mod settle;
 mod stop;
+mod takeover;
 
 pub use claims::{Claim, Claims};
 pub use context::{Context, Tallied, Tally, least};
 pub use item::{Item, TakenOver};
 pub use mask::mask;
 pub use pass::{DeliveryError, deliver, deliver_again};
-pub use settle::settle_without_request;
+pub use settle::{refuse_without_request, settle_without_request};
 pub use stop::{Stop, StopReason};
+pub use takeover::is_in_doubt;

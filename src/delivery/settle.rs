@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use crate::{
     destination::Rejection,
-    model::{ENCODING_VERSION, Entry, IntentId, Key, Operation, RecordRef, RejectedMark, Timestamp, spec::Mode},
+    model::{ENCODING_VERSION, Entry, IntentId, Key, RecordRef, RejectedMark, Timestamp, spec::Mode},
     proof::{Rule, is_broken},
-    state::{End, LocalSettle, MarkDirty, OwnerChange, OwnerSpace, Settle, SettleRow, StateError},
+    state::{End, LocalSettle, OwnerChange, OwnerSpace, Settle, SettleRow, StateError},
 };
 
 use super::{
     attempt::{Fate, RowEnd, own_words},
-    claims::Claim,
     context::Context,
     item::{Item, TakenOver},
     mask::mask,
-    pass::NO_INTENT,
+    pass::{DeliveryError, NO_INTENT},
     stop::StopReason,
+    takeover::{self, Claimed, yielded},
 };
 
 /// First and longest wait before a rejected record is tried again unchanged.
@@ -35,6 +35,8 @@ pub(super) struct Aftermath {
     pub(super) clashed: Vec<Item>,
     /// Hashes of records that this batch's rows were granted.
     claimed: Vec<u64>,
+    /// The ends of absent keys whose records were among them.
+    gone_owners: Vec<LocalSettle>,
 }
 
 /// Settles one batch: every item gets exactly one end.
@@ -44,7 +46,7 @@ pub(super) async fn settle(
     items: Vec<Item>,
     ends: Vec<RowEnd>,
     last_try: bool,
-) -> Result<Aftermath, StateError> {
+) -> Result<Aftermath, DeliveryError> {
     let mut aftermath = Aftermath::default();
     let mut rows = Vec::with_capacity(items.len());
     let (mut taken, mut also) = (Vec::new(), Vec::new());
@@ -76,12 +78,17 @@ pub(super) async fn settle(
         }
     }
     context.log_removals();
+    also.append(&mut aftermath.gone_owners);
     if batch == NO_INTENT {
         settle_unnoted(context, keys, rows, also);
         context.claims.queued(&aftermath.claimed).await;
         return Ok(aftermath);
     }
-    // Not awaited: the writer records it with the next group, and a failure stops the next intent.
+    // Not awaited: the writer records it with the next group, and a failure stops the next intent. Owners that have left
+    // are settled no later than those who have their records now.
+    if !also.is_empty() {
+        drop(context.state.writer().settle_local(context.sync, context.epoch, also));
+    }
     rows.extend(taken);
     drop(context.state.writer().settle(Settle { batch, rows }));
     context.claims.queued(&aftermath.claimed).await;
@@ -107,17 +114,6 @@ fn settle_unnoted(context: &Context, keys: Vec<Key>, rows: Vec<SettleRow>, also:
     drop(context.state.writer().settle_local(context.sync, context.epoch, settled.chain(also).collect()));
 }
 
-/// The end of a key whose record has been taken over, in the transaction that settles the takeover: a crash between the
-/// two would leave the record to both, and the removal of the one would delete it from under the other. Its dirty marks of
-/// earlier runs go with its removal.
-fn yielded(context: &Context, from: TakenOver, match_hash: Option<u64>) -> LocalSettle {
-    let record = from.record_id.map(|id| context.owner_hasher.short(id.as_bytes()));
-    let owned = [(OwnerSpace::Match, match_hash), (OwnerSpace::RecordId, record)];
-    let gone = |(space, hash): (_, Option<u64>)| Some(OwnerChange { space, hash: hash?, present: false });
-    let owners = owned.into_iter().filter_map(gone).collect();
-    LocalSettle { key: from.key, loaded: from.loaded, end: End::Remove { owners, quiet_until: None } }
-}
-
 async fn end_of(
     context: &Context,
     item: Item,
@@ -125,11 +121,13 @@ async fn end_of(
     intent: IntentId,
     last_try: bool,
     aftermath: &mut Aftermath,
-) -> Result<End, StateError> {
+) -> Result<End, DeliveryError> {
     let ambiguous_at = row_end.ambiguous_at;
     match row_end.fate {
-        Fate::Delivered { record_id } => delivered(context, item, record_id, ambiguous_at, aftermath).await,
-        Fate::Gone if item.operation.is_removal() => delivered(context, item, None, ambiguous_at, aftermath).await,
+        Fate::Delivered { record_id } => delivered(context, item, record_id, ambiguous_at, last_try, aftermath).await,
+        Fate::Gone if item.operation.is_removal() => {
+            delivered(context, item, None, ambiguous_at, last_try, aftermath).await
+        }
         Fate::Gone if item.record_id.is_none() => {
             // Found by match and yet gone: another upsert by match would end the same way.
             let words = match context.mode {
@@ -139,7 +137,7 @@ async fn end_of(
                 }
             };
             let rejection = own_rejection("not_found", words);
-            refused(context, &item, &rejection, 1, ambiguous_at)
+            Ok(refused(context, &item, &rejection, 1, ambiguous_at)?)
         }
         Fate::Gone => {
             // The record was deleted there, or merged: once more by match, under an intent of its own.
@@ -149,9 +147,9 @@ async fn end_of(
         }
         // An earlier insert of this key had no answer: it has made the record.
         Fate::Exists { record_id } if ambiguous_at.max(item.ambiguous_at).is_some() => {
-            delivered(context, item, record_id, ambiguous_at, aftermath).await
+            delivered(context, item, record_id, ambiguous_at, last_try, aftermath).await
         }
-        Fate::Exists { .. } => exists(context, &item),
+        Fate::Exists { .. } => Ok(exists(context, &item)?),
         Fate::Expired { attempts } => {
             aftermath.expired.push(renewed(Item { attempts, ..item }, intent, ambiguous_at));
             Ok(End::Undelivered { ambiguous_at })
@@ -160,7 +158,7 @@ async fn end_of(
             aftermath.clashed.push(renewed(item, intent, ambiguous_at));
             Ok(End::Undelivered { ambiguous_at })
         }
-        Fate::Rejected { rejection, attempts } => refused(context, &item, &rejection, attempts, ambiguous_at),
+        Fate::Rejected { rejection, attempts } => Ok(refused(context, &item, &rejection, attempts, ambiguous_at)?),
         Fate::Open => {
             context.tally.add(|tally| match ambiguous_at {
                 Some(_) => {
@@ -213,8 +211,9 @@ async fn delivered(
     item: Item,
     answered: Option<Box<str>>,
     ambiguous_at: Option<Timestamp>,
+    last_try: bool,
     aftermath: &mut Aftermath,
-) -> Result<End, StateError> {
+) -> Result<End, DeliveryError> {
     let quiet_until = quiet_until(context, &item, ambiguous_at);
     if item.operation.is_removal() {
         context.tally.add(|tally| {
@@ -224,16 +223,26 @@ async fn delivered(
         return Ok(End::Remove { owners: owner_changes(context, item.entry.as_ref(), None), quiet_until });
     }
     let record_id = if context.keeps_ids { answered.or_else(|| item.record_id.clone()) } else { None };
+    let Some(fingerprint) = item.fingerprint else { return Ok(End::Undelivered { ambiguous_at }) };
     let held = item.entry.as_ref().and_then(|entry| entry.record_id.as_deref());
     if let Some(id) = record_id.as_deref().filter(|id| held != Some(*id)) {
-        let hash = context.owner_hasher.short(id.as_bytes());
-        let yields = item.takes_over.as_ref().map(|from| &from.key);
-        match context.claims.claim(&context.state, context.sync, hash, &item.key, yields).await? {
-            Claim::Granted => aftermath.claimed.push(hash),
-            Claim::OwnedBy(owner) => return second_claim(context, &item, &owner, ambiguous_at).await,
+        match takeover::claim(context, &item, id, last_try).await? {
+            Claimed::Own { hash, gone } => {
+                aftermath.claimed.push(hash);
+                aftermath.gone_owners.extend(gone);
+            }
+            Claimed::Refused { leaving: true } => {
+                let words = "the destination answered with a record of a key that is about to leave";
+                return Ok(refused(context, &item, &own_rejection("conflict", words), 1, ambiguous_at)?);
+            }
+            Claimed::Refused { leaving: false } => {
+                context.tally.add(|tally| tally.rejected += 1);
+                let words = "the destination answered with a record that another key of this sync owns";
+                let mark = rejected(context, &item, &own_rejection("conflict", words), 1, false)?;
+                return Ok(End::Rejected { mark, ambiguous_at });
+            }
         }
     }
-    let Some(fingerprint) = item.fingerprint else { return Ok(End::Undelivered { ambiguous_at }) };
     let released = item.entry.as_ref().and_then(|old| old.match_hash).is_some_and(|old| item.match_hash != Some(old));
     context.tally.add(|tally| {
         tally.delivered += 1;
@@ -252,29 +261,6 @@ async fn delivered(
         cursor: item.cursor,
     };
     Ok(End::Put { owners: owner_changes(context, item.entry.as_ref(), Some(&entry)), entry, quiet_until })
-}
-
-/// The answer named a record that another key owns (a secondary address, a merge): this key is refused, and the owner,
-/// whose record has just been overwritten, is sent again.
-async fn second_claim(
-    context: &Context,
-    item: &Item,
-    owner: &Key,
-    ambiguous_at: Option<Timestamp>,
-) -> Result<End, StateError> {
-    let mark = MarkDirty {
-        key: owner.clone(),
-        operation: Operation::Update,
-        fingerprint: None,
-        ambiguous_at: None,
-        record_id: None,
-        sealed_match: None,
-    };
-    context.state.writer().mark_dirty(context.sync, vec![mark]).await?;
-    context.tally.add(|tally| tally.rejected += 1);
-    let words = "the destination answered with a record that another key of this sync owns";
-    let rejection = own_rejection("conflict", words);
-    Ok(End::Rejected { mark: rejected(context, item, &rejection, 1, false)?, ambiguous_at })
 }
 
 fn own_rejection(code: &str, words: &str) -> Rejection {
@@ -336,6 +322,16 @@ pub(super) fn owner_changes(context: &Context, old: Option<&Entry>, new: Option<
         }
     }
     changes
+}
+
+/// Refuses a row that would be found by a match value which is still another row's.
+///
+/// # Errors
+/// When the reason cannot be sealed.
+pub fn refuse_without_request(context: &Context, item: &Item) -> Result<LocalSettle, StateError> {
+    let words = "its match value is still that of another row, which is to get another one and is held back";
+    let end = refused(context, item, &own_rejection("conflict", words), 1, None)?;
+    Ok(LocalSettle { key: item.key.clone(), loaded: Vec::new(), end })
 }
 
 /// Settles a key that needs no request: it leaves the snapshot, or stays as a tombstone.

@@ -172,13 +172,13 @@ pub(super) fn newest_first(held: &Held) -> Vec<&DirtyMark> {
 /// How long the standing reject of the same change holds it back; `None` when it is due.
 pub(super) fn backoff(held: &Held, context: &Context) -> Option<WaitReason> {
     let reject = held.rejected.as_ref()?;
+    let conflict = reject.code == CONFLICT;
+    let freed = conflict && context.last_removal.is_some_and(|removal| removal >= reject.last_at);
     match reject.next_try {
         Some(next) if next <= context.now => None,
+        _ if freed => None,
         Some(next) => Some(WaitReason::Rejected { until: Some(next) }),
-        None if reject.code == CONFLICT => {
-            let freed = context.last_removal.is_some_and(|removal| removal >= reject.last_at);
-            (!freed).then_some(WaitReason::Conflict)
-        }
+        None if conflict => Some(WaitReason::Conflict),
         None => Some(WaitReason::Rejected { until: None }),
     }
 }

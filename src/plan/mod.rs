@@ -1,5 +1,6 @@
 //! The plan of a run: its spool, what ownership and approvals say about it, and the guard that judges it.
 
+mod absent;
 mod annotations;
 mod approvals;
 mod codec;
@@ -12,6 +13,7 @@ mod reader;
 mod row;
 mod rule;
 
+pub use absent::{Absent, Whereabouts};
 pub use annotations::{AnnotationReader, Annotations};
 pub use approvals::{Approved, ApprovedWriter};
 #[cfg(feature = "proof")]

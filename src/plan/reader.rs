@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{AnnotationReader, Annotations, Approved, PlanRow, approvals::ApprovedCursor, codec};
+use super::{Absent, AnnotationReader, Annotations, Approved, Locals, PlanRow, approvals::ApprovedCursor, codec};
 use crate::{
     diff::Annotation,
     model::{ChangeKind, Key},
@@ -83,6 +83,11 @@ impl Plan {
     /// Adds what ownership found.
     pub fn annotate(&mut self, annotations: Annotations) {
         self.annotations = annotations;
+    }
+
+    /// What is known of absent keys. `is_proof`: that a key is not in the result means that it has left the model.
+    pub fn absent(&self, keys: Locals, is_proof: bool) -> Absent {
+        Absent::new(keys, self.annotations.clone(), is_proof)
     }
 
     /// Adds what is approved.

@@ -19,7 +19,7 @@ use super::{
     judge::{Place, Withheld, place},
     keyed::KeyRecord,
     prepare::Prepared,
-    resolve::Resolved,
+    resolve::{Finding, Resolved},
 };
 
 /// Local settles in one transaction.
@@ -29,7 +29,7 @@ const CHUNK: usize = 1_000;
 #[derive(Default)]
 struct Settled {
     local: Vec<LocalSettle>,
-    /// Removals whose record has another owner.
+    /// Removals that are not sent, mostly because their record has another owner.
     shared: HashSet<Key>,
 }
 
@@ -60,39 +60,43 @@ impl Outgoing<'_> {
                 if !self.goes(&plan_item) {
                     continue;
                 }
-                let waits = matches!(plan_item.annotation, Some(Annotation::After { strict: true, .. }));
-                let item = self.upsert(plan_item);
-                if waits {
-                    behind.push(item);
-                } else {
-                    return Ok(Some(item));
+                if self.waits(&plan_item) {
+                    behind.push(plan_item);
+                    continue;
                 }
+                let known = self.address(&plan_item.row);
+                return Ok(Some(self.upsert(plan_item, known)));
             }
             Ok(None)
         })
         .await?;
-        clashed.extend(self.deliver_behind(behind).await?);
+        let stuck = self.deliver_behind(behind, &mut clashed).await?;
         clashed.extend(if early { removals } else { self.deliver_removals().await? });
-        Ok(delivery::deliver_again(self.context, clashed).await?)
+        delivery::deliver_again(self.context, clashed).await?;
+        self.leave(stuck).await
     }
 
     /// Whether a row is planned and not held by the guard.
-    fn goes(&self, item: &PlanItem) -> bool {
+    pub(super) fn goes(&self, item: &PlanItem) -> bool {
         place(item, self.withheld) == Place::Planned && !held(self.verdict, item)
     }
 
     /// The record's id: what was found out about it, else what the plan says.
-    fn address(&self, row: &PlanRow) -> Option<Box<str>> {
-        self.resolved.get(&row.key).cloned().unwrap_or_else(|| row.planned.record_id.clone())
+    pub(super) fn address(&self, row: &PlanRow) -> Option<Box<str>> {
+        self.found(&row.key).unwrap_or_else(|| row.planned.record_id.clone())
     }
 
-    fn upsert(&self, plan_item: PlanItem) -> Item {
+    fn found(&self, key: &Key) -> Option<Option<Box<str>>> {
+        self.resolved.get(key).map(|finding| finding.record_id().map(Into::into))
+    }
+
+    /// `known`: the id of the row's own record.
+    pub(super) fn upsert(&self, plan_item: PlanItem, known: Option<Box<str>>) -> Item {
         let PlanItem { row, annotation, .. } = plan_item;
-        let known = self.address(&row);
         let mode = self.context.mode;
         let (takes_over, taken_id) = match annotation {
             Some(Annotation::TakesOver { from: key, record_id }) if !mode.creates_once() => {
-                let record_id = self.resolved.get(&key).cloned().unwrap_or(record_id);
+                let record_id = self.found(&key).unwrap_or(record_id);
                 if keeps_own(&known, &record_id) {
                     (None, None)
                 } else {
@@ -132,22 +136,6 @@ impl Outgoing<'_> {
             attempts: 0,
             unapproved_removal: false,
         }
-    }
-
-    /// Upserts that are found by a match value which another key has only now given up.
-    async fn deliver_behind(&self, behind: Vec<Item>) -> Result<Vec<Item>, RunError> {
-        let mut free = Vec::new();
-        for item in behind {
-            let hashes: Vec<u64> = item.match_hash.into_iter().collect();
-            let owners = self.context.state.owners_of(self.context.sync, OwnerSpace::Match, &hashes).await?;
-            if owners.into_iter().flatten().any(|owner| owner != item.key) {
-                self.context.tally.add(|tally| tally.leave(&item));
-            } else {
-                free.push(item);
-            }
-        }
-        let mut free = free.into_iter();
-        Ok(delivery::deliver(self.context, || Ok(free.next())).await?)
     }
 
     async fn deliver_removals(&self) -> Result<Vec<Item>, RunError> {
@@ -220,7 +208,7 @@ impl Outgoing<'_> {
     /// when nothing was found at the destination.
     fn needs_request(&self, item: &PlanItem) -> bool {
         let taken = self.taker(item).is_some();
-        let nothing_found = self.resolved.get(&item.row.key).is_some_and(Option::is_none);
+        let nothing_found = self.resolved.get(&item.row.key) == Some(&Finding::Nothing);
         item.row.planned.operation.is_some() && !taken && !nothing_found
     }
 
@@ -230,7 +218,10 @@ impl Outgoing<'_> {
         if self.context.mode.creates_once() {
             return None;
         }
-        let own = self.resolved.get(by).cloned().flatten();
+        let own = match self.resolved.get(by) {
+            Some(Finding::Own(id)) => Some(id.clone()),
+            Some(Finding::Wanted { .. } | Finding::Nothing) | None => None,
+        };
         (!keeps_own(&own, &self.address(&item.row))).then_some(by)
     }
 
@@ -267,16 +258,20 @@ impl Outgoing<'_> {
         settled: &mut Settled,
     ) -> Result<(), RunError> {
         let key = &item.row.key;
-        let taken = self.taker(&item).is_some();
+        let taken = self.context.claims.is_taken(key).await;
         if taken {
-            if !self.context.claims.is_taken(key).await {
-                self.context.tally.add(|tally| tally.left_over += 1);
-                return Ok(());
-            }
+            settled.shared.insert(key.clone());
+        } else if self.taker(&item).is_some() {
+            self.context.tally.add(|tally| tally.left_over += 1);
+            return Ok(());
         } else if self.needs_request(&item) {
             // A takeover that was settled before this removal (a guard held it, a crash came between) left the record to
             // another key. The last of its owners removes it.
             if !owners.iter().any(|owner| owner != key && !settled.shared.contains(owner)) {
+                if self.is_wanted_still(key).await? {
+                    self.context.tally.add(|tally| tally.left_over += 1);
+                    settled.shared.insert(key.clone());
+                }
                 return Ok(());
             }
             settled.shared.insert(key.clone());

@@ -8,7 +8,7 @@ use crate::{
         ChangeKind, Counts, InvalidCode, InvalidRow, Key, RecordRef, RunId, SyncId, Timestamp,
         spec::{GuardSpec, Mode, SyncSpec},
     },
-    plan::{ApprovedWriter, DataAge, Measured, Plan, PlanItem, Verdict, judge},
+    plan::{Absent, ApprovedWriter, DataAge, Measured, Plan, PlanItem, Verdict, judge},
     proof::{Rule, is_broken},
     state::{NullShare, OwnerSpace, State, SyncRecord},
 };
@@ -33,6 +33,10 @@ pub(super) struct Judged {
     pub(super) approved: Option<RunId>,
     /// Keys whose record must be found by an earlier match value before anything is sent.
     pub(super) to_find: Vec<ToFind>,
+    /// Keys that the result does not have.
+    pub(super) absent: Absent,
+    /// Hashes of match values that an earlier request may still write, with the keys that sent them, by hash and key.
+    pub(super) in_doubt: Vec<(u64, Key)>,
     /// How often each field is null.
     pub(super) nulls: Vec<NullShare>,
     /// Rows that stand under each earlier mapping and are not sent.
@@ -86,13 +90,14 @@ impl Basis<'_> {
         let mut invalid = passed.invalid;
         if let Some(mut resolver) = passed.ownership {
             if resolver.wants_owners() {
-                feed_owners(self.state, self.record.id, passed.in_doubt, &mut resolver).await?;
+                feed_owners(self.state, self.record.id, &passed.in_doubt, &mut resolver).await?;
             }
             let annotations = resolver.finish()?;
             tally.owned(annotations.invalid_unchanged(), annotations.invalid_waiting())?;
             list_conflicts(&annotations, &mut invalid)?;
             plan.annotate(annotations);
         }
+        let absent = plan.absent(passed.gone, !withheld.unusable_keys);
         let approval = self.approve(&mut plan).await?;
         let mut to_find = Vec::new();
         for mut reader in [plan.upserts(), plan.removals()] {
@@ -111,7 +116,19 @@ impl Basis<'_> {
         };
         let nulls = tally.nulls.shares();
         let Tally { counts, withheld, .. } = tally;
-        Ok(Judged { plan, counts, verdict, invalid, withheld, approved: approval.run, to_find, nulls, standing })
+        Ok(Judged {
+            plan,
+            counts,
+            verdict,
+            invalid,
+            withheld,
+            approved: approval.run,
+            to_find,
+            absent,
+            in_doubt: passed.in_doubt,
+            nulls,
+            standing,
+        })
     }
 
     async fn approve(&self, plan: &mut Plan) -> Result<Approval, RunError> {
@@ -191,20 +208,20 @@ struct Approval {
 async fn feed_owners(
     state: &State,
     sync: SyncId,
-    in_doubt: Vec<(u64, Key)>,
+    in_doubt: &[(u64, Key)],
     resolver: &mut crate::plan::OwnershipResolver,
 ) -> Result<(), RunError> {
-    let mut in_doubt = in_doubt.into_iter().peekable();
+    let mut in_doubt = in_doubt.iter().peekable();
     let mut owners = state.owners(sync, OwnerSpace::Match);
     while let Some(owner) = owners.next().await? {
         let place = (owner.hash, owner.key);
-        while let Some((hash, key)) = in_doubt.next_if(|doubt| *doubt < place) {
-            resolver.owner(hash, &key)?;
+        while let Some((hash, key)) = in_doubt.next_if(|doubt| **doubt < place) {
+            resolver.owner(*hash, key)?;
         }
-        in_doubt.next_if_eq(&place);
+        in_doubt.next_if(|doubt| **doubt == place);
         resolver.owner(place.0, &place.1)?;
     }
-    in_doubt.try_for_each(|(hash, key)| Ok(resolver.owner(hash, &key)?))
+    in_doubt.try_for_each(|(hash, key)| Ok(resolver.owner(*hash, key)?))
 }
 
 fn list_conflicts(annotations: &crate::plan::Annotations, invalid: &mut Vec<InvalidRow>) -> Result<(), RunError> {

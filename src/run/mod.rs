@@ -1,6 +1,7 @@
 //! One run of one sync, end to end: read, map, diff, judge, deliver, settle, close.
 
 mod begin;
+mod behind;
 mod check;
 mod claims;
 mod close;

@@ -2,8 +2,9 @@
 
 use super::{RunError, cursor, nulls::NullCounts};
 use crate::{
+    diff::Planned,
     model::{Fingerprint, Held, InvalidCode, InvalidRow, Key, KeyProblem},
-    plan::{Locals, OwnershipResolver, Plan},
+    plan::{Locals, OwnershipResolver, Plan, PlanRow},
     proof::{Rule, is_broken},
 };
 
@@ -36,6 +37,8 @@ pub(super) struct Passed {
     pub(super) standing: Vec<u64>,
     /// Settles that need no request and are no part of the plan.
     pub(super) local: Locals,
+    /// Absent keys whose records have ids, with their dirty marks.
+    pub(super) gone: Locals,
     /// Hashes of match values that an earlier request may still write, with the keys that sent them, by hash and key.
     pub(super) in_doubt: Vec<(u64, Key)>,
     /// What was seen of the cursor column, in mode `append`.
@@ -50,6 +53,23 @@ pub(super) fn unless_partial<T>(batch: Result<Option<T>, RunError>) -> Result<Op
 /// Attempts at the same record that were refused: a changed one begins anew.
 pub(super) fn rejected_before(held: &Held, fingerprint: Option<Fingerprint>) -> u32 {
     held.rejected.as_ref().filter(|mark| mark.fingerprint == fingerprint).map_or(0, |mark| mark.attempts)
+}
+
+/// The plan's row of an absent key. `record`: what the operation needs.
+pub(super) fn removal_row(held: Held, planned: Planned, record: Vec<u8>) -> PlanRow {
+    PlanRow {
+        ambiguous_at: latest_ambiguous(&held),
+        rejected_before: rejected_before(&held, None),
+        key: held.key,
+        planned,
+        fingerprint: None,
+        claims: Vec::new(),
+        record,
+        entry: held.entry,
+        remapped: false,
+        cursor: None,
+        refusals: 0,
+    }
 }
 
 pub(super) fn latest_ambiguous(held: &Held) -> Option<crate::model::Timestamp> {

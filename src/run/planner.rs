@@ -25,7 +25,9 @@ use super::{
     judge::tells_age,
     keyed::cleared_record,
     nulls::NullCounts,
-    passed::{MAX_LISTED, PassCounts, Passed, key_code, latest_ambiguous, rejected_before, unless_partial},
+    passed::{
+        MAX_LISTED, PassCounts, Passed, key_code, latest_ambiguous, rejected_before, removal_row, unless_partial,
+    },
     pending::PendingRow,
     sharing::Rows,
 };
@@ -102,6 +104,8 @@ struct Pass<'a> {
     newest: Option<i64>,
     standing: Vec<u64>,
     local: LocalWriter,
+    /// Absent keys whose records have ids.
+    gone: LocalWriter,
     doubts: Doubts<'a>,
     cursor: cursor::Seen,
     /// The record of every removal: fields to clear, or nothing.
@@ -119,6 +123,7 @@ impl<'a> Pass<'a> {
             newest: None,
             standing: vec![0; planner.earlier.len()],
             local: LocalWriter::new(planner.spool_dir),
+            gone: LocalWriter::new(planner.spool_dir),
             doubts: Doubts::new(planner.state, planner.hasher.clone()),
             cursor: cursor::Seen::default(),
             planner,
@@ -323,6 +328,10 @@ impl<'a> Pass<'a> {
     async fn absent(&mut self) -> Result<(), RunError> {
         let Some(held) = self.advance().await? else { return Ok(()) };
         let record_id = held.entry.as_ref().and_then(|entry| entry.record_id.clone());
+        if record_id.is_some() {
+            let loaded = held.dirty.iter().map(|mark| mark.intent).collect();
+            self.gone.push(&LocalEnd { key: held.key.clone(), loaded, entry: None })?;
+        }
         match diff::decide(None, Some(&held), &self.planner.context) {
             Decision::Removal(planned) => {
                 let (now, window) = (self.planner.context.now, self.planner.context.late_window);
@@ -333,7 +342,7 @@ impl<'a> Pass<'a> {
                     Standing::Removal { record_id: planned.record_id.clone() }
                 };
                 self.note(&held.key, &standing)?;
-                self.removal(held, planned)?;
+                self.writer.push(&removal_row(held, planned, self.cleared.clone()))?;
             }
             Decision::WaitingRemoval(_) => {
                 self.counts.waiting_removals += 1;
@@ -357,27 +366,6 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn removal(&mut self, held: Held, planned: Planned) -> Result<(), SpoolError> {
-        let ambiguous_at = latest_ambiguous(&held);
-        let rejected_before = rejected_before(&held, None);
-        let record = self.cleared.clone();
-        let Held { key, entry, .. } = held;
-        let row = PlanRow {
-            key,
-            planned,
-            fingerprint: None,
-            claims: Vec::new(),
-            record,
-            entry,
-            rejected_before,
-            remapped: false,
-            ambiguous_at,
-            cursor: None,
-            refusals: 0,
-        };
-        self.writer.push(&row)
-    }
-
     async fn finish(mut self) -> Result<Passed, RunError> {
         while self.held.is_some() {
             self.absent().await?;
@@ -392,6 +380,7 @@ impl<'a> Pass<'a> {
             newest: self.newest,
             standing: self.standing,
             local: self.local.finish()?,
+            gone: self.gone.finish()?,
             in_doubt: self.doubts.finish(),
             cursor: self.cursor,
         })

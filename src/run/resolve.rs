@@ -19,8 +19,35 @@ use super::{
 /// Values in one lookup; the connector may split them further.
 const LOOKUP: usize = 100;
 
-/// What the lookups found: for each asked key the record's id, or nothing.
-pub(super) type Resolved = HashMap<Key, Option<Box<str>>>;
+/// What is known of a lost record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// There is none.
+    Nothing,
+    /// The record is the key's.
+    Own(Box<str>),
+    /// It is too, unless an upsert of another key, which will be found by the same value, is delivered with it. Until that
+    /// has an end, the key waits.
+    Wanted {
+        /// The record's id.
+        record_id: Box<str>,
+        /// The other key.
+        by: Key,
+    },
+}
+
+impl Finding {
+    /// The record's id, whoever wants it.
+    pub(super) fn record_id(&self) -> Option<&str> {
+        match self {
+            Self::Nothing => None,
+            Self::Own(record_id) | Self::Wanted { record_id, .. } => Some(record_id),
+        }
+    }
+}
+
+/// What the lookups found, for each asked key.
+pub(super) type Resolved = HashMap<Key, Finding>;
 
 /// One earlier match value of a key.
 struct Asked<'a> {
@@ -38,12 +65,12 @@ pub(super) async fn resolve(
     judged: &Judged,
 ) -> Result<Resolved, RunError> {
     let to_find = judged.to_find.as_slice();
-    let mut resolved: Resolved = to_find.iter().map(|find| (find.key.clone(), None)).collect();
+    let mut resolved: Resolved = to_find.iter().map(|find| (find.key.clone(), Finding::Nothing)).collect();
     for find in to_find {
         if let Some(id) = &find.unproven_id
             && !owned_by_another(context, &find.key, id).await?
         {
-            resolved.insert(find.key.clone(), Some(id.clone()));
+            resolved.insert(find.key.clone(), Finding::Own(id.clone()));
         }
     }
     if to_find.is_empty() || context.destination.capabilities(&context.object).lookup == LookupKind::None {
@@ -67,21 +94,35 @@ pub(super) async fn resolve(
     }
     // A record that an insert of this key has made is this key's, whoever claims its value now.
     let once = context.mode.creates_once();
-    assign(&mut resolved, &found, |asked, own| once || !is_taken(hasher, &living, asked, own));
+    assign(&mut resolved, found, |asked, resolved| {
+        if once { None } else { claimant(hasher?, &living, &judged.in_doubt, asked, resolved) }
+    });
     Ok(resolved)
 }
 
 /// Gives found records to the keys that sent their values. A key with a record of its own takes no other, so whether a value
-/// is taken may depend on what another key was found to have.
-fn assign(resolved: &mut Resolved, found: &[(&Asked<'_>, Box<str>)], is_free: impl Fn(&Asked<'_>, &Resolved) -> bool) {
+/// is wanted may depend on what another key was found to have.
+fn assign<'a>(
+    resolved: &mut Resolved,
+    found: Vec<(&Asked<'a>, Box<str>)>,
+    wanted_by: impl Fn(&Asked<'a>, &Resolved) -> Option<Key>,
+) {
     loop {
-        let free = found.iter().find(|(asked, _)| {
-            let open = resolved.get(&asked.find.key).is_some_and(Option::is_none);
-            open && is_free(asked, resolved)
-        });
-        let Some((asked, record_id)) = free else { return };
-        resolved.insert(asked.find.key.clone(), Some(record_id.clone()));
+        let free = found.iter().find(|(asked, _)| is_open(resolved, asked) && wanted_by(asked, resolved).is_none());
+        let Some((asked, record_id)) = free else { break };
+        resolved.insert(asked.find.key.clone(), Finding::Own(record_id.clone()));
     }
+    for (asked, record_id) in found {
+        if is_open(resolved, asked)
+            && let Some(by) = wanted_by(asked, resolved)
+        {
+            resolved.insert(asked.find.key.clone(), Finding::Wanted { record_id, by });
+        }
+    }
+}
+
+fn is_open(resolved: &Resolved, asked: &Asked<'_>) -> bool {
+    resolved.get(&asked.find.key) == Some(&Finding::Nothing)
 }
 
 /// Who claims a value now.
@@ -115,15 +156,20 @@ fn living_claims(
     Ok(living)
 }
 
-fn is_taken(
-    hasher: Option<&MatchHasher>,
+/// The key whose upsert will be found by the asked value, if it has no record of its own for certain, or whose earlier upsert
+/// may have made what was found.
+fn claimant(
+    hasher: &MatchHasher,
     living: &HashMap<u64, Claimant>,
+    in_doubt: &[(u64, Key)],
     asked: &Asked<'_>,
     resolved: &Resolved,
-) -> bool {
-    let hash = hasher.and_then(|hasher| hasher.of_value(&asked.value));
-    let claimant = hash.and_then(|hash| living.get(&hash));
-    claimant.is_some_and(|by| !by.has_record && resolved.get(&by.key).is_none_or(Option::is_none))
+) -> Option<Key> {
+    let (hash, own) = (hasher.of_value(&asked.value)?, &asked.find.key);
+    let has_record = |by: &Claimant| by.has_record || matches!(resolved.get(&by.key), Some(Finding::Own(_)));
+    let wants = living.get(&hash).filter(|by| by.key != *own && !has_record(by)).map(|by| &by.key);
+    let sent = || in_doubt.iter().find(|(sent, by)| *sent == hash && by != own).map(|(_, by)| by);
+    wants.or_else(sent).cloned()
 }
 
 async fn look_up<'a, 'b>(

@@ -215,7 +215,7 @@ impl Run<'_> {
         };
         self.check_account(&connected).await?;
         let before = connected.account.stats();
-        let context = self.context(prepared, &connected, outcome.durations).await?;
+        let context = self.context(prepared, &connected, judged, outcome.durations).await?;
         let hasher = self.engine.match_hasher(prepared, &self.record);
         let resolving = resolve(&context, hasher.as_ref(), judged);
         let resolved = match self.unless_stopped(resolving).await {
@@ -259,6 +259,7 @@ impl Run<'_> {
         &self,
         prepared: &Prepared<'_>,
         connected: &Connected,
+        judged: &Judged,
         durations: Durations,
     ) -> Result<Context, RunError> {
         let parts = &self.engine.parts;
@@ -289,6 +290,7 @@ impl Run<'_> {
             clock: parts.clock.clone(),
             shutdown: parts.shutdown.clone(),
             claims,
+            absent: judged.absent.clone(),
             ahead: connected.ahead.clone(),
             given_up: Default::default(),
             stop: Stop::default(),

@@ -155,3 +155,96 @@ async fn a_record_whose_removal_may_still_be_applied_is_not_taken_over() {
     kit.vendor.apply_late();
     kit.converges(&[row(2, "1@x", "b")]).await;
 }
+
+#[tokio::test]
+async fn an_answer_that_names_the_record_of_a_key_that_has_left_takes_it_over() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.alias("second@x", 1);
+    let report = kit.run_ok(&[row(2, "second@x", "b")]).await;
+    assert_eq!((report.counts.delivered, report.counts.skipped), (1, 1), "{report:?}");
+    kit.converges(&[row(2, "second@x", "b")]).await;
+    assert!(kit.vendor.calls().iter().all(|call| call.operation != crate::model::Operation::Delete));
+    // The old key is back, without a record.
+    kit.run_ok(&[row(1, "1@x", "a"), row(2, "second@x", "b")]).await;
+    assert_eq!(kit.vendor.records().len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_that_has_left_yields_its_record_also_while_its_removal_is_held() {
+    let kit = Kit::with(100, |sync| sync.guard.max_added = 100.0).await;
+    kit.run_ok(&rows(0..400, "a")).await;
+    kit.vendor.alias("second@x", 1);
+    let model: Vec<_> = rows(150..400, "a").into_iter().chain([row(1_000, "second@x", "b")]).collect();
+    let report = kit.run(&model).await;
+    assert_eq!((report.counts.guarded, report.counts.delivered, report.counts.rejected), (150, 1, 0), "{report:?}");
+    let report = kit.run(&model).await;
+    assert_eq!((report.counts.removed, report.counts.unchanged), (149, 251), "{report:?}");
+}
+
+#[tokio::test]
+async fn nobody_takes_over_a_record_that_a_late_request_of_its_owner_may_reach() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.script((0..3).map(|_| Step::Late));
+    kit.run(&[]).await;
+    kit.vendor.alias("second@x", 1);
+    let report = kit.run(&[row(2, "second@x", "b")]).await;
+    assert_eq!((report.counts.rejected, report.counts.delivered), (1, 1), "{report:?}");
+    // The removal was settled, so that the refused row is due again.
+    kit.converges(&[row(2, "second@x", "b")]).await;
+}
+
+#[tokio::test]
+async fn nobody_takes_a_record_over_while_absence_proves_nothing() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.alias("second@x", 1);
+    let unusable = super::Row { id: None, ..row(0, "0@x", "z") };
+    let report = kit.run(&[unusable, row(2, "second@x", "b")]).await;
+    assert_eq!((report.counts.rejected, report.counts.waiting_removals), (1, 1), "{report:?}");
+    kit.run(&[row(1, "1@x", "a"), row(2, "second@x", "b")]).await;
+    assert_eq!(kit.vendor.records(), [("1@x".to_owned(), "a".to_owned())], "the owner was sent again");
+}
+
+#[tokio::test]
+async fn a_lost_record_stays_with_its_key_when_the_row_that_wants_it_is_refused() {
+    for model in [vec![], vec![row(1, "new@x", "a")]] {
+        let kit = Kit::new().await;
+        kit.vendor.script((0..3).map(|_| Step::LoseAnswer));
+        kit.run(&[row(1, "old@x", "a")]).await;
+        kit.vendor.refuse("old@x");
+        super::kit::advance(std::time::Duration::from_secs(200)).await;
+        let wanting: Vec<_> = model.iter().cloned().chain([row(2, "old@x", "b")]).collect();
+        let report = kit.run(&wanting).await;
+        assert_eq!((report.counts.rejected, report.counts.delivered), (1, 1), "{report:?}");
+        let wanted: Vec<_> = model.iter().map(|row| (row.email.clone(), row.name.clone())).collect();
+        assert_eq!(kit.vendor.records(), wanted);
+    }
+}
+
+#[tokio::test]
+async fn a_row_behind_one_that_is_held_back_is_listed_until_the_other_moves() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a"), row(3, "3@x", "c")]).await;
+    // Keys 1 and 3 collide, so that key 1 keeps the address that key 2 wants.
+    let stuck = [row(1, "3@x", "a"), row(2, "1@x", "b"), row(3, "3@x", "c")];
+    let report = kit.run(&stuck).await;
+    assert_eq!((report.counts.invalid, report.counts.rejected, report.counts.left_over), (2, 1, 0), "{report:?}");
+    let free = [row(1, "9@x", "a"), row(2, "1@x", "b"), row(3, "3@x", "c")];
+    let report = kit.run(&free).await;
+    assert_eq!((report.counts.waiting, report.counts.delivered), (1, 1), "{report:?}");
+    kit.converges(&free).await;
+}
+
+#[tokio::test]
+async fn rows_that_pass_an_address_on_are_delivered_one_after_another() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.script((0..3).map(|_| Step::LoseAnswer));
+    kit.run(&[row(1, "1@x", "a"), row(2, "2@x", "b")]).await;
+    super::kit::advance(std::time::Duration::from_secs(200)).await;
+    let model = [row(1, "new@x", "a"), row(2, "1@x", "b"), row(3, "2@x", "c")];
+    kit.run(&model).await;
+    kit.converges(&model).await;
+}

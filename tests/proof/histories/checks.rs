@@ -78,6 +78,7 @@ pub(super) async fn truth(play: &Play<'_>) {
     let instance = play.bench.vendor.instance.lock().expect("no panic").clone();
     let Some((state, sync)) = instance else { return };
     let hasher = state.fingerprinter(&sync);
+    let rejected: Vec<(Key, RejectedMark)> = state.rejected(sync.id, None, 100).await.expect("the state can be read");
     let mut world = play.bench.world.lock();
     let mut broken = Vec::new();
     for (key, held) in &held {
@@ -104,6 +105,16 @@ pub(super) async fn truth(play: &Play<'_>) {
         });
         if !known && !world.vandalised.contains(&key) {
             broken.push(format!("P2: record {id} of key {key} is an orphan"));
+        }
+    }
+    for (key, _) in rejected.iter().filter(|(_, mark)| mark.code == "conflict" && mark.next_try.is_none()) {
+        let Some(record) = world.watch.answered.get(&id_of(key)) else { continue };
+        let owns = |held: &Held| {
+            held.entry.as_ref().and_then(|entry| entry.record_id.as_deref()) == Some(record.to_string().as_str())
+        };
+        if !held.iter().any(|(other, held)| world.watch.present.contains(other) && owns(held)) {
+            let key = id_of(key);
+            broken.push(format!("key {key} is refused for good because of record {record}, which no living key owns"));
         }
     }
     broken.into_iter().for_each(|what| world.breaks(what));
@@ -169,7 +180,7 @@ async fn rest(play: &mut Play<'_>) -> BTreeSet<i64> {
         if sent + counts.waiting_removals == kept && matches!(report.status, RunStatus::Ok | RunStatus::Partial) {
             let mut excluded = excluded(play, counts.waiting).await;
             if behind + kept > 0 {
-                excluded.extend(unsettled(play).await);
+                excluded.extend(absent(play).await);
             }
             return excluded;
         }
@@ -178,15 +189,11 @@ async fn rest(play: &mut Play<'_>) -> BTreeSet<i64> {
     BTreeSet::new()
 }
 
-/// Keys of the model that are dirty or that the state does not know, and absent ones that it knows.
-async fn unsettled(play: &Play<'_>) -> Vec<i64> {
+/// Absent keys that the state knows.
+async fn absent(play: &Play<'_>) -> Vec<i64> {
     let held = held(play).await;
-    let settled = |id: &i64| held.get(id).is_some_and(|held| held.entry.is_some() && held.dirty.is_empty());
     let world = play.bench.world.lock();
-    let living = world.model.iter().filter_map(|row| row.id);
-    let unsettled = living.filter(|id| !settled(id));
-    let absent = held.keys().copied().filter(|id| !world.model.iter().any(|row| row.id == Some(*id)));
-    unsettled.chain(absent).collect()
+    held.keys().copied().filter(|id| !world.model.iter().any(|row| row.id == Some(*id))).collect()
 }
 
 async fn excluded(play: &Play<'_>, waiting: u64) -> BTreeSet<i64> {

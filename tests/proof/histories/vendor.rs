@@ -261,6 +261,11 @@ impl Destination for Vendor {
         if let Ok(outcomes) = &ended {
             let delivered = outcomes.iter().take(aims.len()).filter(|outcome| is_delivered(outcome)).count();
             world.watch.delivered += delivered as u64;
+            let named = outcomes.iter().zip(&aims).filter_map(|(outcome, aim)| match outcome {
+                Outcome::Delivered { record_id: Some(id) } => Some((aim.key?, id.parse().ok()?)),
+                _ => None,
+            });
+            world.watch.answered.extend(named);
         }
         ended.map(Delivery::Rows)
     }

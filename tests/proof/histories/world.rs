@@ -90,6 +90,8 @@ pub(super) struct Watch {
     /// Keys that a request of the run has named.
     pub(super) tried: BTreeSet<i64>,
     pub(super) delivered: u64,
+    /// The record that an answer named for each key.
+    pub(super) answered: BTreeMap<i64, u64>,
     pub(super) requests: u64,
     /// Doubts that the run cannot know of.
     pub(super) later: Vec<Doubt>,
