@@ -47,7 +47,7 @@ fn results_in_any_order_belong_to_their_rows() {
 fn an_array_is_no_answer() {
     let body = json!([[result(1)], null]);
     let fault = ask(&batch(Operation::Upsert, 1), 200, &body).unwrap_err();
-    assert_eq!((fault.kind, fault.sent), (FaultKind::Protocol, Sent::Maybe));
+    assert_eq!((fault.kind, fault.sent), (FaultKind::Protocol, Sent::Yes));
 }
 
 #[test]
