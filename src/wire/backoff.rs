@@ -11,7 +11,7 @@ pub fn backoff(attempt: u32, base: Duration, cap: Duration, rng: &mut fastrand::
     doubled.unwrap_or(cap).min(cap).mul_f64(rng.f64())
 }
 
-/// Retries that an account may still make: a share of its requests, so that an outage does not multiply the load.
+/// Retries that an account may still make: a share of its first attempts, so that an outage does not multiply the load.
 #[derive(Debug)]
 pub struct RetryBudget {
     credit: Mutex<Credit>,
@@ -22,6 +22,8 @@ struct Credit {
     /// In tenths of a retry.
     tenths: u32,
     spent: u64,
+    /// Retries whose requests are yet to be counted: these earn nothing.
+    owed: u32,
     /// Up to when the floor has been refilled.
     refilled: Instant,
 }
@@ -35,7 +37,7 @@ const CEILING: u32 = 200;
 
 impl RetryBudget {
     pub(super) fn new() -> Self {
-        Self { credit: Mutex::new(Credit { tenths: FLOOR * 10, spent: 0, refilled: Instant::now() }) }
+        Self { credit: Mutex::new(Credit { tenths: FLOOR * 10, spent: 0, owed: 0, refilled: Instant::now() }) }
     }
 
     /// Takes one retry; `false` when there is none left, and the rows wait for the next run.
@@ -46,14 +48,18 @@ impl RetryBudget {
         if enough {
             credit.tenths -= 10;
             credit.spent += 1;
+            credit.owed += 1;
         }
         enough
     }
 
-    /// Counts one request: a tenth of a retry.
+    /// Counts one request: a first attempt earns a tenth of a retry, a retry none.
     pub(super) fn deposit(&self) {
         let mut credit = super::locked(&self.credit);
-        credit.tenths = (credit.tenths + 1).min(CEILING * 10);
+        match credit.owed.checked_sub(1) {
+            Some(owed) => credit.owed = owed,
+            None => credit.tenths = (credit.tenths + 1).min(CEILING * 10),
+        }
     }
 
     pub(super) fn spent(&self) -> u64 {

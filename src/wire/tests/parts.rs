@@ -81,6 +81,22 @@ async fn a_quiet_time_gives_back_the_floor_of_the_retry_budget() {
     assert_eq!(all(), 20);
 }
 
+#[tokio::test(start_paused = true)]
+async fn retries_earn_no_further_retries() {
+    let budget = RetryBudget::new();
+    let mut requests = 0;
+    for first in 1..=1_000 {
+        budget.deposit();
+        requests += 1;
+        while budget.withdraw() {
+            budget.deposit();
+            requests += 1;
+        }
+        assert!(requests * 10 <= first * 11 + 200, "{requests} requests for {first} first attempts");
+    }
+    assert_eq!(requests, 1_120);
+}
+
 #[test]
 fn directives_follow_from_the_kind() {
     let until = HoldState::Until { at: NOON, reason: HoldReason::RetryAfter };
