@@ -226,7 +226,7 @@ async fn delivered(
     let Some(fingerprint) = item.fingerprint else { return Ok(End::Undelivered { ambiguous_at }) };
     let held = item.entry.as_ref().and_then(|entry| entry.record_id.as_deref());
     if let Some(id) = record_id.as_deref().filter(|id| held != Some(*id)) {
-        match takeover::claim(context, &item, id, last_try).await? {
+        match takeover::claim(context, &item, id, ambiguous_at, last_try).await? {
             Claimed::Own { hash, gone } => {
                 aftermath.claimed.push(hash);
                 aftermath.gone_owners.extend(gone);

@@ -11,7 +11,7 @@
 //! then the owner will be gone.
 
 use crate::{
-    model::{Held, Key, Operation},
+    model::{Held, Key, Operation, Timestamp},
     plan::Whereabouts,
     state::{End, LocalSettle, MarkDirty, OwnerChange, OwnerSpace, StateError},
 };
@@ -40,8 +40,15 @@ pub(super) enum Claimed {
     },
 }
 
-/// Claims the record of this id for an item that was delivered.
-pub(super) async fn claim(context: &Context, item: &Item, id: &str, last_try: bool) -> Result<Claimed, DeliveryError> {
+/// Claims the record of this id for an item that was delivered. `ambiguous_at`: when an attempt of it that may still be
+/// applied was given up.
+pub(super) async fn claim(
+    context: &Context,
+    item: &Item,
+    id: &str,
+    ambiguous_at: Option<Timestamp>,
+    last_try: bool,
+) -> Result<Claimed, DeliveryError> {
     let hash = context.owner_hasher.short(id.as_bytes());
     let mut yields: Vec<Key> = item.takes_over.iter().map(|from| from.key.clone()).collect();
     let mut gone = Vec::new();
@@ -59,7 +66,7 @@ pub(super) async fn claim(context: &Context, item: &Item, id: &str, last_try: bo
             Whereabouts::Gone { .. } | Whereabouts::Leaving | Whereabouts::Present => None,
         };
         let Some(end) = left else {
-            send_again(context, owner).await?;
+            send_again(context, owner, ambiguous_at.max(item.ambiguous_at)).await?;
             return Ok(Claimed::Refused { leaving: whereabouts != Whereabouts::Present });
         };
         gone.push(end);
@@ -90,12 +97,13 @@ fn end_of_owner(context: &Context, held: &Held, loaded: &[crate::model::IntentId
     LocalSettle { key: held.key.clone(), loaded: loaded.to_vec(), end: End::Remove { owners, quiet_until: None } }
 }
 
-async fn send_again(context: &Context, owner: Key) -> Result<(), StateError> {
+/// What of the claimant's may still be applied would undo what is sent for the owner before.
+async fn send_again(context: &Context, owner: Key, ambiguous_at: Option<Timestamp>) -> Result<(), StateError> {
     let mark = MarkDirty {
         key: owner,
         operation: Operation::Update,
         fingerprint: None,
-        ambiguous_at: None,
+        ambiguous_at,
         record_id: None,
         sealed_match: None,
     };

@@ -137,22 +137,27 @@ fn may_stand(held: &Held) -> bool {
 
 /// The vendor's record id: the entry's, else that of the newest mark that has one; none when nothing stood there any more.
 fn known_id(held: &Held) -> Option<&str> {
-    if is_lost(held) {
+    if newest_unanswered(held).is_some_and(is_by_match) {
         return None;
     }
     entry_id(held).or_else(|| newest_first(held).into_iter().find_map(|mark| mark.record_id.as_deref()))
 }
 
+/// The entry's id, unless the newest unanswered operation went elsewhere: then nothing stood there any more, for somebody
+/// else had deleted it, and the record is the one that was sent to, or is to be found by the match value that was sent.
 fn entry_id(held: &Held) -> Option<&str> {
-    held.entry.as_ref().and_then(|entry| entry.record_id.as_deref()).filter(|_| !is_lost(held))
+    let own = held.entry.as_ref().and_then(|entry| entry.record_id.as_deref())?;
+    let elsewhere = |mark: &DirtyMark| is_by_match(mark) || mark.record_id.as_deref().is_some_and(|id| id != own);
+    Some(own).filter(|_| !newest_unanswered(held).is_some_and(elsewhere))
 }
 
-/// Whether the newest unanswered operation was sent by match. It had no id, or nothing stood at the known one (deleted there
-/// by somebody else): then the record that it may have made is to be found by its match value.
-fn is_lost(held: &Held) -> bool {
-    let unanswered = held.dirty.iter().filter(|mark| mark.ambiguous_at.is_some());
-    let newest = unanswered.max_by_key(|mark| mark.intent);
-    newest.is_some_and(|mark| mark.record_id.is_none() && mark.sealed_match.is_some() && !mark.operation.is_removal())
+fn newest_unanswered(held: &Held) -> Option<&DirtyMark> {
+    held.dirty.iter().filter(|mark| mark.ambiguous_at.is_some()).max_by_key(|mark| mark.intent)
+}
+
+/// Whether what was sent may have made a record of which only the match value is known.
+fn is_by_match(mark: &DirtyMark) -> bool {
+    mark.record_id.is_none() && mark.sealed_match.is_some() && !mark.operation.is_removal()
 }
 
 fn id_from_mark(held: &Held) -> bool {

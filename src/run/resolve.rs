@@ -66,25 +66,29 @@ pub(super) async fn resolve(
 ) -> Result<Resolved, RunError> {
     let to_find = judged.to_find.as_slice();
     let mut resolved: Resolved = to_find.iter().map(|find| (find.key.clone(), Finding::Nothing)).collect();
+    let can_look = context.destination.capabilities(&context.object).lookup != LookupKind::None;
+    let (mut asked, mut found) = (Vec::new(), Vec::new());
     for find in to_find {
-        if let Some(id) = &find.unproven_id
-            && !owned_by_another(context, &find.key, id).await?
-        {
+        let unproven = match &find.unproven_id {
+            Some(id) if !owned_by_another(context, &find.key, id).await? => Some(id),
+            Some(_) | None => None,
+        };
+        let sealed = if can_look { find.sealed.as_slice() } else { &[] };
+        if let Some(id) = unproven.filter(|_| sealed.is_empty()) {
             resolved.insert(find.key.clone(), Finding::Own(id.clone()));
         }
-    }
-    if to_find.is_empty() || context.destination.capabilities(&context.object).lookup == LookupKind::None {
-        return Ok(resolved);
-    }
-    let mut asked = Vec::new();
-    for find in to_find {
-        for sealed in &find.sealed {
+        for sealed in sealed {
             let value = String::from_utf8_lossy(&context.state.unseal("match", sealed)?).into_owned();
-            asked.push(Asked { find, value });
+            asked.push((Asked { find, value }, unproven));
         }
     }
+    if asked.is_empty() {
+        return Ok(resolved);
+    }
+    let (asked, unproven): (Vec<Asked<'_>>, Vec<_>) = asked.into_iter().unzip();
+    // What was sent to is likelier the record than what is found.
+    found.extend(asked.iter().zip(unproven).filter_map(|(asked, id)| Some((asked, id?.clone()))));
     let living = living_claims(hasher, judged, &asked)?;
-    let mut found = Vec::new();
     for chunk in asked.chunks(LOOKUP) {
         for (asked, record_id) in look_up(context, chunk).await? {
             if !owned_by_another(context, &asked.find.key, &record_id).await? {
@@ -100,17 +104,23 @@ pub(super) async fn resolve(
     Ok(resolved)
 }
 
-/// Gives found records to the keys that sent their values. A key with a record of its own takes no other, so whether a value
-/// is wanted may depend on what another key was found to have.
+/// Gives found records to the keys that sent their values, each to one. A key with a record of its own takes no other, so
+/// whether a value is wanted may depend on what another key was found to have.
 fn assign<'a>(
     resolved: &mut Resolved,
-    found: Vec<(&Asked<'a>, Box<str>)>,
+    mut found: Vec<(&Asked<'a>, Box<str>)>,
     wanted_by: impl Fn(&Asked<'a>, &Resolved) -> Option<Key>,
 ) {
+    let taken = |id: &str, resolved: &Resolved| {
+        resolved.values().any(|finding| matches!(finding, Finding::Own(own) if **own == *id))
+    };
+    found.retain(|(_, id)| !taken(id, resolved));
     loop {
-        let free = found.iter().find(|(asked, _)| is_open(resolved, asked) && wanted_by(asked, resolved).is_none());
-        let Some((asked, record_id)) = free else { break };
-        resolved.insert(asked.find.key.clone(), Finding::Own(record_id.clone()));
+        let free = found.iter().position(|(asked, _)| is_open(resolved, asked) && wanted_by(asked, resolved).is_none());
+        let Some(at) = free else { break };
+        let (asked, record_id) = found.remove(at);
+        found.retain(|(_, other)| *other != record_id);
+        resolved.insert(asked.find.key.clone(), Finding::Own(record_id));
     }
     for (asked, record_id) in found {
         if is_open(resolved, asked)

@@ -215,6 +215,12 @@ fn an_id_at_which_nothing_stood_gives_way_to_the_match_value_that_was_sent_next(
     assert_eq!((same.operation, same.record_id, same.find_first.len()), (Some(Operation::Upsert), None, 0));
     let gone = removal(decide(None, Some(&held), &delete));
     assert_eq!((gone.record_id, gone.find_first), (None, vec![sealed]));
+    // What was found by that value was sent to next: it is the record.
+    let found = DirtyMark { record_id: Some("8".into()), ..mark(3, Operation::Update, Some(2), Some(100)) };
+    let again = Held { dirty: held.dirty.iter().cloned().chain([found]).collect(), ..held.clone() };
+    let moved = upsert(decide(Some(&row(1)), Some(&again), &delete));
+    assert_eq!((moved.record_id.as_deref(), moved.id_from_mark), (Some("8"), true));
+    assert_eq!(removal(decide(None, Some(&again), &delete)).record_id.as_deref(), Some("8"));
     // Answered, it made nothing.
     let refused = Held {
         dirty: held.dirty.iter().cloned().map(|mark| DirtyMark { ambiguous_at: None, ..mark }).collect(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use syncline::{
-    model::{Held, InvalidRow, Key, RejectedMark},
+    model::{Entry, Held, InvalidRow, Key, RejectedMark},
     run::RunReport,
     state::RunStatus,
 };
@@ -96,13 +96,12 @@ pub(super) async fn truth(play: &Play<'_>) {
     }
     for (id, record) in &world.records {
         let Some(key) = record.key else { continue };
-        let known = held.get(&key).is_some_and(|held| {
-            let own = held
-                .entry
-                .as_ref()
-                .is_some_and(|entry| entry.record_id.as_deref().is_none_or(|own| own == id.to_string()));
-            own || !held.dirty.is_empty()
-        });
+        let own = held.get(&key);
+        // Known by the entry that names it, whatever another key has written over it; or it may be an open key's.
+        let known = held.values().any(|held| names(held.entry.as_ref(), *id))
+            || own.is_some_and(|held| {
+                !held.dirty.is_empty() || held.entry.as_ref().is_some_and(|e| e.record_id.is_none())
+            });
         if !known && !world.vandalised.contains(&key) {
             broken.push(format!("P2: record {id} of key {key} is an orphan"));
         }
@@ -134,7 +133,7 @@ pub(super) async fn quiesce(play: &mut Play<'_>, late: bool) {
         world.null_key = false;
     }
     let excluded = rest(play).await;
-    compare(play, &excluded);
+    compare(play, &excluded).await;
     if !excluded.is_empty() && !is_broken(play) {
         // What stands refused or invalid is mended, and nothing may be left of it.
         mend(play, &excluded);
@@ -143,7 +142,7 @@ pub(super) async fn quiesce(play: &mut Play<'_>, late: bool) {
             let what = format!("P1: keys {excluded:?} are held back though nothing is wrong with them");
             play.bench.world.lock().breaks(what);
         }
-        compare(play, &excluded);
+        compare(play, &excluded).await;
     }
     play.bench.world.lock().vandalised.clear();
 }
@@ -209,6 +208,10 @@ async fn excluded(play: &Play<'_>, waiting: u64) -> BTreeSet<i64> {
     keys.map(id_of).collect()
 }
 
+fn names(entry: Option<&Entry>, record: u64) -> bool {
+    entry.and_then(|entry| entry.record_id.as_deref()).is_some_and(|own| own == record.to_string())
+}
+
 /// Gives every held-back row an address of its own, and takes copies away.
 fn mend(play: &Play<'_>, excluded: &BTreeSet<i64>) {
     let mut world = play.bench.world.lock();
@@ -229,18 +232,29 @@ fn mend(play: &Play<'_>, excluded: &BTreeSet<i64>) {
     world.model.sort();
 }
 
-/// The vendor holds exactly the model, keys that are held back aside.
-fn compare(play: &Play<'_>, excluded: &BTreeSet<i64>) {
+/// The vendor holds exactly the model, keys that are held back aside, and their records whatever is in them.
+async fn compare(play: &Play<'_>, excluded: &BTreeSet<i64>) {
     let tag = format!("t{}", play.tag());
+    let held = held(play).await;
     let mut world = play.bench.world.lock();
     if !world.broken.is_empty() {
         return;
     }
+    let living: BTreeSet<i64> = world.model.iter().filter_map(|row| row.id).collect();
+    // Collisions hold back the removal of who had the address, too.
+    let is_held_back = |owner: &i64| excluded.contains(owner) || !(excluded.is_empty() || living.contains(owner));
+    let of_held_back = |id: u64| {
+        let mut owners = held.iter().filter(|(_, held)| names(held.entry.as_ref(), id)).map(|(owner, _)| owner);
+        owners.any(is_held_back)
+    };
     let aside = |key: &i64| !excluded.contains(key);
     let line = |row: &Row| row.id.filter(aside).map(|id| format!("{id}: {}@x {} {tag}", row.email, row.name));
     let mut wanted: Vec<String> = world.model.iter().filter_map(line).collect();
-    let line = |record: &Record| record.key.filter(aside).map(|id| format!("{id}: {}", shown(record)));
-    let mut found: Vec<String> = world.records.values().filter_map(line).collect();
+    let line = |(id, record): (&u64, &Record)| {
+        let key = record.key.filter(aside).filter(|_| !of_held_back(*id));
+        key.map(|key| format!("{key}: {}", shown(record)))
+    };
+    let mut found: Vec<String> = world.records.iter().filter_map(line).collect();
     wanted.sort();
     found.sort();
     if wanted != found {
