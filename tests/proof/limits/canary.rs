@@ -61,8 +61,8 @@ fn on(state: &str, boundaries: &[&str], arguments: &Arguments) -> Report {
     let stored = (state == "postgres").then(database);
     let stage = Stage::new(stored.as_ref(), options(arguments));
     everything(&stage, &mut net, &mut report);
-    for boundary in boundaries {
-        let panicked = panics_at(&stage, boundary, &mut net);
+    for (turn, boundary) in boundaries.iter().enumerate() {
+        let panicked = panics_at(&stage, turn, boundary, &mut net);
         report.add("panics", u64::from(panicked));
         report.demand(panicked, format!("no panic was seen at `{boundary}`"));
     }
@@ -150,9 +150,13 @@ fn everything(stage: &Stage<'_>, net: &mut Net, report: &mut Report) {
 }
 
 /// A process that panics there; whether it did.
-fn panics_at(stage: &Stage<'_>, boundary: &str, net: &mut Net) -> bool {
+fn panics_at(stage: &Stage<'_>, turn: usize, boundary: &str, net: &mut Net) -> bool {
     let failpoint = format!("{boundary}=panic");
-    stage.sql("update m set plan = 'CanaryPlan of ' || id || clock_timestamp() where id % 4 = 1");
+    // Rows of its own: those of earlier turns may wait for what is in doubt.
+    stage.sql(&format!(
+        "update m set plan = 'CanaryPlan of ' || id || clock_timestamp() where id / 10 % {} = {turn}",
+        PANICS.len()
+    ));
     // Rows to reject too.
     stage.pair.sim.post("faults", &format!("[{}]", reject()));
     let running = stage.pair.workspace.start(&["--failpoint", &failpoint, "sync", SYNC]);
