@@ -178,7 +178,10 @@ impl Setup<'_> {
 
 /// Says which state it is, where the error itself does not.
 fn named(error: StateError, label: &Path) -> anyhow::Error {
-    let nameless = matches!(error, StateError::Damaged { .. } | StateError::WrongKey | StateError::Store { .. });
+    let nameless = matches!(
+        error,
+        StateError::Damaged { .. } | StateError::WrongKey | StateError::Environment { .. } | StateError::Store { .. }
+    );
     let error = anyhow::Error::new(error);
     if nameless { error.context(format!("cannot open the state `{}`", label.display())) } else { error }
 }
@@ -202,5 +205,20 @@ impl Secrets for ConfiguredSecrets {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
             SecretFailure { reason: format!("{error}{cause}"), hint: error.hint() }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_opening_says_which_state_it_is() {
+        let other = StateError::Environment { found: "staging".into(), expected: "prod".into() };
+        for error in [StateError::WrongKey, StateError::Damaged { what: "a page".into() }, other] {
+            assert_eq!(named(error, Path::new("data/state.db")).to_string(), "cannot open the state `data/state.db`");
+        }
+        let locked = StateError::Changed;
+        assert_eq!(named(locked.clone(), Path::new("data/state.db")).to_string(), locked.to_string());
     }
 }
