@@ -40,9 +40,11 @@ impl Setup<'_> {
             Ok(engine) => return Ok(Place::Here(engine)),
             Err(error) => error,
         };
-        let holder = error.downcast_ref::<StateError>().and_then(StateError::holder);
-        match self.reader().await? {
-            Some(engine) if holder.as_deref() == Some(DAEMON) => Ok(Place::Daemon(Daemon(engine))),
+        // Whatever else is wrong with the state, looking for a daemon would hide it.
+        match error.downcast_ref::<StateError>().and_then(StateError::holder) {
+            Some(holder) if holder == DAEMON => {
+                self.reader().await?.map(|engine| Place::Daemon(Daemon(engine))).ok_or(error)
+            }
             Some(_) | None => Err(error),
         }
     }

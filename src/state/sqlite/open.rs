@@ -2,6 +2,8 @@
 
 use std::{
     borrow::Cow,
+    fs::File,
+    io::ErrorKind,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -30,6 +32,8 @@ const OLDEST_SQLITE: (&str, [u32; 3]) = ("3.51.3", [3, 51, 3]);
 const APPLICATION_ID: i64 = 1_398_361_676;
 /// Larger files are checked without their indexes.
 const FULL_CHECK_BYTES: u64 = 64 << 20;
+/// Most backups of one second.
+const MAX_BACKUPS: u32 = 100;
 /// Another program may hold the file's write lock for a while, such as a backup or somebody's shell: that is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -147,9 +151,8 @@ fn newest() -> i64 {
 /// Copies the state as it is before an upgrade, beside it: migrations only go forward.
 async fn backup(path: &Path, c: &mut SqliteConnection, from: i64, now: Timestamp) -> Result<PathBuf, StateError> {
     let stamp: String = now.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-    let copy = beside(path, &format!(".backup-v{from}-{stamp}"));
     // SQLite writes into an empty file; made here, it is private from the first byte.
-    let file = create_private(&copy).map_err(StateError::io("make the backup", &copy))?;
+    let (copy, file) = free_place(path, &format!(".backup-v{from}-{stamp}"))?;
     let name = copy.to_str().ok_or_else(|| StateError::Contract("the state's path is not UTF-8".to_owned()))?;
     let copied = sqlx::query("vacuum into ?").bind(name).execute(c).await;
     let copied = copied.map_err(failed("back the state up before its upgrade"));
@@ -160,6 +163,20 @@ async fn backup(path: &Path, c: &mut SqliteConnection, from: i64, now: Timestamp
         return Err(error);
     }
     Ok(copy)
+}
+
+/// An empty file of this name beside the state, with a number where an upgrade of the same second was cut short.
+fn free_place(path: &Path, suffix: &str) -> Result<(PathBuf, File), StateError> {
+    let mut number = 1_u32;
+    loop {
+        let numbered = if number == 1 { suffix.to_owned() } else { format!("{suffix}-{number}") };
+        let copy = beside(path, &numbered);
+        match create_private(&copy) {
+            Ok(file) => return Ok((copy, file)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && number < MAX_BACKUPS => number += 1,
+            Err(error) => return Err(StateError::io("make the backup", &copy)(error)),
+        }
+    }
 }
 
 /// Makes the steps after version `from`, each in a transaction of its own.

@@ -49,6 +49,19 @@ async fn an_upgrade_makes_a_backup_first_and_changes_nothing_else() {
 }
 
 #[tokio::test]
+async fn an_upgrade_that_was_cut_short_is_made_again_within_the_same_second() {
+    let home = old_home();
+    home.runner().await.close().await.unwrap();
+    // As if it had ended right after its backup. The clock stands still here.
+    for suffix in ["-wal", "-shm", ".mark"] {
+        std::fs::remove_file(beside(&home.path(), suffix)).unwrap_or(());
+    }
+    std::fs::write(home.path(), OLD).unwrap();
+    home.runner().await.close().await.unwrap();
+    assert_eq!(backups(&home).len(), 2);
+}
+
+#[tokio::test]
 async fn nothing_half_written_is_left_beside_the_state() {
     let home = old_home();
     home.runner().await.close().await.unwrap();
