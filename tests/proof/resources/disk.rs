@@ -130,19 +130,23 @@ fn refuses_to_begin(plan: &Plan, stage: &Stage, report: &mut Report) {
     report.demand(sent == 0, format!("{sent} rows were sent by a command that began on a full disk"));
 }
 
-/// What is said names the folder and what to do.
+/// The file that could not be written, or the folder of one without a name.
+fn names_it(said: &str) -> bool {
+    said.contains("data/state.db") || said.contains("a temporary file in `data`")
+}
+
+/// What is said names the place and what to do.
 fn tells(said: &str, report: &mut Report) {
     let said = complaint(said);
     report.say("said", &said);
-    for part in ["data/state.db", "free space"] {
-        report.demand(said.contains(part), format!("the message does not say `{part}`: {said}"));
-    }
+    let helps = names_it(&said) && said.contains("free space");
+    report.demand(helps, format!("the message does not say where, or what to do: {said}"));
     // In SQLite's words, or in the system's.
     let clear = said.contains("disk is full") || said.contains("No space left");
     report.demand(clear, format!("the message does not say what is wrong: {said}"));
     let errors = said.split(" | ").filter(|line| line.starts_with("error:") || line.contains("run.failed"));
     for error in errors {
-        report.demand(error.contains("data/state.db"), format!("the message does not name the file: {error}"));
+        report.demand(names_it(error), format!("the message does not name the place: {error}"));
     }
 }
 
