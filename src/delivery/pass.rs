@@ -219,15 +219,16 @@ fn yielding(item: &Item, taker: IntentMember) -> Option<IntentMember> {
     Some(IntentMember { key: from.key.clone(), fingerprint: None, record_id: from.record_id.clone(), ..taker })
 }
 
-/// What finds the record if the answer is lost and the match value then changes or the row vanishes. Only needed while
-/// the vendor's id is not known.
+/// What finds the record if the answer is lost and the match value then changes or the row vanishes, while the vendor's id is
+/// not known; else where the record may get another address by this, which nobody else must then be found by.
 fn sealed_match(context: &Context, item: &Item) -> Result<Option<Box<[u8]>>, StateError> {
     let wanted = match item.operation {
         Operation::Upsert | Operation::Update => context.keeps_ids,
         Operation::Insert => context.destination.capabilities(&context.object).lookup != LookupKind::None,
         Operation::Clear | Operation::Delete => false,
     };
-    let field = context.match_fields.first().filter(|_| wanted && item.record_id.is_none());
+    let moves = item.match_hash.is_some() && item.match_hash != item.entry.as_ref().and_then(|entry| entry.match_hash);
+    let field = context.match_fields.first().filter(|_| wanted && (item.record_id.is_none() || moves));
     let value = field.and_then(|field| RecordRef::new(&item.record).get(field));
     value.map(|value| context.state.seal("match", to_text(value).as_bytes())).transpose()
 }

@@ -211,7 +211,7 @@ pub(super) fn find_first(held: &Held, agrees: impl Fn(&DirtyMark) -> bool) -> Ve
         return Vec::new();
     }
     let unanswered = newest_first(held).into_iter().filter(|mark| mark.ambiguous_at.is_some() && !agrees(mark));
-    unanswered.filter_map(|mark| mark.sealed_match.clone()).collect()
+    unanswered.filter(|mark| mark.record_id.is_none()).filter_map(|mark| mark.sealed_match.clone()).collect()
 }
 
 pub(super) fn reform(held: &Held, same: impl Fn(&DirtyMark) -> bool) -> Option<Reform> {

@@ -13,7 +13,7 @@ use crate::{
     state::{NullShare, OwnerSpace, State, SyncRecord},
 };
 
-use super::{RunError, nulls::NullCounts, passed::Passed};
+use super::{RunError, doubt::InDoubt, nulls::NullCounts, passed::Passed};
 
 /// Values further past the run's start, in microseconds, are no measure of how new the data are.
 const AHEAD: i64 = 86_400_000_000;
@@ -36,7 +36,7 @@ pub(super) struct Judged {
     /// Keys that the result does not have.
     pub(super) absent: Absent,
     /// Hashes of match values that an earlier request may still write, with the keys that sent them, by hash and key.
-    pub(super) in_doubt: Vec<(u64, Key)>,
+    pub(super) in_doubt: InDoubt,
     /// How often each field is null.
     pub(super) nulls: Vec<NullShare>,
     /// Rows that stand under each earlier mapping and are not sent.
@@ -90,7 +90,7 @@ impl Basis<'_> {
         let mut invalid = passed.invalid;
         if let Some(mut resolver) = passed.ownership {
             if resolver.wants_owners() {
-                feed_owners(self.state, self.record.id, &passed.in_doubt, &mut resolver).await?;
+                feed_owners(self.state, self.record.id, &passed.in_doubt.owned, &mut resolver).await?;
             }
             let annotations = resolver.finish()?;
             tally.owned(annotations.invalid_unchanged(), annotations.invalid_waiting())?;

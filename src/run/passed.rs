@@ -1,6 +1,6 @@
 //! What a diff pass found, and small questions that it asks.
 
-use super::{RunError, cursor, nulls::NullCounts};
+use super::{RunError, cursor, doubt::InDoubt, nulls::NullCounts};
 use crate::{
     diff::Planned,
     model::{Fingerprint, Held, InvalidCode, InvalidRow, Key, KeyProblem},
@@ -40,7 +40,7 @@ pub(super) struct Passed {
     /// Absent keys whose records have ids, with their dirty marks.
     pub(super) gone: Locals,
     /// Hashes of match values that an earlier request may still write, with the keys that sent them, by hash and key.
-    pub(super) in_doubt: Vec<(u64, Key)>,
+    pub(super) in_doubt: InDoubt,
     /// What was seen of the cursor column, in mode `append`.
     pub(super) cursor: cursor::Seen,
 }

@@ -99,7 +99,7 @@ pub(super) async fn resolve(
     // A record that an insert of this key has made is this key's, whoever claims its value now.
     let once = context.mode.creates_once();
     assign(&mut resolved, found, |asked, resolved| {
-        if once { None } else { claimant(hasher?, &living, &judged.in_doubt, asked, resolved) }
+        if once { None } else { claimant(hasher?, &living, &judged.in_doubt.open, asked, resolved) }
     });
     Ok(resolved)
 }

@@ -85,7 +85,9 @@ impl Cron {
         let elapsed = pattern.pattern.minutes.from_wildcard || pattern.pattern.hours.from_wildcard;
         let zone_name = found.iana_name().unwrap_or(zone).to_owned();
         let cron = Self { pattern, text: text.trim().to_owned(), zone: found, zone_name, elapsed };
-        // Any time will do: what occurs at all, occurs after it.
+        // Any time will do: what occurs at all, occurs after it. One look at the calendar before each offset of the zone is
+        // looked through.
+        cron.next_local(DateTime::constant(1970, 1, 1, 0, 0, 0, 0)).ok_or(CronProblem::Never)?;
         cron.after(Timestamp::default()).map(|_| cron.clone()).ok_or(CronProblem::Never)
     }
 
