@@ -3,7 +3,7 @@
 use super::{RunError, cursor, doubt::InDoubt, nulls::NullCounts};
 use crate::{
     diff::Planned,
-    model::{Fingerprint, Held, InvalidCode, InvalidRow, Key, KeyProblem},
+    model::{Fingerprint, Held, InvalidCode, InvalidRow, KeyProblem},
     plan::{Locals, OwnershipResolver, Plan, PlanRow},
     proof::{Rule, is_broken},
 };
