@@ -65,7 +65,7 @@ pub(super) struct Entry {
 /// Parses a file. Syntax errors go to `sink`; what could be read of a broken file is still returned, so that other
 /// mistakes in it are reported too.
 pub(super) fn parse(path: &Path, text: &str, sink: &Sink) -> Table {
-    let file = File { path, text, sink };
+    let file = File { path, text, places: Places::of(text), sink };
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let offset = error.span().map_or(0, |span| span.start);
@@ -78,15 +78,39 @@ pub(super) fn parse(path: &Path, text: &str, sink: &Sink) -> Table {
 struct File<'a> {
     path: &'a Path,
     text: &'a str,
+    places: Places,
     sink: &'a Sink,
+}
+
+/// Lines and columns of offsets, found in a time that does not grow with the file's length.
+struct Places {
+    /// Where each line after the first begins.
+    lines: Vec<usize>,
+    /// Bytes that continue a character.
+    continued: Vec<usize>,
+}
+
+impl Places {
+    fn of(text: &str) -> Self {
+        let bytes = || text.bytes().enumerate();
+        Self {
+            lines: bytes().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1).collect(),
+            continued: (0..text.len()).filter(|at| !text.is_char_boundary(*at)).collect(),
+        }
+    }
+
+    /// Line and column, both from 1; columns count characters.
+    fn of_offset(&self, offset: usize) -> (usize, usize) {
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).and_then(|before| self.lines.get(before)).copied().unwrap_or(0);
+        let continued = |until: usize| self.continued.partition_point(|at| *at < until);
+        (line + 1, offset - start - (continued(offset) - continued(start)) + 1)
+    }
 }
 
 impl File<'_> {
     fn origin(&self, offset: usize) -> Origin {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let (line, column) = self.places.of_offset(offset.min(self.text.len()));
         Origin::File { path: self.path.to_owned(), line, column }
     }
 
@@ -133,5 +157,25 @@ impl File<'_> {
             DeValue::Table(table) => Item::Table(self.table(table)),
         };
         Node { value, origin }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Places;
+
+    proptest! {
+        #[test]
+        fn places_are_counted_in_lines_and_characters(text in "[a\n\r\té字]{0,60}") {
+            let places = Places::of(&text);
+            for (offset, _) in text.char_indices() {
+                let before = &text[..offset];
+                let line = before.rsplit('\n').next().unwrap_or_default();
+                let expected = (before.matches('\n').count() + 1, line.chars().count() + 1);
+                prop_assert_eq!(places.of_offset(offset), expected);
+            }
+        }
     }
 }

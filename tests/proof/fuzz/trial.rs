@@ -15,12 +15,14 @@ use tokio::time::Instant;
 
 use super::corpus;
 
-/// Longest time for one input. What takes longer is tried again, and then its own processor time counts.
-const SLOW: Duration = Duration::from_secs(1);
+/// Longest time for one input: far above what any takes, far below what a cost that grows with the square of 64 KiB
+/// takes. What takes longer is tried again, and then its own processor time counts.
+const SLOW: Duration = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 1 });
 /// After this nobody waits any more.
 const HANGS: Duration = Duration::from_secs(120);
-/// Attempts to make an input smaller.
+/// Attempts to make an input smaller, and the longest time for all of them: slow inputs stay slow while they shrink.
 const ATTEMPTS: usize = 2_000;
+const PATIENCE: Duration = Duration::from_secs(20);
 
 thread_local! {
     static SAID: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
@@ -90,10 +92,10 @@ fn processor_time() -> Duration {
 /// A smaller input that fails at the same place.
 pub(super) fn minimise(target: &Target, input: &[u8], failure: &Failure, watch: &Watch) -> Vec<u8> {
     let mut smallest = input.to_vec();
-    let (mut size, mut attempts) = (input.len() / 2, 0);
+    let (mut size, mut attempts, began) = (input.len() / 2, 0, Instant::now());
     while size > 0 {
         let mut at = 0;
-        while at < smallest.len() && attempts < ATTEMPTS {
+        while at < smallest.len() && attempts < ATTEMPTS && began.elapsed() < PATIENCE {
             attempts += 1;
             let mut shorter = smallest.clone();
             shorter.drain(at..(at + size).min(smallest.len()));
