@@ -17,7 +17,7 @@ use crate::{
     wire::{Account, Accounts, Auth, Fault, HoldReason, HoldState, ProvisionalAccount, SecretError, SecretProvider},
 };
 
-use super::{Engine, RunError, Secrets};
+use super::{Engine, RunError, Secrets, strangers::Strangers};
 
 /// A destination whose account has been asked for its name.
 #[derive(Clone)]
@@ -44,6 +44,7 @@ pub(super) struct Connections {
 struct Known {
     destinations: HashMap<String, Connected>,
     ahead: HashMap<String, Arc<AtomicU32>>,
+    strangers: Strangers,
     /// By credential, held while the vendor is asked whose it is: a vendor that does not answer delays no other.
     turns: HashMap<u64, Arc<tokio::sync::Mutex<()>>>,
 }
@@ -155,15 +156,26 @@ impl Engine {
         self.introduce(spec, connector, credential).await
     }
 
-    /// First contact: the limiter that asked is merged into the account's.
+    /// First contact: the limiter that asked is merged into the account's. A question without an answer leaves it for the
+    /// next one, with the hold that the vendor asked for.
     async fn introduce(
         &self,
         spec: &DestinationSpec,
         connector: &dyn Destination,
         credential: u64,
     ) -> Result<(Account, String), RunError> {
-        let stranger = self.provisional(spec, None, credential)?;
-        let identity = self.ask(spec, connector, stranger.account()).await?;
+        let before = self.connections.known().strangers.take(credential, spec);
+        let stranger = match before {
+            Some(before) => before,
+            None => self.provisional(spec, None, credential)?,
+        };
+        let identity = match self.ask(spec, connector, stranger.account()).await {
+            Ok(identity) => identity,
+            Err(error) => {
+                self.connections.known().strangers.keep(credential, spec, stranger);
+                return Err(error);
+            }
+        };
         let zoned = self.provisional(spec, identity.time_zone.as_deref(), credential)?;
         let account = self.adopt(spec, zoned, &identity.account).await?;
         account.credentials_accepted();

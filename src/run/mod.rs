@@ -30,6 +30,7 @@ mod resync;
 mod sharing;
 mod skip;
 mod source_settings;
+mod strangers;
 mod sync_run;
 #[cfg(test)]
 mod tests;

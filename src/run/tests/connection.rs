@@ -3,7 +3,11 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{Kit, destination::ScriptedDestination};
-use crate::model::spec::DestinationSpec;
+use crate::{
+    model::spec::DestinationSpec,
+    run::RunError,
+    wire::{FaultKind, HoldState},
+};
 
 #[tokio::test]
 async fn a_vendor_that_does_not_answer_delays_no_other() {
@@ -21,4 +25,25 @@ async fn a_vendor_that_does_not_answer_delays_no_other() {
         _ = kit.engine.connect(&other, &silent) => panic!("nobody answers"),
         done = tokio::time::timeout(Duration::from_secs(20), beside) => done.unwrap(),
     }
+}
+
+#[tokio::test]
+async fn a_vendor_that_asks_to_wait_before_its_name_is_known_is_not_asked_again() {
+    let kit = Kit::new().await;
+    let spec = Kit::specs().destinations.remove(0);
+    let other = DestinationSpec { name: "other".to_owned(), ..spec.clone() };
+    let elsewhere = DestinationSpec { base_url: Some("http://127.0.0.1:10".to_owned()), ..spec.clone() };
+    let fault =
+        async |spec: &DestinationSpec, vendor: &ScriptedDestination| match kit.engine.connect(spec, vendor).await {
+            Err(RunError::Request { fault, .. }) => fault.kind,
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("it did not give its name"),
+        };
+    let busy = ScriptedDestination::new(10);
+    busy.throttles.store(true, Ordering::Relaxed);
+    assert_eq!(fault(&spec, &busy).await, FaultKind::Throttled);
+    assert!(matches!(fault(&spec, &busy).await, FaultKind::Held(HoldState::Until { .. })));
+    assert!(matches!(fault(&other, &busy).await, FaultKind::Held(HoldState::Until { .. })));
+    // Another account of it is another matter.
+    assert_eq!(fault(&elsewhere, &busy).await, FaultKind::Throttled);
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Mutex,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -15,7 +16,7 @@ use crate::{
     },
     mapping::to_text,
     model::{Operation, RecordRef, RunId},
-    wire::{Account, Fault, FaultKind, Sent, VendorText},
+    wire::{Account, Fault, FaultKind, HoldReason, HoldState, Sent, VendorText},
 };
 
 /// What happens to one request.
@@ -76,6 +77,8 @@ pub(crate) struct ScriptedDestination {
     pub(crate) refuses_whole: std::sync::atomic::AtomicBool,
     /// It never says whose the credential is.
     pub(crate) silent: std::sync::atomic::AtomicBool,
+    /// It asks everybody who asks whose the credential is to wait a minute.
+    pub(crate) throttles: std::sync::atomic::AtomicBool,
 }
 
 pub(crate) fn fault(kind: FaultKind, sent: Sent) -> Step {
@@ -114,6 +117,7 @@ impl ScriptedDestination {
             hanging: Notify::new(),
             refuses_whole: std::sync::atomic::AtomicBool::new(false),
             silent: std::sync::atomic::AtomicBool::new(false),
+            throttles: std::sync::atomic::AtomicBool::new(false),
         }
     }
 
@@ -270,7 +274,15 @@ impl Destination for ScriptedDestination {
         &self.capabilities
     }
 
-    async fn check(&self, _account: &Account) -> Result<Identity, Fault> {
+    async fn check(&self, account: &Account) -> Result<Identity, Fault> {
+        let held = account.hold_state();
+        if held != HoldState::Open {
+            return Err(Fault::new(FaultKind::Held(held), Sent::No));
+        }
+        if self.throttles.load(std::sync::atomic::Ordering::Relaxed) {
+            account.hold_for(Duration::from_secs(60), HoldReason::RetryAfter);
+            return Err(Fault::new(FaultKind::Throttled, Sent::Yes));
+        }
         if self.silent.load(std::sync::atomic::Ordering::Relaxed) {
             self.hanging.notify_one();
             std::future::pending::<()>().await;
