@@ -139,8 +139,8 @@ impl Script {
             jumps: Vec::new(),
             token_trouble: Duration::ZERO..Duration::ZERO,
             token_refused: Duration::ZERO..Duration::ZERO,
-            // A run that began before may still be trying.
-            calm_from: hours(7) - minutes(20),
+            // What is sent first may be of a plan as old as `max_plan_age`.
+            calm_from: hours(7) - minutes(70),
             end: hours(7) + minutes(30),
             start: START,
         }
