@@ -169,7 +169,12 @@ impl Engine {
             Some(before) => before,
             None => self.provisional(spec, None, credential)?,
         };
-        let identity = match self.ask(spec, connector, stranger.account()).await {
+        let counted = self.count_where_it_was(spec).await;
+        let asked = match counted {
+            Ok(_counted) => self.ask(spec, connector, stranger.account()).await,
+            Err(error) => Err(error),
+        };
+        let identity = match asked {
             Ok(identity) => identity,
             Err(error) => {
                 self.connections.known().strangers.keep(credential, spec, stranger);
@@ -186,6 +191,19 @@ impl Engine {
             self.state().writer().save_identity(credential, &text).await?;
         }
         Ok((account, name))
+    }
+
+    /// With a new credential a destination most likely has the account that it had, so the question counts there too. What
+    /// refused the old credential says nothing of the new one.
+    async fn count_where_it_was(&self, spec: &DestinationSpec) -> Result<Option<impl Drop + Send + use<>>, RunError> {
+        let before = self.connections.known().destinations.get(&spec.name).map(|known| known.account.clone());
+        match before.filter(|account| account.hold_state() != HoldState::Shut(HoldReason::Credentials)) {
+            Some(account) => {
+                let counted = account.count_another().await;
+                counted.map(Some).map_err(|fault| request_failed(spec, "ask whose credential this is", fault))
+            }
+            None => Ok(None),
+        }
     }
 
     async fn ask(

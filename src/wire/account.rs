@@ -113,6 +113,17 @@ impl Account {
         }
     }
 
+    /// Waits for a turn and counts one request, which another account sends that is most likely this one, until the
+    /// answer is dropped.
+    ///
+    /// # Errors
+    /// A fault when nothing may be sent, as when the day's quota is spent.
+    pub async fn count_another(&self) -> Result<impl Drop + Send + use<>, Fault> {
+        let mut ticket = self.shared.limiter.acquire(super::Class::Read, NonZeroU32::MIN).await?;
+        ticket.handed();
+        Ok(ticket)
+    }
+
     /// The same account for requests that ask no limiter: a rule is broken.
     #[cfg(feature = "proof")]
     #[must_use]

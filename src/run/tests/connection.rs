@@ -4,8 +4,8 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{Kit, destination::ScriptedDestination};
 use crate::{
-    model::spec::DestinationSpec,
-    run::RunError,
+    model::spec::{AuthSpec, DestinationSpec, LimitsSpec, SecretSpec, WindowSpec},
+    run::{Connected, RunError},
     wire::{FaultKind, HoldState},
 };
 
@@ -46,4 +46,21 @@ async fn a_vendor_that_asks_to_wait_before_its_name_is_known_is_not_asked_again(
     assert!(matches!(fault(&other, &busy).await, FaultKind::Held(HoldState::Until { .. })));
     // Another account of it is another matter.
     assert_eq!(fault(&elsewhere, &busy).await, FaultKind::Throttled);
+}
+
+#[tokio::test]
+async fn the_question_with_a_new_credential_counts_where_the_destination_was() {
+    let kit = Kit::new().await;
+    let window = WindowSpec { requests: 100, per: Duration::from_secs(600), smooth: false };
+    let spec = Kit::specs().destinations.remove(0);
+    let spec = DestinationSpec { limits: LimitsSpec { windows: vec![window], ..spec.limits.clone() }, ..spec };
+    let used = |connected: &Connected| connected.account.stats().windows.iter().map(|window| window.used).sum::<u32>();
+    let before = kit.engine.connect(&spec, kit.vendor.as_ref()).await.unwrap();
+    assert_eq!(used(&before), 0, "the scripted destination sends nothing itself");
+    let auth = AuthSpec::Header { name: "x-key".to_owned(), value: SecretSpec::Env("KEY".to_owned()) };
+    let rotated = DestinationSpec { auth, ..spec };
+    kit.engine.connect(&rotated, kit.vendor.as_ref()).await.unwrap();
+    assert_eq!(used(&before), 1);
+    kit.engine.connect(&rotated, kit.vendor.as_ref()).await.unwrap();
+    assert_eq!(used(&before), 1, "it is asked once");
 }

@@ -12,7 +12,7 @@ use super::{
     bench::Bench,
     checks,
     op::{Again, Hang, History, Op, Stale, Step},
-    world::{Doubt, Row, Watch},
+    world::{Row, Watch},
 };
 
 /// A history under way.
@@ -243,9 +243,8 @@ impl Play<'_> {
             let mut world = self.bench.world.lock();
             world.note(|| "    the process ends".to_owned());
             let left = std::mem::take(&mut world.in_flight);
-            if !left.is_empty() {
-                let until = world.clock.now() + super::world::LATE_WINDOW;
-                world.doubts.push(Doubt { until, aims: left, batch: None });
+            for (began, aim) in left {
+                world.doubts_since(began, vec![aim], None);
             }
         }
         if reopen {

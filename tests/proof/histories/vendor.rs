@@ -15,7 +15,7 @@ use syncline::{
         Batch, Capabilities, Correlation, Delivery, Destination, Field, Found, Identity, Job, JobState, Lookup,
         LookupBy, LookupKind, Outcome, Rejection, RowCaps, Unacceptable,
     },
-    model::{Key, KeyKind, Operation, RecordRef, Value, encode_part},
+    model::{Key, KeyKind, Operation, RecordRef, Timestamp, Value, encode_part},
     state::{MarkDirty, State, SyncRecord},
     wire::{Account, Fault, FaultKind, Sent, VendorText},
 };
@@ -189,7 +189,7 @@ impl Vendor {
     }
 
     /// The request never gets an answer.
-    async fn hang(&self, hang: Hang, batch: &Batch, aims: Vec<Aim>) -> Fault {
+    async fn hang(&self, hang: Hang, began: Timestamp, batch: &Batch, aims: Vec<Aim>) -> Fault {
         {
             let mut world = self.world.lock();
             world.note(|| format!("    hangs: {hang:?}"));
@@ -197,7 +197,7 @@ impl Vendor {
                 world.apply(batch, batch.rows.len());
             }
             let zombie = world.watch.began.map(|began| began + INTENT_LIFE);
-            world.doubts(aims, Some(batch.clone()).filter(|_| hang == Hang::Later));
+            world.doubts_since(began, aims, Some(batch.clone()).filter(|_| hang == Hang::Later));
             if hang == Hang::Later
                 && let Some(doubt) = world.doubts.last_mut()
             {
@@ -241,17 +241,17 @@ impl Destination for Vendor {
 
     async fn deliver(&self, _account: &Account, batch: &Batch) -> Result<Delivery, Fault> {
         let owned = self.owned(batch).await;
-        let (aims, step, hang) = {
+        let (began, aims, step, hang) = {
             let mut world = self.world.lock();
             let aims = world.arrives(batch, &owned);
             let step = world.script.pop_front();
             let hang = if step.is_none() { world.hang.take() } else { None };
-            (aims, step.unwrap_or(Step::Apply), hang)
+            (world.clock.now(), aims, step.unwrap_or(Step::Apply), hang)
         };
         // Others may begin theirs.
         tokio::task::yield_now().await;
         if let Some(hang) = hang {
-            return Err(self.hang(hang, batch, aims).await);
+            return Err(self.hang(hang, began, batch, aims).await);
         }
         let ended = self.carry_out(step, batch, &aims).await;
         let mut world = self.world.lock();

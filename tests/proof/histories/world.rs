@@ -115,7 +115,7 @@ pub(super) struct World {
     pub(super) hang: Option<Hang>,
     pub(super) doubts: Vec<Doubt>,
     /// Rows of requests that have no answer yet.
-    pub(super) in_flight: Vec<Aim>,
+    pub(super) in_flight: Vec<(Timestamp, Aim)>,
     pub(super) watch: Watch,
     /// Records that were ever sent, by key.
     pub(super) seen: BTreeMap<i64, Vec<Record>>,
@@ -207,7 +207,7 @@ impl World {
         }
         for (aim, row) in aims.iter().zip(&batch.rows) {
             self.judge(aim, row, owned);
-            self.in_flight.push(aim.clone());
+            self.in_flight.push((self.clock.now(), aim.clone()));
             if let (Some(key), Some(bytes)) = (aim.key, &aim.writes) {
                 let record = Record::of(bytes);
                 let seen = self.seen.entry(key).or_default();
@@ -227,7 +227,7 @@ impl World {
             }
             return;
         };
-        if self.in_flight.iter().any(|other| other.key == Some(key)) {
+        if self.in_flight.iter().any(|(_, other)| other.key == Some(key)) {
             self.breaks(format!("P5: two operations of key {key} are in flight"));
         }
         let now = self.clock.now();
@@ -263,15 +263,20 @@ impl World {
     /// The request has its answer, or never gets one.
     pub(super) fn leaves(&mut self, aims: &[Aim]) {
         for aim in aims {
-            if let Some(at) = self.in_flight.iter().position(|other| other == aim) {
+            if let Some(at) = self.in_flight.iter().position(|(_, other)| other == aim) {
                 self.in_flight.swap_remove(at);
             }
         }
     }
 
-    /// A request ends without a known outcome for these rows. `batch`: it may still be applied.
+    /// A request is given up without a known outcome for these rows. `batch`: it may still be applied.
     pub(super) fn doubts(&mut self, aims: Vec<Aim>, batch: Option<Batch>) {
-        let until = self.clock.now() + LATE_WINDOW;
+        self.doubts_since(self.clock.now(), aims, batch);
+    }
+
+    /// The same of a request whose process ended: nobody has given it up, so the window counts from its beginning.
+    pub(super) fn doubts_since(&mut self, began: Timestamp, aims: Vec<Aim>, batch: Option<Batch>) {
+        let until = began + LATE_WINDOW;
         self.watch.disturbed = true;
         self.doubts.push(Doubt { until, aims, batch });
     }
