@@ -68,7 +68,7 @@ where
 }
 
 /// By the declared types of the columns: SQLite would make a text of a number that is asked for its bytes.
-async fn sqlite(url: &str, sql: &str) -> Result<Seen, Box<dyn Error>> {
+async fn sqlite(url: &str, sql: &str) -> Result<Seen, sqlx::Error> {
     let options: sqlx::sqlite::SqliteConnectOptions = url.parse()?;
     let mut connection: SqliteConnection = options.read_only(true).connect().await?;
     let mut rows = sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch(&mut connection);
