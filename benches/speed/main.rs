@@ -84,7 +84,7 @@ fn measure<'a>(groups: impl Iterator<Item = &'a Group>, arguments: &Arguments) -
     if let Some(binary) = &arguments.binary {
         support::choose_program(binary.clone().into());
     }
-    let mut table = Table::new(machine::describe());
+    let mut table = Table::new(format!("{}; --rows {}", machine::describe(), arguments.rows));
     for group in groups {
         eprintln!("{}: {}; load {}", group.name, group.about, machine::load());
         table.begin(group.name);

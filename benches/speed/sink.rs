@@ -21,7 +21,10 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use tokio::net::TcpListener;
 
-use crate::support::{Running, http};
+use crate::{
+    sample::cpu_of,
+    support::{Running, http},
+};
 
 const MAX_BODY: usize = 64 << 20;
 
@@ -152,7 +155,7 @@ impl Counts {
 
 /// A sink that runs; ends with this value.
 pub(crate) struct Sink {
-    _process: Running,
+    process: Running,
     /// `http://127.0.0.1:PORT`.
     pub(crate) url: String,
 }
@@ -164,7 +167,7 @@ impl Sink {
         command.arg("sink").env_clear().stdin(std::process::Stdio::piped());
         let process = Running::start(command);
         let line: Value = serde_json::from_str(&process.wait_for_output("listening")).expect("a JSON line");
-        Self { url: line["listening"].as_str().expect("an address").to_owned(), _process: process }
+        Self { url: line["listening"].as_str().expect("an address").to_owned(), process }
     }
 
     /// A count since the last reset: `requests`, `rows`, `distinct` ids, `archived` rows.
@@ -172,6 +175,11 @@ impl Sink {
     pub(crate) fn count(&self, name: &str) -> u64 {
         let report: Value = serde_json::from_str(&self.control("GET", "report")).expect("a report");
         report[name].as_u64().expect("a count")
+    }
+
+    /// Processor time so far, in seconds: what the destination takes away from those who are measured.
+    pub(crate) fn cpu(&self) -> f64 {
+        cpu_of(self.process.id())
     }
 
     /// Forgets what has arrived.

@@ -21,6 +21,7 @@ fn first(arguments: &Arguments, table: &mut Table) {
     let rows = arguments.rows;
     let bed = Bed::customers(Warehouse::postgres(), rows);
     let mut runs = Vec::new();
+    let cpu = bed.sink.cpu();
     for _ in 0..arguments.rounds {
         bed.forget();
         runs.push(bed.backfill(SYNC, rows));
@@ -32,6 +33,8 @@ fn first(arguments: &Arguments, table: &mut Table) {
     table.add(line.with(json!({ "runs": details, "rows_per_s": [rates.median, rates.least, rates.most] })));
     let peak = runs.iter().map(|run| run.sample.peak_kib).max().unwrap_or(0) as f64 / 1024.0;
     table.add(Line::at_most("peak memory of the first run", peak, 32.0, "MiB"));
+    let taken = (bed.sink.cpu() - cpu) / arguments.rounds as f64;
+    table.add(Line::new("processor time that the destination took in each", format!("{taken:.2} CPU-s")));
     peers(rows.min(PEER_ROWS), table);
 }
 

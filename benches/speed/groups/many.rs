@@ -37,7 +37,8 @@ fn many(arguments: &Arguments, table: &mut Table) {
     assert!(daemon.process.wait_for_logs(PATIENCE, all), "the first runs never ended");
     assert_eq!(bed.sink.count("distinct"), syncs * ROWS, "every row is there");
     let (began, before) = (Instant::now(), cpu_of(daemon.process.id()));
-    wait(tokio::time::sleep(INTERVAL * u32::try_from(arguments.minutes).expect("some minutes")));
+    let minutes = u32::try_from(arguments.minutes).expect("some minutes");
+    wait(async { tokio::time::sleep(INTERVAL * minutes).await });
     let share = (cpu_of(daemon.process.id()) - before) / began.elapsed().as_secs_f64();
     let peak = peak_kib(daemon.process.id()).expect("a running daemon") as f64 / 1024.0;
     let (missed, latest) = ticks(&daemon, syncs, arguments.minutes);

@@ -17,6 +17,8 @@ pub(crate) const READ: Group =
 pub(crate) const UNINDEXED: Group =
     Group { name: "unindexed", about: "the same rows in random order, key without an index", run: unindexed };
 
+/// From so many rows on processor time is judged: before, it is the start of the process.
+const JUDGED: u64 = 1_000_000;
 /// From so many rows on the aims are those of the large table.
 const LARGE: u64 = 10_000_000;
 /// The sync of the table without an index.
@@ -63,8 +65,12 @@ fn against_psql(arguments: &Arguments, bed: &Bed, sync: &str, query: &str) -> (S
 
 fn report(table: &mut Table, rows: u64, ours: &Series) {
     let (cpu, peak) = (ours.cpu(), ours.peak());
-    let scaled = cpu.median * 1_000_000.0 / rows as f64;
-    let line = Line::at_most("processor time of a run without changes, for 1 M rows", scaled, 1.2, "CPU-s");
+    let line = if rows < JUDGED {
+        Line::new("processor time of a run without changes", format!("{:.2} CPU-s", cpu.median))
+    } else {
+        let scaled = cpu.median * JUDGED as f64 / rows as f64;
+        Line::at_most("processor time of a run without changes, for 1 M rows", scaled, 1.2, "CPU-s")
+    };
     table.add(line.with(json!({ "rows": rows, "cpu_s": cpu.median })));
     table.add(Line::at_most("peak memory, no change", peak, 32.0, "MiB").with(json!({ "rows": rows })));
 }
