@@ -60,7 +60,7 @@ fn ticks(daemon: &Daemon, syncs: u64, minutes: u64) -> (u64, f64) {
         let due: Vec<f64> = runs.iter().filter_map(|run| seconds(&run["due"])).collect();
         // The first run was before the measurement; then one for each minute, between which none is left out.
         missed += (minutes + 1).saturating_sub(due.len() as u64);
-        let late = runs.iter().filter_map(|run| Some(seconds(&run["timestamp"])? - seconds(&run["due"])?));
+        let late = runs.iter().skip(1).filter_map(|run| Some(seconds(&run["timestamp"])? - seconds(&run["due"])?));
         latest = late.fold(latest, f64::max);
     }
     (missed, latest)
