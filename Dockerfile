@@ -9,7 +9,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev &
 WORKDIR /build
 # Dependencies first: this layer stays while only the sources change.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src benches && echo 'fn main() {}' > src/main.rs && touch src/lib.rs && echo 'fn main() {}' > benches/state.rs \
+RUN mkdir -p src benches/speed && echo 'fn main() {}' > src/main.rs && touch src/lib.rs && echo 'fn main() {}' > benches/speed/main.rs \
  && mkdir -p tests/integration tests/proof && touch tests/integration/main.rs tests/proof/main.rs \
  && cargo build --release --locked --bin syncline && rm -rf src
 COPY src src

@@ -11,7 +11,7 @@ mod sqlite;
 mod workspace;
 
 pub(crate) use net::Net;
-pub(crate) use process::{Finished, Running};
+pub(crate) use process::{Finished, Running, choose_program, program};
 pub(crate) use servers::mariadb::{MariaDatabase, mariadb};
 pub(crate) use servers::postgres::{OwnServer, TestDatabase, postgres, postgres_with};
 pub(crate) use sim::{Sim, TOKEN, http};

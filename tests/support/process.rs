@@ -5,7 +5,7 @@ use std::{
     ffi::OsString,
     io::{BufRead as _, BufReader, Read},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Condvar, Mutex},
+    sync::{Arc, Condvar, Mutex, OnceLock},
     thread::JoinHandle,
     time::Duration,
 };
@@ -15,9 +15,18 @@ use serde_json::Value;
 /// Longest wait for something that a process should say.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The program under test: `SYNCLINE_TEST_BINARY`, such as a release build, else the one that cargo built beside the tests.
-pub(super) fn program() -> OsString {
-    env::var_os("SYNCLINE_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_syncline").into())
+static CHOSEN: OnceLock<OsString> = OnceLock::new();
+
+/// The program under test: the chosen one, else `SYNCLINE_TEST_BINARY`, such as a release build, else the one that cargo
+/// built beside the tests.
+pub(crate) fn program() -> OsString {
+    let given = || env::var_os("SYNCLINE_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_syncline").into());
+    CHOSEN.get().cloned().unwrap_or_else(given)
+}
+
+/// Chooses the program under test, before anything has been run.
+pub(crate) fn choose_program(path: OsString) {
+    CHOSEN.set(path).expect("a program is chosen once");
 }
 
 /// How a process ended.
@@ -59,7 +68,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(super) fn start(mut command: Command) -> Self {
+    /// Starts a command with pipes for what it says.
+    pub(crate) fn start(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary cannot be run");
         let stdout = Said::by(child.stdout.take().expect("a pipe"));
