@@ -154,3 +154,14 @@ fn an_owner_of_two_values_gives_its_record_to_one_claimant_and_the_other_waits()
     ];
     assert_eq!(found, BTreeMap::from(expected));
 }
+
+#[test]
+fn the_owner_index_is_wanted_only_where_something_is_claimed() {
+    let dir = tempfile::tempdir().unwrap();
+    let claim = Standing::Planned { kind: ChangeKind::Added, claims: vec![3], has_record: false };
+    for (standing, wanted) in [(Standing::Invalid, false), (claim, true)] {
+        let mut builder = OwnershipBuilder::new(dir.path());
+        builder.note(&key(1), &standing).unwrap();
+        assert_eq!(builder.finish().unwrap().wants_owners(), wanted, "{standing:?}");
+    }
+}
