@@ -153,3 +153,46 @@ async fn after_an_unanswered_attempt_another_value_waits_for_the_late_window_and
     // Its own attempt was answered, so that nothing has to wait for it.
     assert_eq!(kit.run_ok(&rows(0..1, "c")).await.counts.delivered, 1);
 }
+
+#[tokio::test]
+async fn a_record_stays_its_owners_when_the_row_that_was_to_take_it_over_is_refused() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.refuse("1@x");
+    assert_eq!(kit.run(&[row(2, "1@x", "b")]).await.counts.rejected, 1);
+    kit.vendor.accept_all();
+    kit.run(&[row(1, "9@x", "c")]).await;
+    assert_eq!(kit.vendor.records(), [("9@x".to_owned(), "c".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_record_that_somebody_deleted_is_made_again() {
+    let kit = Kit::new().await;
+    kit.run_ok(&rows(0..2, "a")).await;
+    kit.vendor.delete("1@x");
+    kit.vendor.calls();
+    let report = kit.run_ok(&rows(0..2, "b")).await;
+    assert_eq!((report.counts.delivered, report.counts.rejected), (2, 0), "{report:?}");
+    let operations: Vec<_> = kit.vendor.calls().iter().map(|call| call.operation).collect();
+    assert_eq!(operations, [Operation::Update, Operation::Upsert]);
+    kit.converges(&rows(0..2, "b")).await;
+}
+
+#[tokio::test]
+async fn a_row_that_clashes_is_tried_once_more_at_the_end_and_then_refused() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.put("9@x", "theirs");
+    kit.vendor.calls();
+    let report = kit.run(&[row(1, "9@x", "a")]).await;
+    assert_eq!((report.counts.rejected, report.counts.left_over), (1, 0), "{report:?}");
+    assert_eq!(kit.vendor.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn a_record_that_exists_after_an_unanswered_insert_counts_as_ours() {
+    let kit = Kit::with(10, |sync| (sync.mode, sync.on_removed) = (Mode::Insert, OnRemoved::Keep)).await;
+    kit.vendor.script([Step::Late, answered(|_| Outcome::Exists { record_id: Some("7".into()) })]);
+    let report = kit.run_ok(&rows(1..2, "a")).await;
+    assert_eq!((report.counts.delivered, report.counts.rejected), (1, 0), "{report:?}");
+}
