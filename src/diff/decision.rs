@@ -97,18 +97,6 @@ pub enum WaitReason {
     Withheld,
 }
 
-impl WaitReason {
-    /// The stable name, for logs and tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::LateWindow { .. } => "late_window",
-            Self::Rejected { .. } => "rejected",
-            Self::Conflict => "conflict",
-            Self::Withheld => "unusable_keys",
-        }
-    }
-}
-
 /// One planned change: how it is sent and what its settle clears.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Planned {

@@ -221,3 +221,74 @@ pub(super) fn holder_name() -> Result<String, StateError> {
     let host = host.trim();
     Ok(format!("{}/{random}", if host.is_empty() { "host" } else { host }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SYNC: SyncId = SyncId(1);
+    const OTHER: SyncId = SyncId(2);
+    const TTL: Duration = Duration::from_secs(30);
+
+    fn leases() -> Leases {
+        let leases = Leases::default();
+        leases.took(SYNC, 4, Some(Instant::now() + TTL));
+        leases.took(OTHER, 7, None);
+        leases
+    }
+
+    #[test]
+    fn a_lease_is_relied_on_for_five_sixths_of_its_time() {
+        let asked = Instant::now();
+        assert_eq!(relied_until(asked, TTL) - asked, Duration::from_secs(25));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_counts_until_its_time_and_for_its_epoch_alone() {
+        let leases = leases();
+        assert_eq!((leases.epoch(SYNC), leases.epoch(OTHER), leases.epoch(SyncId(3))), (Some(4), Some(7), None));
+        assert_eq!(leases.left(SYNC, 4).unwrap(), Some(TTL));
+        assert_eq!(leases.left(OTHER, 7).unwrap(), None, "without end");
+        assert!(matches!(leases.left(SYNC, 3), Err(StateError::Fenced)));
+        tokio::time::advance(TTL - Duration::from_millis(1)).await;
+        assert_eq!(leases.left(SYNC, 4).unwrap(), Some(Duration::from_millis(1)));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(matches!(leases.left(SYNC, 4), Err(StateError::LeaseExpired)));
+        assert!(leases.left(OTHER, 7).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_lease_of_that_epoch_is_lost_or_given_back() {
+        let leases = leases();
+        leases.lose(SYNC, 3);
+        leases.released(SYNC, 3);
+        assert!(leases.left(SYNC, 4).is_ok());
+        leases.lose(SYNC, 4);
+        assert!(matches!(leases.left(SYNC, 4), Err(StateError::Fenced)));
+        assert_eq!(leases.to_renew(), [(OTHER, 7)], "what is lost is not renewed");
+        leases.released(SYNC, 4);
+        assert_eq!((leases.epoch(SYNC), leases.epoch(OTHER)), (None, Some(7)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_is_found_by_the_lease_that_it_works_under() {
+        let leases = leases();
+        leases.begun(SYNC, RunId(10));
+        leases.begun(OTHER, RunId(11));
+        assert_eq!((leases.of_run(RunId(10)), leases.of_run(RunId(11))), (Some((SYNC, 4)), Some((OTHER, 7))));
+        assert_eq!(leases.of_run(RunId(12)), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_asked_for_and_not_kept_is_lost_and_a_newer_lease_is_not() {
+        let leases = leases();
+        let asked = leases.to_renew();
+        assert_eq!(asked.len(), 2);
+        leases.renewed(&asked, &[SYNC], Instant::now() + 2 * TTL);
+        assert_eq!(leases.left(SYNC, 4).unwrap(), Some(2 * TTL));
+        assert!(matches!(leases.left(OTHER, 7), Err(StateError::Fenced)));
+        leases.took(OTHER, 8, None);
+        leases.renewed(&asked, &[SYNC], Instant::now() + TTL);
+        assert_eq!(leases.left(OTHER, 8).unwrap(), None);
+    }
+}

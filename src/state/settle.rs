@@ -147,3 +147,32 @@ impl fmt::Debug for MarkDirty {
         f.debug_struct("MarkDirty").field("operation", &self.operation).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_key_nor_match_value_nor_record_id_is_in_a_debug_text() {
+        let (key, sealed): (Key, Box<[u8]>) = (Key::from_encoded(b"canary"), Box::from(*b"canary"));
+        let member = IntentMember {
+            key: key.clone(),
+            operation: Operation::Upsert,
+            fingerprint: None,
+            correlation: 1,
+            record_id: Some("canary".into()),
+            sealed_match: Some(sealed.clone()),
+        };
+        assert_eq!(format!("{member:?}"), "IntentMember { operation: Upsert, .. }");
+        let mark = MarkDirty {
+            key,
+            operation: Operation::Upsert,
+            fingerprint: None,
+            ambiguous_at: None,
+            record_id: Some("canary".into()),
+            sealed_match: Some(sealed),
+        };
+        assert_eq!(format!("{mark:?}"), "MarkDirty { operation: Upsert, .. }");
+        assert_eq!(format!("{:?}", End::Unsent), "Unsent");
+    }
+}

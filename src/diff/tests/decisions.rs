@@ -186,6 +186,28 @@ fn a_refused_removal_waits_for_its_backoff() {
 }
 
 #[test]
+fn a_removal_forms_its_batch_again_only_for_the_same_record() {
+    let formed = |operation, id: &str| {
+        let sent = DirtyMark { record_id: Some(id.into()), ..mark(1, operation, None, None) };
+        let held = Held { entry: Some(entry(1, Some("7"))), dirty: vec![sent], ..nothing_held() };
+        removal(decide(None, Some(&held), &context(OnRemoved::Delete, 0))).reform.map(|reform| reform.intent.batch)
+    };
+    assert_eq!(formed(Operation::Delete, "7"), Some(1));
+    assert_eq!((formed(Operation::Delete, "8"), formed(Operation::Update, "7")), (None, None));
+}
+
+#[test]
+fn what_is_planned_shows_neither_record_id_nor_match_value_when_debugged() {
+    let sealed = DirtyMark { sealed_match: Some(Box::from(*b"canary")), ..mark(1, Operation::Upsert, None, Some(0)) };
+    let known = DirtyMark { record_id: Some("canary".into()), ..mark(2, Operation::Update, None, Some(0)) };
+    for dirty in [sealed, known] {
+        let held = Held { dirty: vec![dirty], ..nothing_held() };
+        let text = format!("{:?}", upsert(decide(Some(&row(1)), Some(&held), &context(OnRemoved::Keep, 100))));
+        assert!(text.contains("kind: Added") && text.contains("find_first: ") && !text.contains("canary"), "{text}");
+    }
+}
+
+#[test]
 fn an_insert_that_vanished_is_found_and_removed() {
     let sealed: Box<[u8]> = Box::new(*b"sealed");
     let open = DirtyMark { sealed_match: Some(sealed.clone()), ..mark(1, Operation::Upsert, Some(1), Some(100)) };

@@ -75,6 +75,24 @@ fn an_unanswered_insert_is_looked_for_also_when_it_is_the_same() {
 }
 
 #[test]
+fn only_an_insert_of_the_same_record_forms_its_batch_again() {
+    let formed = |operation, sent| {
+        let held = Held { dirty: vec![mark(7, operation, Some(sent), Some(10))], ..nothing_held() };
+        planned(decide(Some(&row(1)), Some(&held), &of(Mode::Insert, 1_000))).reform.map(|reform| reform.intent.batch)
+    };
+    assert_eq!(formed(Operation::Insert, 1), Some(7));
+    assert_eq!((formed(Operation::Insert, 2), formed(Operation::Upsert, 1)), (None, None));
+}
+
+#[test]
+fn an_answered_insert_or_an_unanswered_removal_made_nothing() {
+    for (operation, ambiguous) in [(Operation::Insert, None), (Operation::Clear, Some(10))] {
+        let held = Held { dirty: vec![mark(7, operation, Some(2), ambiguous)], ..nothing_held() };
+        assert_eq!(planned(decide(Some(&row(1)), Some(&held), &of(Mode::Insert, 1_000))).unanswered, None);
+    }
+}
+
+#[test]
 fn a_record_that_exists_is_tried_again_only_when_the_row_changes() {
     let held = Held { rejected: Some(reject(Operation::Insert, Some(1), "exists", None)), ..nothing_held() };
     let waits = decide(Some(&row(1)), Some(&held), &of(Mode::Insert, 1_000_000));

@@ -180,6 +180,51 @@ fn old_data_holds_what_nobody_has_approved() {
     assert_eq!(verdict(Measured { age: hours(50), changed: 1, ..usual() }), Verdict::default(), "off by default");
 }
 
+#[test]
+fn an_age_is_told_in_its_two_largest_units() {
+    let within = Duration::from_secs(1);
+    let fresh = FreshSpec { column: "c".to_owned(), within };
+    let spec = GuardSpec { fresh: Some(fresh), ..GuardSpec::default() };
+    let (minute, hour, day) = (60, 3_600, 86_400);
+    for (seconds, text) in [
+        (59, "59 s"),
+        (minute, "1 min"),
+        (59 * minute + 59, "59 min"),
+        (hour, "1 h"),
+        (2 * hour + 3 * minute, "2 h 3 min"),
+        (23 * hour + 59 * minute, "23 h 59 min"),
+        (day, "1 d"),
+        (day + 59 * minute, "1 d"),
+        (3 * day + 23 * hour + 5 * minute, "3 d 23 h"),
+    ] {
+        let measured = Measured { age: DataAge::Of(Duration::from_secs(seconds)), changed: 1, ..usual() };
+        let found = judge(&spec, FirstRun::Ask, &measured);
+        assert_eq!(found.tripped[0].message, format!("the newest `c` is {text} old, over 1 s"));
+    }
+}
+
+#[test]
+fn all_that_nobody_has_approved_waits_for_the_first_run_and_for_fresh_data() {
+    let fresh = FreshSpec { column: "c".to_owned(), within: Duration::from_secs(1) };
+    let spec = GuardSpec { fresh: Some(fresh), ..GuardSpec::default() };
+    let measured = Measured { added: 1, changed: 2, remapped: 4, removed: 8, age: DataAge::NoValue, ..usual() };
+    let found = judge(&spec, FirstRun::Ask, &Measured { first_run_complete: false, ..measured });
+    let counted: Vec<_> = found.tripped.iter().map(|trip| (trip.rule, trip.measured)).collect();
+    assert_eq!(counted, [(Rule::FirstRun, 15), (Rule::Fresh, 15)]);
+    let nothing = Measured { added: 0, changed: 0, remapped: 0, removed: 0, first_run_complete: false, ..measured };
+    assert_eq!(judge(&spec, FirstRun::Ask, &nothing), Verdict::default());
+}
+
+#[test]
+fn an_absolute_cap_on_emptied_fields_trips_above_it() {
+    let fields = [Emptied { field: "plan".to_owned(), rows: 100 }];
+    let capped = |cap| {
+        let spec = GuardSpec { max_emptied: 100.0, max_emptied_rows: Some(cap), ..GuardSpec::default() };
+        rules(&judge(&spec, FirstRun::Ask, &Measured { emptied: &fields, ..usual() }))
+    };
+    assert_eq!((capped(100), capped(99)), (vec![], vec![Rule::MaxEmptiedRows]));
+}
+
 /// The exact rule in whole numbers: `rows` of `base` are over `percent`.
 fn over(rows: u64, base: u64, percent: u32, min_rows: u64) -> bool {
     percent < 100 && rows > min_rows && u128::from(rows) * 100 > u128::from(base) * u128::from(percent)

@@ -136,3 +136,32 @@ fn when_one_of_two_leaves_the_other_takes_its_record_over() {
     assert_eq!(one[&key(2)], Annotation::TakesOver { from: key(1), record_id: id });
     assert_eq!(one[&key(1)], Annotation::TakenOver { by: key(2) });
 }
+
+#[test]
+fn an_owner_of_two_values_gives_its_record_to_one_claimant_and_the_other_waits() {
+    let id: Option<Box<str>> = Some("7".into());
+    let left = || Some(Standing::Removal { record_id: id.clone() });
+    let new = |hash| Some(Standing::Planned { kind: ChangeKind::Added, claims: vec![hash], has_record: false });
+    let model = Model::from([(1, left()), (2, new(3)), (3, new(4)), (5, left()), (6, new(8))]);
+    let found = resolve(&model, &BTreeMap::from([(3, 1), (4, 1), (8, 5)]));
+    let takes = |from| Annotation::TakesOver { from: key(from), record_id: id.clone() };
+    let expected = [
+        (key(1), Annotation::TakenOver { by: key(2) }),
+        (key(2), takes(1)),
+        (key(3), Annotation::Waits { other: key(2) }),
+        (key(5), Annotation::TakenOver { by: key(6) }),
+        (key(6), takes(5)),
+    ];
+    assert_eq!(found, BTreeMap::from(expected));
+}
+
+#[test]
+fn the_owner_index_is_wanted_only_where_something_is_claimed() {
+    let dir = tempfile::tempdir().unwrap();
+    let claim = Standing::Planned { kind: ChangeKind::Added, claims: vec![3], has_record: false };
+    for (standing, wanted) in [(Standing::Invalid, false), (claim, true)] {
+        let mut builder = OwnershipBuilder::new(dir.path());
+        builder.note(&key(1), &standing).unwrap();
+        assert_eq!(builder.finish().unwrap().wants_owners(), wanted, "{standing:?}");
+    }
+}

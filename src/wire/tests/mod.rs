@@ -4,6 +4,7 @@ mod account;
 mod address;
 mod auth;
 mod client;
+mod hold;
 mod late;
 mod parts;
 mod server;

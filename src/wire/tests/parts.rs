@@ -70,6 +70,43 @@ proptest! {
     }
 }
 
+#[test]
+fn waits_are_spread_over_the_doubled_base() {
+    let (base, cap) = (Duration::from_millis(500), Duration::from_secs(20));
+    for (attempt, most) in [(1, 500), (2, 1_000), (3, 2_000), (6, 16_000), (7, 20_000), (100, 20_000)] {
+        let waits = (0..200).map(|seed| backoff(attempt, base, cap, &mut fastrand::Rng::with_seed(seed)).as_millis());
+        let waits: Vec<_> = waits.collect();
+        let (least, longest) = (*waits.iter().min().unwrap(), *waits.iter().max().unwrap());
+        assert!(least < most / 10 && longest > most * 9 / 10 && longest <= most, "{attempt}: {least} to {longest} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_are_saved_up_to_a_ceiling_and_counted() {
+    let budget = RetryBudget::new();
+    let all = || std::iter::from_fn(|| budget.withdraw().then_some(())).count();
+    assert_eq!(budget.spent(), 0);
+    (0..10_000).for_each(|_| budget.deposit());
+    assert_eq!((all(), budget.spent()), (200, 200));
+    // The requests of those retries earn nothing; ten further first attempts earn one.
+    (0..200 + 9).for_each(|_| budget.deposit());
+    assert_eq!(all(), 0);
+    budget.deposit();
+    assert_eq!((all(), budget.spent()), (1, 201));
+}
+
+#[tokio::test(start_paused = true)]
+async fn asking_in_vain_does_not_put_the_refill_off() {
+    let budget = RetryBudget::new();
+    while budget.withdraw() {}
+    for _ in 0..2 {
+        tokio::time::advance(Duration::from_secs(14)).await;
+        assert!(!budget.withdraw());
+    }
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert!(budget.withdraw());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_quiet_time_gives_back_the_floor_of_the_retry_budget() {
     let budget = RetryBudget::new();
