@@ -8,7 +8,7 @@ use crate::{
     proof::{Boundary, Injected, Rule, is_broken, reach},
     shutdown,
     telemetry::{event, events},
-    wire::{Directive, Fault, FaultKind, HoldReason, Sent, VendorText, backoff},
+    wire::{DEFAULT_HOLD, Directive, Fault, FaultKind, HoldReason, Sent, VendorText, backoff},
 };
 
 use super::{
@@ -27,8 +27,6 @@ const MAX_THROTTLED: u32 = 20;
 const MAX_GIVEN_UP: u32 = 3;
 /// First and longest wait between attempts.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(20));
-/// The hold after "too many requests" when the vendor names no time.
-const DEFAULT_HOLD: Duration = Duration::from_secs(10);
 /// A longer hold ends the run instead of being waited for.
 const MAX_PATIENCE: Duration = Duration::from_secs(120);
 
@@ -306,7 +304,7 @@ fn give_up(context: &Context, fault: Option<Fault>) {
 /// Puts the account on hold, as the vendor asks, and queues the part again: the next send waits for the hold.
 fn wait_out(context: &Context, mut part: Part, fault: Fault, parts: &mut Vec<Part>) {
     let hold = fault.retry_after.unwrap_or(DEFAULT_HOLD);
-    context.account.hold_for(hold, HoldReason::RetryAfter);
+    context.account.heed(&fault);
     part.throttled += 1;
     // A refused request was not an attempt.
     part.attempts = part.attempts.saturating_sub(1);

@@ -26,7 +26,10 @@ pub(super) async fn read_back(context: &Context, items: &[Item], rows: &mut Vec<
     let lookup = Lookup { object: context.object.clone(), by: LookupBy::Match { field, values }, fields: Vec::new() };
     let asking = context.destination.lookup(&context.account, &lookup);
     // A lookup changes nothing, so a stop need not wait for it.
-    let Some(Ok(found)) = context.shutdown.within(Duration::ZERO, asking).await else { return false };
+    let asked = context.shutdown.within(Duration::ZERO, asking).await;
+    let Some(Ok(found)) = asked.map(|asked| asked.inspect_err(|fault| context.account.heed(fault))) else {
+        return false;
+    };
     for found in found {
         let Some((row, _)) = in_doubt.get(found.position) else { continue };
         end(ends, *row, Fate::Delivered { record_id: Some(found.record_id.into_boxed_str()) });

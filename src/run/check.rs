@@ -158,6 +158,7 @@ impl Engine {
         let spec = self.destination(sync)?;
         let connected = self.connect(spec, prepared.destination.as_ref()).await?;
         let described = prepared.destination.describe(&connected.account, &sync.object).await;
+        let described = described.inspect_err(|fault| connected.account.heed(fault));
         Ok((mapped, described.map_err(|fault| request_failed(spec, "describe the object", fault))?))
     }
 }

@@ -212,7 +212,8 @@ impl Engine {
         connector: &dyn Destination,
         account: &Account,
     ) -> Result<Identity, RunError> {
-        connector.check(account).await.map_err(|fault| request_failed(spec, "ask whose credential this is", fault))
+        let asked = connector.check(account).await.inspect_err(|fault| account.heed(fault));
+        asked.map_err(|fault| request_failed(spec, "ask whose credential this is", fault))
     }
 
     fn provisional(

@@ -189,7 +189,8 @@ async fn look_up<'a, 'b>(
     let Some(field) = context.match_fields.first().cloned() else { return Ok(Vec::new()) };
     let values = chunk.iter().map(|asked| asked.value.clone()).collect();
     let lookup = Lookup { object: context.object.clone(), by: LookupBy::Match { field, values }, fields: Vec::new() };
-    let found = context.destination.lookup(&context.account, &lookup).await.map_err(|fault| RunError::Request {
+    let found = context.destination.lookup(&context.account, &lookup).await;
+    let found = found.inspect_err(|fault| context.account.heed(fault)).map_err(|fault| RunError::Request {
         destination: context.account.identity().to_owned(),
         action: "find records whose answer was lost",
         fault: Box::new(fault),

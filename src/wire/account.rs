@@ -15,8 +15,8 @@ use super::{
     budget::LATE,
     client::Client,
     credential::Credential,
-    fault::{Fault, FaultKind, Sent},
-    hold::{HoldReason, HoldState},
+    fault::{Directive, Fault, FaultKind, Sent},
+    hold::{DEFAULT_HOLD, HoldReason, HoldState},
     limiter::{Ahead, Limiter, OutageNews, Ticket},
     limits::Limits,
     oauth::Trouble,
@@ -268,6 +268,14 @@ impl Account {
         }
         self.shared.limiter.tell_hold(duration, reason);
         self.shared.limiter.wake();
+    }
+
+    /// Puts the account on hold where this fault of one of its requests says that the vendor wants to be left alone.
+    /// Whoever does not send the request again at once calls it; a fault of another kind changes nothing.
+    pub fn heed(&self, fault: &Fault) {
+        if fault.kind.directive() == Directive::Hold {
+            self.hold_for(fault.retry_after.unwrap_or(DEFAULT_HOLD), HoldReason::RetryAfter);
+        }
     }
 
     /// Puts the account on hold until it is released.

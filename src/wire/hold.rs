@@ -79,6 +79,8 @@ pub(super) enum Gate {
     Shut(HoldReason),
 }
 
+/// The hold after "too many requests" when the vendor names no time.
+pub const DEFAULT_HOLD: Duration = Duration::from_secs(10);
 /// Longest hold; longer ones are shut holds in disguise.
 const MAX_HOLD: Duration = Duration::from_secs(366 * 86_400);
 

@@ -37,7 +37,7 @@ pub use budget::{Book, BudgetStore, Granted, Message, Reply, Return, SharedDay, 
 pub use fault::{Directive, Fault, FaultKind, Sent, VendorText};
 #[cfg(feature = "proof")]
 pub(crate) use fuzz::FUZZ_TARGETS;
-pub use hold::{HoldReason, HoldState};
+pub use hold::{DEFAULT_HOLD, HoldReason, HoldState};
 pub use limiter::Ahead;
 pub use limits::{Daily, Limits, LimitsError, Window};
 pub use oauth::{ClientStyle, OAuth, OAuthGrant};

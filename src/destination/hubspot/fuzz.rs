@@ -1,7 +1,7 @@
 //! Targets of the fuzzer: HubSpot's answers to batches, and to all other requests.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use serde_json::Value;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     classify::{Question, classify, fault},
@@ -44,9 +44,15 @@ fn most_delivered(operation: Operation, status: StatusCode, bytes: &[u8], rows: 
     if operation.is_removal() {
         return rows;
     }
-    // As in the program: what is skipped need not be sound UTF-8.
-    let body: Value = serde_json::from_str(&String::from_utf8_lossy(bytes)).unwrap_or_default();
-    if status.is_success() { body.get("results").and_then(Value::as_array).map_or(0, Vec::len) } else { 0 }
+    // As in the program: what is skipped need be neither sound UTF-8 nor whole surrogates.
+    let body = serde_json::from_str::<Listed>(&String::from_utf8_lossy(bytes));
+    if status.is_success() { body.map_or(0, |body| body.results.len()) } else { 0 }
+}
+
+/// The results of an answer, whatever else it holds.
+#[derive(Deserialize)]
+struct Listed {
+    results: Vec<IgnoredAny>,
 }
 
 /// Lookups, fields, the account, limits and errors.

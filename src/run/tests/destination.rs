@@ -16,7 +16,7 @@ use crate::{
     },
     mapping::to_text,
     model::{Operation, RecordRef, RunId},
-    wire::{Account, Fault, FaultKind, HoldReason, HoldState, Sent, VendorText},
+    wire::{Account, Fault, FaultKind, HoldState, Sent, VendorText},
 };
 
 /// What happens to one request.
@@ -280,8 +280,9 @@ impl Destination for ScriptedDestination {
             return Err(Fault::new(FaultKind::Held(held), Sent::No));
         }
         if self.throttles.load(std::sync::atomic::Ordering::Relaxed) {
-            account.hold_for(Duration::from_secs(60), HoldReason::RetryAfter);
-            return Err(Fault::new(FaultKind::Throttled, Sent::Yes));
+            let mut fault = Fault::new(FaultKind::Throttled, Sent::Yes);
+            fault.retry_after = Some(Duration::from_secs(60));
+            return Err(fault);
         }
         if self.silent.load(std::sync::atomic::Ordering::Relaxed) {
             self.hanging.notify_one();

@@ -8,7 +8,7 @@ use crate::{
     model::spec::{Mode, OnRemoved},
     shutdown,
     state::RunStatus,
-    wire::{FaultKind, Sent, VendorText},
+    wire::{Fault, FaultKind, Sent, VendorText},
 };
 
 #[tokio::test]
@@ -194,4 +194,22 @@ async fn a_read_that_takes_longer_than_a_plan_may_last_is_delivered() {
     let model = rows(0..5, "a");
     let (report, ()) = tokio::join!(kit.run(&model), slow_read);
     assert_eq!((report.status, report.counts.delivered), (RunStatus::Ok, 5), "{report:?}");
+}
+
+#[tokio::test]
+async fn two_minutes_after_a_429_are_waited_for_and_longer_ends_the_run() {
+    let throttled = |seconds: u64| {
+        let mut fault = Fault::new(FaultKind::Throttled, Sent::Yes);
+        fault.retry_after = Some(Duration::from_secs(seconds));
+        Step::Fail(fault)
+    };
+    let kit = Kit::new().await;
+    kit.vendor.script([throttled(120)]);
+    let report = kit.run_ok(&rows(0..5, "a")).await;
+    assert_eq!((report.counts.delivered, kit.vendor.calls().len()), (5, 2), "{report:?}");
+    let kit = Kit::new().await;
+    kit.vendor.script([throttled(121)]);
+    let report = kit.run(&rows(0..5, "a")).await;
+    assert_eq!((report.status, report.counts.left_over), (RunStatus::Deferred, 5), "{report:?}");
+    assert_eq!(kit.vendor.calls().len(), 1);
 }
