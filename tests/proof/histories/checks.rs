@@ -200,7 +200,9 @@ async fn excluded(play: &Play<'_>, waiting: u64) -> BTreeSet<i64> {
     let Some((state, sync)) = instance else { return BTreeSet::new() };
     let rejected: Vec<(Key, RejectedMark)> = state.rejected(sync.id, None, 100).await.expect("the state can be read");
     let invalid: Vec<InvalidRow> = state.invalid(sync.id, 100).await.expect("the state can be read");
-    if waiting > rejected.len() as u64 {
+    // Behind rows that exchange addresses and are refused others may wait, which were delivered before: a resync sends them
+    // again. What the vendor holds of them is compared with the model all the same.
+    if waiting > 0 && rejected.is_empty() {
         play.bench.world.lock().breaks("P1: rows wait though nothing is under way".to_owned());
     }
     let keys =

@@ -89,7 +89,7 @@ impl Vendor {
         let mark = {
             let mut world = self.world.lock();
             let now = world.clock.now();
-            let aims = vec![Aim { key: Some(key), writes: Some(record.bytes.clone()) }];
+            let aims = vec![Aim { key: Some(key), writes: Some(record.bytes.clone()), at: Some(id) }];
             let doubt = Doubt { until: now + LATE_WINDOW, aims, batch: None };
             if in_run {
                 world.watch.later.push(doubt);

@@ -66,6 +66,8 @@ impl Record {
 pub(super) struct Aim {
     pub(super) key: Option<i64>,
     pub(super) writes: Option<Bytes>,
+    /// The record that it names by id.
+    pub(super) at: Option<u64>,
 }
 
 /// A request without a known outcome.
@@ -194,11 +196,11 @@ impl World {
 
     fn aim(&self, operation: Operation, row: &BatchRow) -> Aim {
         if !operation.is_removal() {
-            return Aim { key: Record::of(&row.record).key, writes: Some(row.record.clone()) };
+            return Aim { key: Record::of(&row.record).key, writes: Some(row.record.clone()), at: id_of(row) };
         }
         let key =
             id_of(row).and_then(|id| self.records.get(&id).map(|r| r.key).or_else(|| self.graves.get(&id).copied()));
-        Aim { key: key.flatten(), writes: None }
+        Aim { key: key.flatten(), writes: None, at: id_of(row) }
     }
 
     /// Looks at a request as it arrives: may it be sent at all?
@@ -236,7 +238,9 @@ impl World {
         }
         let now = self.clock.now();
         let differs = |doubt: &&Doubt| {
-            doubt.until > now && doubt.aims.iter().any(|other| other.key == Some(key) && other.writes != aim.writes)
+            let disagrees =
+                |other: &Aim| other.key == Some(key) && other.writes != aim.writes && self.may_meet(other, aim);
+            doubt.until > now && doubt.aims.iter().any(disagrees)
         };
         if self.doubts.iter().any(|doubt| differs(&doubt)) {
             self.breaks(format!("P5: key {key} is sent otherwise while an earlier request may still be applied"));
@@ -256,6 +260,23 @@ impl World {
             self.watch.removed.insert(key);
         }
         self.watch.tried.insert(key);
+    }
+
+    /// Whether a write and a removal may concern one record. The record of a key that leaves may show what another key was
+    /// about to make of it, which then went elsewhere.
+    fn may_meet(&self, one: &Aim, other: &Aim) -> bool {
+        let (write, removal) = match (&one.writes, &other.writes) {
+            (Some(bytes), None) => ((one.at, bytes), other.at),
+            (None, Some(bytes)) => ((other.at, bytes), one.at),
+            (Some(_), Some(_)) | (None, None) => return true,
+        };
+        match write {
+            (Some(id), _) => removal == Some(id),
+            (None, bytes) => {
+                let removed = removal.and_then(|id| self.records.get(&id));
+                removed.is_none_or(|record| record.email == Record::of(bytes).email)
+            }
+        }
     }
 
     /// Whether a row names a record whose address no row ever had. A lost upsert may have met somebody else's.
