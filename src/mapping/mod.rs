@@ -30,4 +30,4 @@ pub use freshness::FreshColumn;
 pub use hash::{HashKey, HashKeys};
 pub use json::{to_json, value_to_json};
 pub use template::{Template, TemplateError, template_value};
-pub use text::to_text;
+pub use text::{text_len, to_text};

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::{
     destination::{Batch, Unacceptable},
-    mapping::{to_json, to_text},
+    mapping::{text_len, to_json, to_text},
     model::{RecordRef, Value, spec::FileFormat},
 };
 
@@ -89,6 +89,6 @@ pub(super) fn line_len(format: FileFormat, record: RecordRef<'_>) -> usize {
     match format {
         FileFormat::JsonLines => Json::Object(to_json(record)).to_string().len() + AROUND,
         // Each quote may be doubled.
-        FileFormat::Csv => record.fields().map(|(_, value)| 2 * to_text(value).len() + 3).sum::<usize>() + AROUND,
+        FileFormat::Csv => record.fields().map(|(_, value)| 2 * text_len(value) + 3).sum::<usize>() + AROUND,
     }
 }

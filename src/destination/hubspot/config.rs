@@ -6,7 +6,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use crate::{
     destination::{Capabilities, Correlation, LookupKind, RowCaps, SyncProblem, Unacceptable},
-    mapping::to_text,
+    mapping::text_len,
     model::{
         Operation, RecordRef, Value,
         spec::{Mode, SyncSpec},
@@ -145,29 +145,18 @@ fn check_name(name: &str) -> Result<(), &'static str> {
 
 /// Whether a record can be written as HubSpot properties.
 pub(super) fn accepts(record: RecordRef<'_>) -> Result<(), Unacceptable> {
-    let mut largest = ("", 0);
     for (name, value) in record.fields() {
         let reason = check_name(name).err().or_else(|| check_value(value).err());
         if let Some(reason) = reason {
             return Err(Unacceptable { field: name.to_owned(), reason: reason.to_owned() });
         }
-        let bytes = text_bytes(value);
-        if bytes >= largest.1 {
-            largest = (name, bytes);
-        }
     }
     if super::encode::row_len(record) > MAX_BYTES {
         let reason = format!("the record takes more than the {MAX_BYTES} bytes of a request");
-        return Err(Unacceptable { field: largest.0.to_owned(), reason });
+        let largest = record.fields().max_by_key(|(_, value)| text_len(*value));
+        return Err(Unacceptable { field: largest.map_or("", |(name, _)| name).to_owned(), reason });
     }
     Ok(())
-}
-
-fn text_bytes(value: Value<'_>) -> usize {
-    match value {
-        Value::Text(text) | Value::Json(text) | Value::Decimal(text) => text.len(),
-        other => to_text(other).len(),
-    }
 }
 
 fn check_value(value: Value<'_>) -> Result<(), &'static str> {
