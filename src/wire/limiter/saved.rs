@@ -1,6 +1,6 @@
 //! What is saved of a limiter and how it comes back after a restart.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
@@ -83,23 +83,35 @@ impl Now {
 }
 
 fn save_window(log: &WindowLog, ahead: &[Ahead], now: Now) -> SavedWindow {
-    let sent = log.counted(now.tokio).map(|(at, weight)| (now.wall_of(at), weight));
+    let mut groups = Groups { now: now.wall, span: log.per / GROUPS, of_age: BTreeMap::new() };
+    log.counted(now.tokio).for_each(|(at, weight)| groups.add(now.wall_of(at), weight));
     let coming = ahead.iter().filter(|ahead| log.class.is_none_or(|class| class == ahead.class));
-    let mut grants: Vec<_> = sent.chain(coming.map(|ahead| (ahead.by, ahead.weight))).collect();
-    grants.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
-    SavedWindow { class: log.class, per: log.per, grants: grouped(&grants, log.per / GROUPS) }
+    coming.for_each(|ahead| groups.add(ahead.by, ahead.weight));
+    SavedWindow { class: log.class, per: log.per, grants: groups.newest_first() }
 }
 
-/// Joins grants, latest first, that lie within `span` of the latest of their group.
-fn grouped(grants: &[(Timestamp, u32)], span: Duration) -> Vec<(i64, u32)> {
-    let mut groups: Vec<(Timestamp, u32)> = Vec::new();
-    for (at, weight) in grants {
-        match groups.last_mut() {
-            Some((latest, sum)) if latest.since(*at) <= span => *sum = sum.saturating_add(*weight),
-            Some(_) | None => groups.push((*at, *weight)),
-        }
+/// Joins grants of about the same time.
+struct Groups {
+    now: Timestamp,
+    span: Duration,
+    /// By how many spans they lie in the past or in the future: the latest, and the weight of all.
+    of_age: BTreeMap<(u128, u128), (Timestamp, u32)>,
+}
+
+impl Groups {
+    fn add(&mut self, at: Timestamp, weight: u32) {
+        let spans = |time: Duration| time.as_nanos() / self.span.as_nanos().max(1);
+        let (latest, sum) =
+            self.of_age.entry((spans(self.now.since(at)), spans(at.since(self.now)))).or_insert((at, 0));
+        *latest = at.max(*latest);
+        *sum = sum.saturating_add(weight);
     }
-    groups.into_iter().map(|(at, weight)| (at.as_micros(), weight)).collect()
+
+    fn newest_first(self) -> Vec<(i64, u32)> {
+        let mut groups: Vec<_> = self.of_age.into_values().map(|(at, weight)| (at.as_micros(), weight)).collect();
+        groups.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
+        groups
+    }
 }
 
 fn seed_window(log: &mut WindowLog, saved: &SavedWindow, now: Now) {

@@ -15,6 +15,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// A request counts later by at most this part of the window because its answer was late: some of that is the vendor's work.
 const LATE_PART: u32 = 20;
 
+/// Entries that are kept without looking whether they still count.
+const CROWD: usize = 64;
+
 /// Round trips that say how long one usually takes.
 const USUAL: usize = 15;
 
@@ -27,6 +30,10 @@ pub(super) struct WindowLog {
     configured: u32,
     pub(super) limit: u32,
     entries: VecDeque<Entry>,
+    /// The weight of all entries, those included that count no more.
+    weight: u32,
+    /// Entries at which to look for those that can be forgotten.
+    crowd: usize,
     /// The latest round trips, from the first byte out to the end of the answer.
     trips: VecDeque<Duration>,
 }
@@ -58,6 +65,8 @@ impl WindowLog {
             configured: limit,
             limit,
             entries: VecDeque::new(),
+            weight: 0,
+            crowd: CROWD,
             trips: VecDeque::new(),
         }
     }
@@ -85,6 +94,13 @@ impl WindowLog {
 
     /// Whether `weight` more fit in. Otherwise when to look again, or `None` when that depends on requests under way.
     pub(super) fn room(&mut self, weight: u32, now: Instant) -> Result<(), Option<Instant>> {
+        if self.entries.len() > self.crowd {
+            self.forget(now);
+        }
+        // Below the limit with all that is remembered: nothing needs to be looked at.
+        if self.weight.saturating_add(weight) <= self.limit {
+            return Ok(());
+        }
         self.forget(now);
         let mut used = self.used(now);
         // A request heavier than a limit that the vendor has narrowed meanwhile goes alone.
@@ -119,21 +135,30 @@ impl WindowLog {
             Arrival::Pending => true,
             Arrival::By(at) => at + per + GRACE > now,
         });
+        self.weigh();
+        self.crowd = CROWD.max(2 * self.entries.len());
+    }
+
+    fn weigh(&mut self) {
+        self.weight = self.entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.weight));
     }
 
     /// Takes over the requests of a window with other limits.
     pub(super) fn go_on_from(&mut self, before: &Self) {
         self.entries.clone_from(&before.entries);
+        self.weight = before.weight;
         self.trips.clone_from(&before.trips);
     }
 
     /// Counts a request that has not left yet.
     pub(super) fn push(&mut self, id: u64, weight: u32) {
+        self.weight = self.weight.saturating_add(weight);
         self.entries.push_back(Entry { id, weight, left: None, arrived: Arrival::Pending });
     }
 
     /// Counts what others have sent, or this account before.
     pub(super) fn push_arrived(&mut self, weight: u32, by: Instant) {
+        self.weight = self.weight.saturating_add(weight);
         self.entries.push_back(Entry { id: 0, weight, left: None, arrived: Arrival::By(by) });
     }
 
@@ -178,6 +203,7 @@ impl WindowLog {
     /// The request certainly never left.
     pub(super) fn take_back(&mut self, id: u64) {
         self.entries.retain(|entry| entry.id != id);
+        self.weigh();
     }
 
     /// What the vendor says at `now`. Its limit narrows ours, and what it counted beyond our own requests, remembered ones
@@ -187,8 +213,8 @@ impl WindowLog {
             self.limit = limit.clamp(1, self.configured);
         }
         let (Some(limit), Some(remaining)) = (limit, remaining) else { return };
-        let own: u32 = self.entries.iter().map(|entry| entry.weight).sum();
-        let foreign = limit.saturating_sub(remaining).saturating_sub(own).saturating_sub(siblings);
+        self.forget(now);
+        let foreign = limit.saturating_sub(remaining).saturating_sub(self.weight).saturating_sub(siblings);
         if foreign > 0 {
             self.push_arrived(foreign, now);
         }
