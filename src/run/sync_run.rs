@@ -215,7 +215,7 @@ impl Run<'_> {
         };
         self.check_account(&connected).await?;
         let before = connected.account.stats();
-        let context = self.context(prepared, &connected, judged, outcome.durations).await?;
+        let context = Arc::new(self.context(prepared, &connected, judged, outcome.durations).await?);
         let hasher = self.engine.match_hasher(prepared, &self.record);
         let resolving = resolve(&context, hasher.as_ref(), judged);
         let resolved = match self.unless_stopped(resolving).await {
@@ -266,7 +266,7 @@ impl Run<'_> {
         // A plan's age counts from the end of the read: a read that takes longer than `max_plan_age` is delivered too.
         let planned = self.started + Duration::from_millis(durations.plan_ms);
         let claims = if prepared.traits.keeps_ids {
-            Claims::load(self.state(), self.record.id).await?
+            Claims::load(self.state(), self.record.id, self.begun.entries, judged.counts.added).await?
         } else {
             Claims::default()
         };
