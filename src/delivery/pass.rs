@@ -10,6 +10,7 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     destination::LookupKind,
@@ -48,6 +49,9 @@ pub enum DeliveryError {
     State(#[from] StateError),
 }
 
+/// Rows that clashed, of all workers.
+type Clashed = Arc<Mutex<Vec<Item>>>;
+
 /// A batch whose intents are durable.
 struct Intended {
     batch: i64,
@@ -81,7 +85,7 @@ impl Drop for CountedAhead {
 /// # Errors
 /// When the plan or the state fails; everything unsettled stays dirty.
 pub async fn deliver(
-    context: &Context,
+    context: &Arc<Context>,
     next: impl FnMut() -> Result<Option<Item>, SpoolError>,
 ) -> Result<Vec<Item>, DeliveryError> {
     let clashed = pass(context, next, false).await?;
@@ -93,7 +97,7 @@ pub async fn deliver(
 ///
 /// # Errors
 /// As [`deliver`].
-pub async fn deliver_again(context: &Context, clashed: Vec<Item>) -> Result<(), DeliveryError> {
+pub async fn deliver_again(context: &Arc<Context>, clashed: Vec<Item>) -> Result<(), DeliveryError> {
     let mut again = clashed.into_iter();
     pass(context, || Ok(again.next()), true).await?;
     context.state.writer().flush().await?;
@@ -102,17 +106,17 @@ pub async fn deliver_again(context: &Context, clashed: Vec<Item>) -> Result<(), 
 
 /// One pass; gives back the rows that clashed.
 async fn pass(
-    context: &Context,
+    context: &Arc<Context>,
     next: impl FnMut() -> Result<Option<Item>, SpoolError>,
     last_try: bool,
 ) -> Result<Vec<Item>, DeliveryError> {
-    let clashed = Mutex::new(Vec::new());
+    let clashed = Arc::default();
     let mut former = Former::new(context, next);
     let formed = stream::poll_fn(move |_| std::task::Poll::Ready(former.next().transpose()));
     let intended = formed.map(|formed| async move { intend(context, formed?).await.map_err(DeliveryError::from) });
     let mut done = intended
         .buffered(context.workers)
-        .map(|ready| async { work(context, ready?, last_try, &clashed).await })
+        .map(|ready| in_task(context, ready, last_try, &clashed))
         .buffer_unordered(context.workers);
     let mut failure = None;
     while let Some(result) = done.next().await {
@@ -125,7 +129,27 @@ async fn pass(
     drop(done);
     match failure {
         Some(error) => Err(error),
-        None => Ok(clashed.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        None => Ok(std::mem::take(&mut clashed.lock().unwrap_or_else(PoisonError::into_inner))),
+    }
+}
+
+/// Works in a task of its own: bodies are written and answers read on every processor. The task ends with the pass, however
+/// that ends.
+async fn in_task(
+    context: &Arc<Context>,
+    ready: Result<Intended, DeliveryError>,
+    last_try: bool,
+    clashed: &Clashed,
+) -> Result<(), DeliveryError> {
+    let (context, ready, clashed) = (Arc::clone(context), ready?, Arc::clone(clashed));
+    let task = tokio::spawn(async move { work(&context, ready, last_try, &clashed).await });
+    match AbortOnDropHandle::new(task).await {
+        Ok(done) => done,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only the end of the runtime cancels it.
+            Err(_) => Err(StateError::Stopped.into()),
+        },
     }
 }
 
@@ -234,12 +258,7 @@ fn sealed_match(context: &Context, item: &Item) -> Result<Option<Box<[u8]>>, Sta
 }
 
 /// Sends and settles one batch, and at once again what needs a new intent.
-async fn work(
-    context: &Context,
-    ready: Intended,
-    last_try: bool,
-    clashed: &Mutex<Vec<Item>>,
-) -> Result<(), DeliveryError> {
+async fn work(context: &Context, ready: Intended, last_try: bool, clashed: &Clashed) -> Result<(), DeliveryError> {
     let mut queue = VecDeque::from([ready]);
     while let Some(ready) = queue.pop_front() {
         context.tally.add(|tally| tally.batches += 1);

@@ -1,6 +1,6 @@
 //! Delivers a judged plan: upserts, then what waited for them, then removals.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 
@@ -35,7 +35,7 @@ struct Settled {
 
 /// A judged plan on its way out.
 pub(super) struct Outgoing<'a> {
-    pub(super) context: &'a Context,
+    pub(super) context: &'a Arc<Context>,
     pub(super) plan: &'a Plan,
     pub(super) verdict: &'a Verdict,
     pub(super) withheld: Withheld,

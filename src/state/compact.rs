@@ -1,14 +1,15 @@
 //! Compaction: the oldest journal rows are merged into the pages they concern.
 //!
 //! Safe to stop anywhere: pages are replaced in transactions of their own, the journal rows are deleted after the last of
-//! them, and journal rows are absolute, so that merging them once more changes nothing.
+//! them, and journal rows are absolute, so that merging them once more changes nothing. The same holds for a level of owners
+//! that goes into the next older one.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use super::{
     OwnerSpace, StateError,
-    codec::{PageValue, owner_key, pack, unpack, unpack_journal},
-    store::{Extent, PageRow, Space, StateStore, Write},
+    codec::{PageValue, Presence, owner_key, pack, unpack, unpack_journal},
+    store::{Extent, Level, PageRow, Space, StateStore, Write},
 };
 use crate::{
     model::{Entry, Key, SyncId},
@@ -26,6 +27,8 @@ const SPLIT: usize = 1_500;
 const JOIN: usize = 300;
 /// Pages replaced in one transaction.
 const RANGE: usize = 64;
+/// Pages of a full level that go into the next older one at once.
+const DOWN: u32 = 16;
 
 /// Which part of journal rows to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +38,15 @@ pub(super) enum Part {
     Owners,
 }
 
+/// Hash and key of owners, and whether they own it.
+pub(super) type Owners = BTreeMap<Key, Presence>;
+
 /// What a stretch of the journal says, the last word for each key.
 #[derive(Debug, Default)]
 pub(super) struct JournalMap {
     pub(super) entries: BTreeMap<Key, Option<Entry>>,
-    pub(super) by_match: BTreeMap<Key, Option<()>>,
-    pub(super) by_id: BTreeMap<Key, Option<()>>,
+    pub(super) by_match: Owners,
+    pub(super) by_id: Owners,
     /// The first row taken in.
     pub(super) first: Option<i64>,
     /// The last row taken in.
@@ -88,15 +94,22 @@ impl JournalMap {
                 OwnerSpace::Match => &mut self.by_match,
                 OwnerSpace::RecordId => &mut self.by_id,
             };
-            map.insert(owner_key(change.hash, &key), change.present.then_some(()));
+            map.insert(owner_key(change.hash, &key), Presence(change.present));
         }
         Ok(())
     }
 
-    pub(super) const fn owners(&self, space: OwnerSpace) -> &BTreeMap<Key, Option<()>> {
+    pub(super) const fn owners(&self, space: OwnerSpace) -> &Owners {
         match space {
             OwnerSpace::Match => &self.by_match,
             OwnerSpace::RecordId => &self.by_id,
+        }
+    }
+
+    pub(super) fn into_owners(self, space: OwnerSpace) -> Owners {
+        match space {
+            OwnerSpace::Match => self.by_match,
+            OwnerSpace::RecordId => self.by_id,
         }
     }
 }
@@ -104,12 +117,17 @@ impl JournalMap {
 /// Merges the whole journal of a sync into its pages, whoever holds its lease.
 #[cfg(test)]
 pub(super) async fn compact(store: &dyn StateStore, sync: SyncId) -> Result<(), StateError> {
-    compact_under(store, sync, None).await
+    compact_under(store, sync, None, &OnceLock::new()).await
 }
 
-/// Merges the whole journal of a sync into its pages, as long as its lease has this epoch.
-pub(super) async fn compact_under(store: &dyn StateStore, sync: SyncId, epoch: Option<i64>) -> Result<(), StateError> {
-    let place = Place { store, sync, epoch };
+/// Merges the whole journal of a sync into its pages, as long as its lease has this epoch and the writer has not `failed`.
+pub(super) async fn compact_under(
+    store: &dyn StateStore,
+    sync: SyncId,
+    epoch: Option<i64>,
+    failed: &OnceLock<StateError>,
+) -> Result<(), StateError> {
+    let place = Place { store, sync, epoch, failed };
     loop {
         let mut map = JournalMap::default();
         let all = map.read(store, sync, JOURNAL_BOUND, Part::All).await?;
@@ -118,9 +136,14 @@ pub(super) async fn compact_under(store: &dyn StateStore, sync: SyncId, epoch: O
         }
         let through = map.through;
         merge(&place, Space::Entries, map.entries).await?;
-        merge(&place, Space::Match, map.by_match).await?;
-        merge(&place, Space::RecordId, map.by_id).await?;
+        for (space, owners) in [(OwnerSpace::Match, map.by_match), (OwnerSpace::RecordId, map.by_id)] {
+            let changes = owners.into_iter().map(|(key, presence)| (key, Some(presence)));
+            merge(&place, Space::Owners(space, Level::NEWEST), changes).await?;
+        }
         place.commit(Write::DeleteJournal { sync, through }).await?;
+        for space in OwnerSpace::ALL {
+            age(&place, space).await?;
+        }
         if all {
             return Ok(());
         }
@@ -132,10 +155,14 @@ struct Place<'a> {
     store: &'a dyn StateStore,
     sync: SyncId,
     epoch: Option<i64>,
+    failed: &'a OnceLock<StateError>,
 }
 
 impl Place<'_> {
     async fn commit(&self, write: Write) -> Result<(), StateError> {
+        if let Some(error) = self.failed.get() {
+            return Err(error.clone());
+        }
         let check = self.epoch.map(|epoch| Write::CheckEpoch { sync: self.sync, epoch });
         self.store.commit(check.into_iter().chain([write]).collect()).await.map(drop)
     }
@@ -169,6 +196,10 @@ impl Range {
         self.delta.live += sign * i64::try_from(live).unwrap_or(0);
     }
 
+    async fn commit_if_full(&mut self, place: &Place<'_>, space: Space) -> Result<(), StateError> {
+        if self.put.len() + self.remove.len() >= RANGE { self.commit(place, space).await } else { Ok(()) }
+    }
+
     fn put<V: PageValue>(&mut self, sync: SyncId, space: Space, items: &[(Key, V)]) {
         self.count(items, 1);
         let pages = if items.len() <= SPLIT { 1 } else { items.len().div_ceil(PAGE) };
@@ -187,10 +218,43 @@ impl Range {
     }
 }
 
+/// Puts full levels of an owner index into the next older ones.
+async fn age(place: &Place<'_>, space: OwnerSpace) -> Result<(), StateError> {
+    for level in Level::NEWEST_FIRST {
+        let held = place.store.extent(place.sync, Space::Owners(space, level)).await?.1.entries;
+        if level.capacity().is_none_or(|capacity| held <= capacity) {
+            return Ok(());
+        }
+        merge_down(place, space, level).await?;
+    }
+    Ok(())
+}
+
+async fn merge_down(place: &Place<'_>, space: OwnerSpace, level: Level) -> Result<(), StateError> {
+    let (from, to) = (Space::Owners(space, level), Space::Owners(space, level.older()));
+    loop {
+        let pages = place.store.pages_after(place.sync, from, None, DOWN).await?;
+        if pages.is_empty() {
+            return Ok(());
+        }
+        let mut range = Range::new();
+        let mut changes = Vec::new();
+        for page in &pages {
+            let items = unpack::<Presence>(place.sync, from, &page.data)?;
+            range.remove(page, &items);
+            changes.extend(items.into_iter().map(|(key, presence)| (key, Some(presence))));
+        }
+        merge(place, to, changes).await?;
+        // Who looks from the newest level to the oldest then finds an owner at least once.
+        range.commit(place, from).await?;
+    }
+}
+
+/// Merges changes, in key order, into the pages that they concern.
 async fn merge<V: PageValue>(
     place: &Place<'_>,
     space: Space,
-    changes: BTreeMap<Key, Option<V>>,
+    changes: impl IntoIterator<Item = (Key, Option<V>)>,
 ) -> Result<(), StateError> {
     let (store, sync) = (place.store, place.sync);
     let mut changes = changes.into_iter().peekable();
@@ -203,7 +267,7 @@ async fn merge<V: PageValue>(
             range.remove(&page, &old);
             next = store.pages_after(sync, space, Some(&page.first), 1).await?.pop();
         }
-        let mut merged = merge_sorted(old, &mut changes, next.as_ref());
+        let mut merged = merge_sorted(space, old, &mut changes, next.as_ref());
         // Pages that shrank are joined with the next one, so that removals do not leave a trail of small pages.
         while merged.len() < JOIN
             && let Some(page) = next
@@ -211,18 +275,17 @@ async fn merge<V: PageValue>(
             let old = unpack::<V>(sync, space, &page.data)?;
             range.remove(&page, &old);
             next = store.pages_after(sync, space, Some(&page.first), 1).await?.pop();
-            merged.extend(merge_sorted(old, &mut changes, next.as_ref()));
+            merged.extend(merge_sorted(space, old, &mut changes, next.as_ref()));
         }
         range.put(sync, space, &merged);
-        if range.put.len() + range.remove.len() >= RANGE {
-            range.commit(place, space).await?;
-        }
+        range.commit_if_full(place, space).await?;
     }
     range.commit(place, space).await
 }
 
 /// Applies to a page the changes that come before the next page.
 fn merge_sorted<V: PageValue>(
+    space: Space,
     old: Vec<(Key, V)>,
     changes: &mut std::iter::Peekable<impl Iterator<Item = (Key, Option<V>)>>,
     next: Option<&PageRow>,
@@ -235,7 +298,7 @@ fn merge_sorted<V: PageValue>(
         match change {
             Some((key, value)) => {
                 old.next_if(|(before, _)| *before == key);
-                merged.extend(value.map(|value| (key, value)));
+                merged.extend(value.filter(|value| value.is_kept(space)).map(|value| (key, value)));
             }
             None => match old.next() {
                 Some(item) => merged.push(item),

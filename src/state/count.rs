@@ -12,7 +12,7 @@ use crate::model::{Entry, Key, SyncId};
 
 /// Live entries and tombstones: the pages' sums, corrected by the journal. Refuses pages that do not add up.
 pub(super) async fn count(store: &dyn StateStore, sync: SyncId) -> Result<(u64, u64), StateError> {
-    for space in Space::ALL {
+    for space in Space::all() {
         let (found, expected) = store.extent(sync, space).await?;
         if found != expected {
             return Err(StateError::damaged("pages of the snapshot are missing"));

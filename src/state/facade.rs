@@ -1,7 +1,6 @@
 //! The state as the other modules use it.
 
 use std::{
-    collections::BTreeSet,
     fmt,
     fs::File,
     io::Write as _,
@@ -11,13 +10,13 @@ use std::{
 use super::{
     Access, BegunRun, NewSync, NullShare, OpenOptions, Overlay, OwnerScan, OwnerSpace, RunClose, RunRow, Standing,
     StateError, SyncRecord, SyncUpdate, Writer, begin,
-    codec::{split_owner_key, unpack_invalid, unpack_rejected},
+    codec::{unpack_invalid, unpack_rejected},
     count,
     holding::Holding,
     keyring::Keyring,
     open::{self, Mark},
     overlay,
-    owners::{OwnerCache, PageLookup},
+    owners::{self, OwnerCache},
     store::{Keyed, RunFilter, StateStore, Write},
 };
 use crate::{
@@ -284,34 +283,7 @@ impl State {
         hashes: &[u64],
     ) -> Result<Vec<Vec<Key>>, StateError> {
         let (store, writer) = (self.inner.store.as_ref(), &self.inner.writer);
-        // Queued writes are looked at first: one that becomes durable meanwhile is then seen twice, not missed.
-        let pending: Vec<_> = hashes.iter().map(|hash| writer.pending_owners(sync, space, *hash)).collect();
-        let mut cache = self.inner.owners.lock().await;
-        let journal = cache.refresh(store, sync).await?.owners(space);
-        let mut order: Vec<usize> = (0..hashes.len()).collect();
-        order.sort_unstable_by_key(|&at| hashes.get(at));
-        let mut found = vec![Vec::new(); hashes.len()];
-        let mut pages = PageLookup::default();
-        for at in order {
-            let (Some(&hash), Some(queued), Some(slot)) = (hashes.get(at), pending.get(at), found.get_mut(at)) else {
-                continue;
-            };
-            let mut keys = BTreeSet::new();
-            pages.find(store, sync, space.into(), hash, &mut keys).await?;
-            let from = Key::from_encoded(&hash.to_be_bytes());
-            let same = |key: &Key| key.as_bytes().starts_with(&hash.to_be_bytes());
-            let journalled = journal.range(from..).take_while(|(key, _)| same(key));
-            let newer = journalled.map(|(key, present)| (key.clone(), present.is_some()));
-            for (key, present) in newer.chain(queued.iter().cloned()) {
-                if present {
-                    keys.insert(key)
-                } else {
-                    keys.remove(&key)
-                };
-            }
-            *slot = keys.iter().map(|key| split_owner_key(key).map(|(_, key)| key)).collect::<Result<_, _>>()?;
-        }
-        Ok(found)
+        owners::find(store, writer, &self.inner.owners, (sync, space), hashes).await
     }
 
     /// What stands for a sync, for `status`.

@@ -1,18 +1,20 @@
 //! The owner index: keyed hash of match value or record id -> key.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, HashMap, btree_map},
     fmt,
     iter::Peekable,
     sync::Arc,
 };
 
+use tokio::sync::Mutex;
+
 use super::{
-    Owner, OwnerSpace, StateError,
-    codec::{split_owner_key, unpack},
+    Owner, OwnerSpace, StateError, Writer,
+    codec::{Presence, split_owner_key, unpack},
     compact::{JournalMap, Part},
     overlay::PageScan,
-    store::{PageRow, Space, StateStore},
+    store::{Level, Space, StateStore},
 };
 use crate::model::{Key, SyncId};
 
@@ -22,8 +24,9 @@ pub struct OwnerScan {
     sync: SyncId,
     space: OwnerSpace,
     begun: bool,
-    journal: Peekable<std::collections::btree_map::IntoIter<Key, Option<()>>>,
-    pages: PageScan<()>,
+    journal: Peekable<btree_map::IntoIter<Key, Presence>>,
+    /// Newest first.
+    levels: Vec<(Space, PageScan<Presence>)>,
 }
 
 impl fmt::Debug for OwnerScan {
@@ -35,7 +38,8 @@ impl fmt::Debug for OwnerScan {
 impl OwnerScan {
     pub(super) fn new(store: Arc<dyn StateStore>, sync: SyncId, space: OwnerSpace) -> Self {
         let journal = BTreeMap::new().into_iter().peekable();
-        Self { store, sync, space, begun: false, journal, pages: PageScan::new() }
+        let levels = Level::NEWEST_FIRST.map(|level| (Space::Owners(space, level), PageScan::new()));
+        Self { store, sync, space, begun: false, journal, levels: levels.into() }
     }
 
     /// The next owner; `None` at the end.
@@ -46,38 +50,34 @@ impl OwnerScan {
         if !self.begun {
             let mut map = JournalMap::default();
             map.read(self.store.as_ref(), self.sync, u64::MAX, Part::Owners).await?;
-            let owners = match self.space {
-                OwnerSpace::Match => map.by_match,
-                OwnerSpace::RecordId => map.by_id,
-            };
-            self.journal = owners.into_iter().peekable();
+            self.journal = map.into_owners(self.space).into_iter().peekable();
             self.begun = true;
         }
         loop {
-            self.pages.fill(self.store.as_ref(), self.sync, self.space.into()).await?;
-            let Some((key, present)) = self.take() else { return Ok(None) };
-            if present {
+            for (space, pages) in &mut self.levels {
+                pages.fill(self.store.as_ref(), self.sync, *space).await?;
+            }
+            let Some((key, presence)) = self.take() else { return Ok(None) };
+            if presence.0 {
                 let (hash, key) = split_owner_key(&key)?;
                 return Ok(Some(Owner { hash, key }));
             }
         }
     }
 
-    fn take(&mut self) -> Option<(Key, bool)> {
-        let page = self.pages.peek();
-        let from_journal = match (self.journal.peek(), page) {
-            (Some((newer, _)), Some(older)) => newer <= older,
-            (journal, None) => journal.is_some(),
-            (None, Some(_)) => false,
-        };
-        if !from_journal {
-            return self.pages.take().map(|(key, ())| (key, true));
+    /// The smallest key, and the newest word about it.
+    fn take(&mut self) -> Option<(Key, Presence)> {
+        let journal = self.journal.peek().map(|(key, _)| key);
+        let pages = self.levels.iter_mut().filter_map(|(_, pages)| pages.peek());
+        let key = journal.into_iter().chain(pages).min()?.clone();
+        let mut newest = self.journal.next_if(|(next, _)| *next == key).map(|(_, presence)| presence);
+        for (_, pages) in &mut self.levels {
+            if pages.peek() == Some(&key) {
+                let older = pages.take().map(|(_, presence)| presence);
+                newest = newest.or(older);
+            }
         }
-        let (key, newer) = self.journal.next()?;
-        if self.pages.peek() == Some(&key) {
-            self.pages.take();
-        }
-        Some((key, newer.is_some()))
+        newest.map(|presence| (key, presence))
     }
 }
 
@@ -103,66 +103,129 @@ impl OwnerCache {
     }
 }
 
-/// Finds owners in the pages; hashes asked in order share the pages they fall into.
-#[derive(Default)]
-pub(super) struct PageLookup {
-    page: Option<(PageRow, Vec<(Key, ())>)>,
+/// What is known of the owners of one hash.
+#[derive(Debug, Clone, Default)]
+struct Found(BTreeMap<Key, bool>);
+
+impl Found {
+    /// Takes in an older word, which holds only where there is no newer one.
+    fn add_older(&mut self, key: &Key, present: bool) {
+        if !self.0.contains_key(key) {
+            self.0.insert(key.clone(), present);
+        }
+    }
+
+    /// The keys that own it.
+    fn keys(self) -> Result<Vec<Key>, StateError> {
+        let present = self.0.into_iter().filter(|(_, present)| *present);
+        present.map(|(key, _)| split_owner_key(&key).map(|(_, key)| key)).collect()
+    }
+}
+
+/// The keys that own each hash, in the order of the hashes.
+pub(super) async fn find(
+    store: &dyn StateStore,
+    writer: &Writer,
+    cache: &Mutex<OwnerCache>,
+    (sync, space): (SyncId, OwnerSpace),
+    hashes: &[u64],
+) -> Result<Vec<Vec<Key>>, StateError> {
+    let mut asked: Vec<u64> = hashes.to_vec();
+    asked.sort_unstable();
+    asked.dedup();
+    // From the newest to the oldest, queued writes first: what moves on meanwhile is then seen twice, not missed.
+    let mut found: Vec<(u64, Found)> = asked
+        .into_iter()
+        .map(|hash| {
+            let mut found = Found::default();
+            let queued = writer.pending_owners(sync, space, hash);
+            queued.iter().for_each(|(key, present)| found.add_older(key, *present));
+            (hash, found)
+        })
+        .collect();
+    let mut cache = cache.lock().await;
+    let journal = cache.refresh(store, sync).await?.owners(space);
+    for (hash, found) in &mut found {
+        let prefix = hash.to_be_bytes();
+        let journalled = journal.range(Key::from_encoded(&prefix)..);
+        let same = journalled.take_while(|(key, _)| key.as_bytes().starts_with(&prefix));
+        same.for_each(|(key, presence)| found.add_older(key, presence.0));
+    }
+    find_in_pages(store, sync, space, &mut found).await?;
+    drop(cache);
+    let known: HashMap<u64, Vec<Key>> =
+        found.into_iter().map(|(hash, found)| Ok((hash, found.keys()?))).collect::<Result<_, StateError>>()?;
+    Ok(hashes.iter().map(|hash| known.get(hash).cloned().unwrap_or_default()).collect())
+}
+
+/// Adds to `found` what the pages of an index say of the hashes, which are in order. Level by level, the newest first: an
+/// owner that a compaction moves meanwhile is then seen twice, not missed.
+async fn find_in_pages(
+    store: &dyn StateStore,
+    sync: SyncId,
+    space: OwnerSpace,
+    found: &mut [(u64, Found)],
+) -> Result<(), StateError> {
+    for level in Level::NEWEST_FIRST {
+        let mut lookup = PageLookup::new(sync, Space::Owners(space, level));
+        for (hash, found) in &mut *found {
+            lookup.find(store, *hash, found).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Finds owners in the pages of one level; hashes asked in order share the pages they fall into.
+struct PageLookup {
+    sync: SyncId,
+    space: Space,
+    page: Option<LoadedPage>,
+    /// The level has no pages.
+    empty: bool,
+}
+
+struct LoadedPage {
+    first: Vec<u8>,
+    items: Vec<(Key, Presence)>,
     /// Where the following page begins; `None` when there is none.
     next: Option<Vec<u8>>,
 }
 
 impl PageLookup {
-    /// Adds the keys that own `hash` to `found`.
-    pub(super) async fn find(
-        &mut self,
-        store: &dyn StateStore,
-        sync: SyncId,
-        space: Space,
-        hash: u64,
-        found: &mut BTreeSet<Key>,
-    ) -> Result<(), StateError> {
+    const fn new(sync: SyncId, space: Space) -> Self {
+        Self { sync, space, page: None, empty: false }
+    }
+
+    async fn find(&mut self, store: &dyn StateStore, hash: u64, found: &mut Found) -> Result<(), StateError> {
         let prefix = hash.to_be_bytes();
-        if !self.covers(&prefix) {
-            let page = store.page_at(sync, space, &prefix).await?;
-            self.load(store, sync, space, page).await?;
+        if !self.empty && !self.page.as_ref().is_some_and(|page| page.covers(&prefix)) {
+            self.page = self.load(store, &prefix).await?;
+            self.empty = self.page.is_none();
         }
-        loop {
-            let Some((_, items)) = &self.page else { return Ok(()) };
-            let from = items.partition_point(|(key, ())| key.as_bytes() < prefix.as_slice());
-            let owners = items.iter().skip(from).take_while(|(key, ())| key.as_bytes().starts_with(&prefix));
-            found.extend(owners.map(|(key, ())| key.clone()));
-            let goes_on = self
-                .next
-                .as_ref()
-                .is_some_and(|first| first.starts_with(&prefix) || first.as_slice() < prefix.as_slice());
-            if !goes_on {
-                return Ok(());
+        while let Some(page) = &self.page {
+            let from = page.items.partition_point(|(key, _)| key.as_bytes() < prefix.as_slice());
+            let owners = page.items.iter().skip(from).take_while(|(key, _)| key.as_bytes().starts_with(&prefix));
+            owners.for_each(|(key, presence)| found.add_older(key, presence.0));
+            match &page.next {
+                Some(next) if next.starts_with(&prefix) || next.as_slice() < prefix.as_slice() => {
+                    let next = next.clone();
+                    self.page = self.load(store, &next).await?;
+                }
+                Some(_) | None => break,
             }
-            let first = self.page.take().map(|(page, _)| page.first);
-            let page = store.pages_after(sync, space, first.as_deref(), 1).await?.pop();
-            self.load(store, sync, space, page).await?;
-        }
-    }
-
-    fn covers(&self, prefix: &[u8]) -> bool {
-        let begins = self.page.as_ref().is_some_and(|(page, _)| page.first.as_slice() <= prefix);
-        begins && self.next.as_ref().is_none_or(|next| prefix < next.as_slice())
-    }
-
-    async fn load(
-        &mut self,
-        store: &dyn StateStore,
-        sync: SyncId,
-        space: Space,
-        page: Option<PageRow>,
-    ) -> Result<(), StateError> {
-        self.page = None;
-        self.next = None;
-        if let Some(page) = page {
-            let items = unpack::<()>(sync, space, &page.data)?;
-            self.next = store.pages_after(sync, space, Some(&page.first), 1).await?.pop().map(|page| page.first);
-            self.page = Some((page, items));
         }
         Ok(())
+    }
+
+    async fn load(&self, store: &dyn StateStore, at: &[u8]) -> Result<Option<LoadedPage>, StateError> {
+        let Some((page, next)) = store.page_with_next(self.sync, self.space, at).await? else { return Ok(None) };
+        let items = unpack::<Presence>(self.sync, self.space, &page.data)?;
+        Ok(Some(LoadedPage { first: page.first, items, next }))
+    }
+}
+
+impl LoadedPage {
+    fn covers(&self, prefix: &[u8]) -> bool {
+        self.first.as_slice() <= prefix && self.next.as_ref().is_none_or(|next| prefix < next.as_slice())
     }
 }

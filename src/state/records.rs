@@ -281,6 +281,11 @@ pub enum OwnerSpace {
     RecordId,
 }
 
+impl OwnerSpace {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Match, Self::RecordId];
+}
+
 /// A key owns, or no longer owns, what a hash stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnerChange {

@@ -21,30 +21,55 @@ pub(crate) use super::write::Write;
 pub(crate) enum Space {
     /// The snapshot's entries.
     Entries,
-    /// Owners by match.
-    Match,
-    /// Owners by record id.
-    RecordId,
+    /// One level of an owner index.
+    Owners(OwnerSpace, Level),
 }
 
 impl Space {
-    pub(crate) const ALL: [Self; 3] = [Self::Entries, Self::Match, Self::RecordId];
+    /// All of them.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let owners = OwnerSpace::ALL.into_iter();
+        let levels = owners.flat_map(|space| Level::NEWEST_FIRST.map(|level| Self::Owners(space, level)));
+        std::iter::once(Self::Entries).chain(levels)
+    }
 
+    /// What the database calls it.
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Entries => 0,
-            Self::Match => 1,
-            Self::RecordId => 2,
+            Self::Owners(OwnerSpace::Match, level) => 1 + 2 * level.0,
+            Self::Owners(OwnerSpace::RecordId, level) => 2 + 2 * level.0,
         }
     }
 }
 
-impl From<OwnerSpace> for Space {
-    fn from(space: OwnerSpace) -> Self {
-        match space {
-            OwnerSpace::Match => Self::Match,
-            OwnerSpace::RecordId => Self::RecordId,
+/// How new a part of an owner index is. Owners come in the order of hashes, so that each change concerns another page: only
+/// the small newest level is rewritten with every compaction, and a full level goes into the next older one as a whole. What
+/// a newer level says of an owner holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Level(u8);
+
+impl Level {
+    pub(crate) const NEWEST_FIRST: [Self; 4] = [Self::NEWEST, Self(2), Self(1), Self::OLDEST];
+    pub(crate) const NEWEST: Self = Self(3);
+    /// Has what is left of the index in it, and knows no removals.
+    pub(crate) const OLDEST: Self = Self(0);
+
+    /// Owners that the level holds before it goes into the next older one; `None` for any number. Unit tests go through all
+    /// levels with a few rows.
+    pub(crate) const fn capacity(self) -> Option<i64> {
+        let newest = if cfg!(test) { 4 } else { 1 << 16 };
+        match self.0 {
+            0 => None,
+            1 => Some(newest * 64),
+            2 => Some(newest * 8),
+            _ => Some(newest),
         }
+    }
+
+    /// The next older level.
+    pub(crate) const fn older(self) -> Self {
+        Self(self.0.saturating_sub(1))
     }
 }
 

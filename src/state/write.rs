@@ -71,6 +71,8 @@ pub(crate) enum Write {
         /// The run was cut short: who else runs syncs on this state sees it as abandoned, and goes on with it.
         unfinished: bool,
     },
+    /// In the place of a write that another one of the same commit makes needless.
+    Nothing,
     /// Fails with [`StateError::Fenced`] when the lease has another epoch.
     CheckEpoch {
         sync: SyncId,

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     model::{Entry, Key, SyncId, put_bytes, put_varint, take_bytes, take_varint},
-    state::{OwnerChange, OwnerSpace, StateError},
+    state::{OwnerChange, OwnerSpace, StateError, store::Space},
 };
 
 const WHAT: &str = "journal";
@@ -39,7 +39,7 @@ pub(crate) fn pack_journal(sync: SyncId, row: &JournalRow) -> Vec<u8> {
         put_bytes(key.as_bytes(), &mut payload);
         payload.push(u8::from(entry.is_some()));
         if let Some(entry) = entry {
-            entry.put(&mut payload);
+            entry.put(Space::Entries, &mut payload);
         }
     }
     put_varint(row.owners.len(), &mut payload);
@@ -67,7 +67,7 @@ fn unpack_payload(mut bytes: &[u8]) -> Option<JournalRow> {
         let key = Key::from_encoded(take_bytes(bytes)?);
         let entry = match take_u8(bytes)? {
             0 => None,
-            1 => Some(Entry::take(bytes)?),
+            1 => Some(Entry::take(Space::Entries, bytes)?),
             _ => return None,
         };
         row.entries.push((key, entry));

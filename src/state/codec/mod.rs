@@ -20,4 +20,4 @@ pub(crate) use intent::{pack_intent, unpack_intent};
 pub(crate) use invalid::{pack_invalid, unpack_invalid};
 pub(crate) use journal::{JournalRow, owner_key, pack_journal, split_owner_key, unpack_journal};
 pub(crate) use marks::{pack_dirty, pack_quiet, pack_rejected, unpack_dirty, unpack_quiet, unpack_rejected};
-pub(crate) use page::{PackedPage, PageValue, pack, unpack};
+pub(crate) use page::{PackedPage, PageValue, Presence, pack, unpack};

@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     model::{Entry, Fingerprint, Key, RunId, SyncId, put_bytes, put_varint, take_bytes, take_varint},
-    state::{StateError, store::Space},
+    state::{
+        StateError,
+        store::{Level, Space},
+    },
 };
 
 const WHAT: &str = "pages";
@@ -15,25 +18,49 @@ const HAS_ID: u8 = 2;
 const HAS_MATCH: u8 = 4;
 const HAS_CURSOR: u8 = 8;
 
-/// What a page holds for a key: an [`Entry`], or nothing in the owner indexes.
-pub(crate) trait PageValue: Sized + Clone + Send {
-    fn put(&self, out: &mut Vec<u8>);
-    fn take(bytes: &mut &[u8]) -> Option<Self>;
+/// What a page holds for a key: an [`Entry`], or in the owner indexes a [`Presence`].
+pub(crate) trait PageValue: Sized + Send {
+    fn put(&self, space: Space, out: &mut Vec<u8>);
+    fn take(space: Space, bytes: &mut &[u8]) -> Option<Self>;
     fn is_live(&self) -> bool;
+    /// Whether pages of the space hold it; one that they do not hold is left out instead.
+    fn is_kept(&self, space: Space) -> bool;
 }
 
-impl PageValue for () {
-    fn put(&self, _: &mut Vec<u8>) {}
-    fn take(_: &mut &[u8]) -> Option<Self> {
-        Some(())
+/// Whether a key owns what a hash stands for. The oldest level has no word for "no longer".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Presence(pub(crate) bool);
+
+impl PageValue for Presence {
+    fn put(&self, space: Space, out: &mut Vec<u8>) {
+        if !is_oldest(space) {
+            out.push(u8::from(self.0));
+        }
+    }
+    fn take(space: Space, bytes: &mut &[u8]) -> Option<Self> {
+        if is_oldest(space) {
+            return Some(Self(true));
+        }
+        match take_u8(bytes)? {
+            0 => Some(Self(false)),
+            1 => Some(Self(true)),
+            _ => None,
+        }
     }
     fn is_live(&self) -> bool {
-        true
+        self.0
     }
+    fn is_kept(&self, space: Space) -> bool {
+        self.0 || !is_oldest(space)
+    }
+}
+
+fn is_oldest(space: Space) -> bool {
+    matches!(space, Space::Owners(_, Level::OLDEST))
 }
 
 impl PageValue for Entry {
-    fn put(&self, out: &mut Vec<u8>) {
+    fn put(&self, _: Space, out: &mut Vec<u8>) {
         let tombstone = if self.tombstone { TOMBSTONE } else { 0 };
         let has_match = if self.match_hash.is_some() { HAS_MATCH } else { 0 };
         let has_cursor = if self.cursor.is_some() { HAS_CURSOR } else { 0 };
@@ -52,7 +79,7 @@ impl PageValue for Entry {
         }
     }
 
-    fn take(bytes: &mut &[u8]) -> Option<Self> {
+    fn take(_: Space, bytes: &mut &[u8]) -> Option<Self> {
         let flags = take_u8(bytes)?;
         let encoding = take_u8(bytes)?;
         let fingerprint = Fingerprint::from_bytes(take_array(bytes)?);
@@ -67,6 +94,10 @@ impl PageValue for Entry {
 
     fn is_live(&self) -> bool {
         !self.tombstone
+    }
+
+    fn is_kept(&self, _: Space) -> bool {
+        true
     }
 }
 
@@ -90,7 +121,7 @@ pub(crate) fn pack<V: PageValue>(sync: SyncId, space: Space, items: &[(Key, V)])
         let shared = before.iter().zip(key).take_while(|(a, b)| a == b).count();
         put_varint(shared, &mut payload);
         put_bytes(key.get(shared..).unwrap_or_default(), &mut payload);
-        value.put(&mut payload);
+        value.put(space, &mut payload);
         before = key;
     }
     Some(PackedPage {
@@ -104,10 +135,10 @@ pub(crate) fn pack<V: PageValue>(sync: SyncId, space: Space, items: &[(Key, V)])
 /// Unpacks a page; an error for anything but what [`pack`] wrote for this place.
 pub(crate) fn unpack<V: PageValue>(sync: SyncId, space: Space, data: &[u8]) -> Result<Vec<(Key, V)>, StateError> {
     let payload = checked::unwrap(WHAT, &[&place(sync, space)], data)?;
-    unpack_items(payload).ok_or_else(|| checked::damaged(WHAT))
+    unpack_items(space, payload).ok_or_else(|| checked::damaged(WHAT))
 }
 
-fn unpack_items<V: PageValue>(mut bytes: &[u8]) -> Option<Vec<(Key, V)>> {
+fn unpack_items<V: PageValue>(space: Space, mut bytes: &[u8]) -> Option<Vec<(Key, V)>> {
     let bytes = &mut bytes;
     let count = take_varint(bytes)?;
     // Every item takes at least two bytes: a damaged count cannot ask for more memory than that.
@@ -124,7 +155,7 @@ fn unpack_items<V: PageValue>(mut bytes: &[u8]) -> Option<Vec<(Key, V)>> {
         if items.last().is_some_and(|(before, _)| *before >= next) {
             return None;
         }
-        items.push((next, V::take(bytes)?));
+        items.push((next, V::take(space, bytes)?));
     }
     bytes.is_empty().then_some(items)
 }

@@ -8,7 +8,10 @@ use crate::{
         BatchKey, DirtyMark, Entry, Fingerprint, IntentId, Key, KeyKind, Operation, RunId, SyncId, Timestamp, Value,
         encode_part,
     },
-    state::{IntentMember, OwnerChange, OwnerSpace, store::Space},
+    state::{
+        IntentMember, OwnerChange, OwnerSpace,
+        store::{Level, Space},
+    },
 };
 
 const SYNC: SyncId = SyncId(3);
@@ -46,7 +49,7 @@ proptest! {
         prop_assert_eq!(&page.first, items[0].0.as_bytes());
         prop_assert_eq!(unpack::<Entry>(SYNC, Space::Entries, &page.data).unwrap(), items);
         prop_assert!(unpack::<Entry>(SyncId(4), Space::Entries, &page.data).is_err());
-        prop_assert!(unpack::<Entry>(SYNC, Space::Match, &page.data).is_err());
+        prop_assert!(unpack::<Entry>(SYNC, Space::Owners(OwnerSpace::Match, Level::OLDEST), &page.data).is_err());
     }
 
     #[test]

@@ -82,6 +82,8 @@ pub(super) async fn apply(c: &mut Link, write: &Write, holder: Option<&str>) -> 
                         where sync = $1 and epoch = $2";
             some(c, sqlx::query(sql).bind(sync.0).bind(epoch).bind(unfinished)).await
         }
+        Write::Nothing => Ok(0),
+        // The check locks the lease.
         Write::CheckEpoch { sync, epoch } => check_epoch(c, *sync, *epoch, holder).await,
         Write::ReserveBatches { count } => {
             let sql = "update counters set value = value + $1 where name = 'batch' returning value - $1 + 1";

@@ -1,7 +1,6 @@
 //! One durable transaction of writes, and what happens when the connection is lost around it.
 
 use std::{
-    collections::HashSet,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -159,7 +158,6 @@ async fn apply_all(
     had: i64,
 ) -> Result<(Vec<i64>, i64), StateError> {
     let mut ids = Vec::with_capacity(writes.len());
-    let mut checked = HashSet::new();
     let mut rest = writes;
     let half = writes.len().div_ceil(2);
     while let Some(first) = rest.first() {
@@ -168,9 +166,7 @@ async fn apply_all(
         if taken > 0 {
             ids.extend(std::iter::repeat_n(0, taken));
         } else {
-            // Once in a transaction is enough: the check locks the lease.
-            let again = matches!(first, Write::CheckEpoch { sync, epoch } if !checked.insert((*sync, *epoch)));
-            ids.push(if again { 0 } else { apply(c, first, holder).await? });
+            ids.push(apply(c, first, holder).await?);
         }
         rest = writes.get(ids.len()..).unwrap_or_default();
         if before < half && ids.len() >= half {

@@ -22,8 +22,10 @@ use crate::{
     telemetry::{event, events},
 };
 
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
+    (2, "owner_levels", include_str!("../../../migrations/postgres/0002_owner_levels.sql")),
+];
 /// Held while the schema is made or upgraded and the labels are compared: `SYNL`, as in SQLite files.
 const LOCK: i64 = 1_398_361_676;
 const LOCKING: &str = "lock the schema";

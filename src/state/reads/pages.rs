@@ -34,6 +34,23 @@ impl dyn StateStore + '_ {
         }
     }
 
+    /// The same page, and where the one after it begins; both of one moment.
+    pub(crate) async fn page_with_next(
+        &self,
+        sync: SyncId,
+        space: Space,
+        key: &[u8],
+    ) -> Result<Option<(PageRow, Option<Vec<u8>>)>, StateError> {
+        let sql = "select p.id, p.first, p.data, (select n.first from pages n
+                            where n.sync = $1 and n.space = $2 and n.first > p.first order by n.first limit 1)
+                     from pages p where p.sync = $1 and p.space = $2
+                      and p.first = coalesce(
+                            (select o.first from pages o
+                              where o.sync = $1 and o.space = $2 and o.first <= $3 order by o.first desc limit 1),
+                            (select o.first from pages o where o.sync = $1 and o.space = $2 order by o.first limit 1))";
+        self.first(sql, &[sync.0.into(), space.into(), key.into()], |row| Ok((page(row)?, row.get(3)?))).await
+    }
+
     /// Pages that begin after `first` (`None`: all), in order.
     pub(crate) async fn pages_after(
         &self,

@@ -106,6 +106,7 @@ async fn apply(c: &mut SqliteConnection, write: Write) -> Result<i64, StateError
             let sql = "update leases set expires_at = null where sync = ? and epoch = ?";
             some(c, sqlx::query(sql).bind(sync.0).bind(epoch)).await
         }
+        Write::Nothing => Ok(0),
         Write::CheckEpoch { sync, epoch } => check_epoch(c, sync, epoch).await,
         Write::ReserveBatches { count } => {
             let sql = "update counters set value = value + ?1 where name = 'batch' returning value - ?1 + 1";

@@ -71,7 +71,7 @@ async fn a_changed_blob_of_any_table_is_noticed() {
     let tables = [
         "update journal set data = cast(substr(data, 1, length(data) - 1) || x'5a' as blob)",
         "update pages set data = cast(substr(data, 1, 40) || x'5a5a' || substr(data, 43) as blob) where space = 0",
-        "update pages set data = cast(substr(data, 1, 40) || x'5a5a' || substr(data, 43) as blob) where space = 2",
+        "update pages set data = cast(substr(data, 1, 40) || x'5a5a' || substr(data, 43) as blob) where space > 0",
         "update pages set data = x''",
         "update intents set data = cast(substr(data, 1, length(data) - 1) as blob)",
         "update intents set members = members + 1",
@@ -192,8 +192,9 @@ async fn a_scan_beside_a_compaction_says_so() {
     let all: Vec<_> = (0..20_000).map(key).collect();
     let batch = run.intend(&state, &all).await;
     settle(&state, batch, all.iter().map(|_| (vec![], put(1))).collect()).wait().await.unwrap();
-    // The writer may compact by itself after a settle; a flush comes after that.
+    // The writer may compact by itself after a settle; it has begun before a flush ends.
     state.writer().flush().await.unwrap();
+    drop(state.writer().pause_compaction(id).await);
     compact::compact(state.store(), id).await.unwrap();
     let mut scan = state.overlay(id);
     assert_eq!(scan.next().await.unwrap().unwrap().key, key(0));
@@ -201,6 +202,7 @@ async fn a_scan_beside_a_compaction_says_so() {
     let batch = run.intend(&state, &all).await;
     settle(&state, batch, all.iter().map(|_| (vec![], remove())).collect()).wait().await.unwrap();
     state.writer().flush().await.unwrap();
+    drop(state.writer().pause_compaction(id).await);
     compact::compact(state.store(), id).await.unwrap();
     let ended = loop {
         match scan.next().await {

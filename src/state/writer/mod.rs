@@ -24,6 +24,7 @@ use self::{
 use super::{
     GuardedSet, IntentMember, LocalSettle, MarkDirty, NewIntent, OwnerSpace, Settle, StateError,
     codec::{pack_guarded, pack_intent, pack_invalid},
+    compact,
     lease::Leases,
     store::{StateStore, Write},
 };
@@ -265,6 +266,16 @@ impl Writer {
         self.submit(Vec::new(), 0).wait().await
     }
 
+    /// Waits until no compaction of the sync is under way; none begins while the guard is held.
+    pub(super) async fn pause_compaction(&self, sync: SyncId) -> tokio::sync::OwnedMutexGuard<()> {
+        self.shared.compacting(sync).lock_owned().await
+    }
+
+    /// Compacts a sync. Only for who has paused the others.
+    pub(super) async fn compact(&self, sync: SyncId, epoch: i64) -> Result<(), StateError> {
+        compact::compact_under(self.shared.store.as_ref(), sync, Some(epoch), &self.shared.failed).await
+    }
+
     /// Transactions so far in this process: group commit makes fewer of them than there were writes.
     pub fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::Relaxed)
@@ -337,7 +348,14 @@ impl Writer {
 }
 
 fn shared(store: Arc<dyn StateStore>, leases: Arc<Leases>) -> Shared {
-    Shared { store, leases, failed: OnceLock::new(), pending: Pending::default(), commits: AtomicU64::new(0) }
+    Shared {
+        store,
+        leases,
+        failed: OnceLock::new(),
+        pending: Pending::default(),
+        commits: AtomicU64::new(0),
+        compacting: Mutex::default(),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,15 +1,15 @@
 //! The task behind the writer: group commit and compaction.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::pending::Pending;
 use crate::{
@@ -46,6 +46,37 @@ pub(super) struct Shared {
     pub(super) pending: Pending,
     /// Transactions so far, for tests and figures.
     pub(super) commits: AtomicU64,
+    /// One for each sync, held by its one compaction.
+    pub(super) compacting: std::sync::Mutex<HashMap<SyncId, Arc<Mutex<()>>>>,
+}
+
+impl Shared {
+    /// Who holds it is the only one that compacts the sync.
+    pub(super) fn compacting(&self, sync: SyncId) -> Arc<Mutex<()>> {
+        Arc::clone(self.compacting.lock().unwrap_or_else(PoisonError::into_inner).entry(sync).or_default())
+    }
+
+    /// Compacts beside the commits, which would otherwise wait for it. False when the sync is being compacted already.
+    fn compact(self: &Arc<Self>, sync: SyncId) -> bool {
+        let Ok(alone) = self.compacting(sync).try_lock_owned() else { return false };
+        // A run that has closed meanwhile leaves it to the next one.
+        if let Some(epoch) = self.leases.epoch(sync) {
+            let shared = Arc::clone(self);
+            drop(tokio::spawn(async move {
+                compact_one(&shared, sync, epoch).await;
+                drop(alone);
+            }));
+        }
+        true
+    }
+
+    async fn end_compactions(&self) {
+        let all: Vec<_> =
+            self.compacting.lock().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
+        for compacting in all {
+            drop(compacting.lock().await);
+        }
+    }
 }
 
 /// Runs until every [`super::Writer`] is gone and the queue is empty.
@@ -58,23 +89,21 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<
         for (sync, entries) in journalled {
             let total = journals.entry(sync).or_default();
             *total += entries;
-            if *total > compact::JOURNAL_BOUND {
+            if *total > compact::JOURNAL_BOUND && shared.compact(sync) {
                 *total = 0;
-                compact_one(&shared, sync).await;
             }
         }
     }
+    shared.end_compactions().await;
     drop(lock);
 }
 
-async fn compact_one(shared: &Shared, sync: SyncId) {
+async fn compact_one(shared: &Shared, sync: SyncId, epoch: i64) {
     if shared.failed.get().is_none() {
-        let epoch = shared.leases.epoch(sync);
-        let result = compact::compact_under(shared.store.as_ref(), sync, epoch).await;
-        match (result, epoch) {
-            (Err(StateError::Fenced), Some(epoch)) => shared.leases.lose(sync, epoch),
-            (Err(error), _) => stop(shared, error),
-            (Ok(()), _) => {}
+        match compact::compact_under(shared.store.as_ref(), sync, Some(epoch), &shared.failed).await {
+            Ok(()) => {}
+            Err(StateError::Fenced) => shared.leases.lose(sync, epoch),
+            Err(error) => stop(shared, error),
         }
     }
 }
@@ -98,6 +127,7 @@ async fn commit(shared: &Shared, group: Vec<Command>) {
         writes.extend(command.writes);
     }
     let epochs = epochs(&writes);
+    leave_out_repeated(&mut writes);
     match write(shared, writes).await {
         Ok(ids) => {
             let mut ids = ids.into_iter();
@@ -126,6 +156,26 @@ async fn commit(shared: &Shared, group: Vec<Command>) {
                 shared.pending.forget(ticket);
                 done.send(Err(error.clone())).unwrap_or(());
             }
+        }
+    }
+}
+
+/// Commands that are committed together need each lease checked once, and of an account's grants only the last word.
+fn leave_out_repeated(writes: &mut [Write]) {
+    let mut checked = HashSet::new();
+    for write in &mut *writes {
+        if let Write::CheckEpoch { sync, epoch } = write
+            && !checked.insert((*sync, *epoch))
+        {
+            *write = Write::Nothing;
+        }
+    }
+    let mut saved = HashSet::new();
+    for write in writes.iter_mut().rev() {
+        if let Write::PutGrants { account, .. } = write
+            && !saved.insert(account.clone())
+        {
+            *write = Write::Nothing;
         }
     }
 }
