@@ -99,3 +99,28 @@ impl Claims {
         self.held.lock().await.taken.contains(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Access, Location, OpenOptions};
+
+    #[tokio::test]
+    async fn a_record_is_granted_once_until_the_state_tells_whose_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(folder.path().join("state.db"));
+        let state = State::open(OpenOptions::new(location, Access::Runner)).await.unwrap();
+        let claims = Claims::load(&state, SyncId(1)).await.unwrap();
+        let (one, two) = (Key::from_encoded(&[1]), Key::from_encoded(&[2]));
+        let claim = async |hash, key, yields: &[Key]| claims.claim(&state, SyncId(1), hash, key, yields).await.unwrap();
+        assert_eq!(claim(7, &one, &[]).await, Claim::Granted);
+        assert_eq!(claim(7, &one, &[]).await, Claim::Granted);
+        assert_eq!(claim(7, &two, &[]).await, Claim::OwnedBy(one.clone()));
+        assert_eq!(claim(7, &two, std::slice::from_ref(&one)).await, Claim::OwnedBy(one.clone()), "it has just got it");
+        assert_eq!(claim(8, &two, &[]).await, Claim::Granted);
+        // The state knows of neither, so the first one has given it up again by then.
+        claims.queued(&[7]).await;
+        assert_eq!(claim(7, &two, &[]).await, Claim::Granted);
+        assert_eq!(claim(8, &one, &[]).await, Claim::OwnedBy(two));
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Kit, Step, answered, kit::advance, row, rows};
+use super::{Kit, Step, answered, fault, kit::advance, row, rows};
 use crate::{
     destination::{Outcome, Rejection},
     model::{
@@ -11,12 +11,12 @@ use crate::{
     },
     run::Resync,
     state::RunStatus,
-    wire::VendorText,
+    wire::{FaultKind, Sent, VendorText},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-async fn standing_rejects(kit: &Kit) -> Vec<RejectedMark> {
+pub(super) async fn standing_rejects(kit: &Kit) -> Vec<RejectedMark> {
     let state = kit.engine.state();
     let sync = state.sync("s").await.unwrap().unwrap();
     state.rejected(sync.id, None, 1_000).await.unwrap().into_iter().map(|(_, mark)| mark).collect()
@@ -96,6 +96,25 @@ async fn rows_that_all_exist_stop_a_run_unless_they_stood_refused_before() {
     let report = kit.run(&model).await;
     assert_eq!((report.status, report.counts.rejected), (RunStatus::Partial, 250), "{report:?}");
     assert!(standing_rejects(&kit).await.iter().all(|mark| mark.code == "exists" && mark.next_try.is_none()));
+}
+
+#[tokio::test]
+async fn a_row_that_exists_is_told_why() {
+    let kit = Kit::with(10, |sync| (sync.mode, sync.on_removed) = (Mode::Insert, OnRemoved::Keep)).await;
+    kit.vendor.put("1@x", "theirs");
+    kit.run(&rows(1..2, "ann")).await;
+    let words = "a record with this match value stands there already, and it is never touched in this mode";
+    assert_eq!(kept_words(&kit).await, words);
+}
+
+#[tokio::test]
+async fn a_row_that_was_refused_with_its_request_has_a_code_of_its_own() {
+    for (kind, code) in [(FaultKind::TooLarge, "too_large"), (FaultKind::BatchRefused, "refused")] {
+        let kit = Kit::new().await;
+        kit.vendor.script([fault(kind, Sent::Yes)]);
+        assert_eq!(kit.run(&rows(1..2, "a")).await.counts.rejected, 1);
+        assert_eq!(standing_rejects(&kit).await[0].code, code);
+    }
 }
 
 #[tokio::test]
