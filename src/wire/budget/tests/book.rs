@@ -54,6 +54,19 @@ fn a_permit_counts_until_it_cannot_matter_any_more() {
 }
 
 #[test]
+fn a_permit_counts_in_each_window_for_itself() {
+    let both = |holder, up_to| {
+        let mut message = ask(holder, 10, up_to);
+        message.windows.push(shared(None, LONG, 15));
+        message
+    };
+    let mut book = Book::default();
+    book.exchange(NOON, &both(1, 10));
+    assert_eq!(book.exchange(NOON, &both(2, 1)).again_in, Some(COUNTS));
+    assert_eq!(book.exchange(NOON + COUNTS, &both(2, 10)).granted.unwrap().weight, 5);
+}
+
+#[test]
 fn permits_that_are_given_back_are_free_at_once_and_forgotten() {
     let mut book = Book::default();
     book.exchange(NOON, &ask(1, 10, 10));
@@ -97,8 +110,8 @@ fn a_clock_that_is_set_back_a_little_stands_still_and_by_more_is_followed() {
 
 /// Tells of one request that arrived just now.
 fn arrived(holder: u64, class: Option<Class>) -> Message {
-    let windows = [None, Some(Class::Search)].map(|class| shared(class, LONG, 2));
-    Message { holder, windows: windows.into(), loose: vec![(class, 1, Duration::ZERO)], ..Message::default() }
+    let windows = vec![shared(None, LONG, 2), shared(Some(Class::Search), TEN_SECONDS, 2)];
+    Message { holder, windows, loose: vec![(class, 1, Duration::ZERO)], ..Message::default() }
 }
 
 fn ask_long(holder: u64, limit: u32, weight: u32, up_to: u32) -> Message {
@@ -143,9 +156,10 @@ fn what_arrived_is_no_permit_any_more() {
 fn a_wait_for_many_permits_is_worth_a_twentieth_of_the_limit() {
     let mut book = Book::default();
     let windows = vec![shared(None, LONG, 100)];
-    let loose = [(96, 0), (1, 4), (1, 3), (1, 2), (1, 1)].map(|(weight, age)| (None, weight, SECOND * age)).into();
+    let one_a_second = (1..=6).map(|age| (None, 1, SECOND * age));
+    let loose = one_a_second.chain([(None, 94, Duration::ZERO)]).collect();
     book.exchange(NOON, &Message { holder: 1, windows, loose, ..Message::default() });
-    for (weight, up_to, after) in [(1, 1, 28), (1, 3, 30), (1, 50, 32), (4, 1, 31)] {
+    for (weight, up_to, after) in [(1, 1, 26), (1, 3, 28), (1, 50, 30), (4, 1, 29)] {
         let reply = book.exchange(NOON, &ask_long(2, 100, weight, up_to));
         assert_eq!(reply.again_in, Some(SECOND * after + ms(1)), "{weight} of {up_to}");
     }

@@ -1,6 +1,7 @@
 //! What a limiter tells the book when nobody waits any more.
 
-use super::*;
+use super::{super::SharedWindow, *};
+use crate::wire::{SavedGrants, SavedWindow};
 
 /// A request that nothing tells the leaving of; answered at once.
 async fn send_without_body(limiter: &Arc<Limiter>) -> Instant {
@@ -55,4 +56,45 @@ async fn nothing_is_told_while_another_request_is_under_way_nor_twice() {
     sleep(Duration::from_secs(2)).await;
     sleep(Duration::from_secs(2)).await;
     assert_eq!(exchanges(), before + 1, "there was no news");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limiter_says_now_and_then_that_it_lives_where_it_has_a_share() {
+    let shared = Limits { concurrent: Some(n(6)), ..Limits::default() };
+    for (limits, told) in [(shared, 3..=4), (window(100, TEN_SECONDS), 0..=0)] {
+        let budget = book(3);
+        let a = daemon(&limits, &budget);
+        let mut under_way = Vec::new();
+        for _ in 0..3 {
+            under_way.push(a.acquire(Class::Write, n(1)).await.unwrap());
+            sleep(Duration::from_secs(1)).await;
+        }
+        let before = budget.exchanges.load(Ordering::Relaxed);
+        sleep(Duration::from_secs(61)).await;
+        let exchanges = budget.exchanges.load(Ordering::Relaxed) - before;
+        assert!(told.contains(&exchanges), "{exchanges}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_of_before_the_account_was_known_count_in_the_longest_window_of_their_class() {
+    let windows = [(None, 10), (None, 60), (Some(Class::Search), 10)];
+    let limits = windows.map(|(class, per)| Window { class, ..Window::new(n(50), Duration::from_secs(per)) });
+    let (budget, limits) = (book(3), Limits { windows: limits.into(), ..Limits::default() });
+    let a = daemon(&limits, &budget);
+    let ago = |seconds: u64| (NOON + Duration::from_secs(5_000 - seconds)).as_micros();
+    let saved = |class, per, grants| SavedWindow { class, per: Duration::from_secs(per), grants };
+    a.tell_loose(&SavedGrants {
+        windows: vec![
+            saved(None, 10, vec![(ago(0), 3)]),
+            saved(None, 60, vec![(ago(0), 3), (ago(30), 4)]),
+            saved(Some(Class::Search), 10, vec![(ago(0), 2)]),
+        ],
+        day: None,
+    });
+    drop(a.acquire(Class::Write, n(1)).await.unwrap());
+    sleep(ms(500)).await;
+    let windows = windows.map(|(class, per)| SharedWindow { class, per: Duration::from_secs(per), limit: 50 });
+    let message = Message { holder: 7, windows: windows.into(), ..Message::default() };
+    assert_eq!(budget.exchange("vendor:1", &message).await.unwrap().others, [3, 7, 2]);
 }

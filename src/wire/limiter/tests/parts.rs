@@ -179,6 +179,9 @@ async fn a_smooth_rate_lets_a_tenth_through_and_then_one_by_one() {
     assert_eq!(burst(&mut rate).0, 1);
     assert_eq!(rate.take(n(5)), Err(None), "more than ever fits");
     assert_eq!(burst(&mut smooth(1)).0, 1);
+    let mut short = Smooth::new(&Window { smooth: true, ..Window::new(n(40), SECOND) }, n(1));
+    let (left, wait) = burst(&mut short);
+    assert!(left == 4 && wait.abs_diff((SECOND + MS * 10) / 37) < MS, "{left} and {wait:?}");
     let heavy = Window { smooth: true, ..Window::new(n(40), TEN_SECONDS) };
     assert_eq!(burst(&mut Smooth::new(&heavy, n(9))).0, 9);
     assert_eq!(burst(&mut Smooth::new(&heavy, n(90))).0, 40);
@@ -297,12 +300,16 @@ fn each_window_is_narrowed_by_its_own() {
     let limits: Vec<_> = all.usage(NOON).0.iter().map(|window| window.limit).collect();
     assert_eq!(limits, [40, 50, 30]);
     assert_eq!(all.shared().concurrent, Some(5));
+    let seen = ObservedWindow { per: SECOND, limit: Some(20), remaining: None };
+    let seen = Observed { windows: vec![seen], ..Observed::default() };
+    all.observe(&seen, NOON, |_, _| 0);
+    let limits: Vec<_> = all.usage(NOON).0.iter().map(|window| window.limit).collect();
+    assert_eq!(limits, [40, 20, 30]);
     let mut all = buckets(&Limits { windows: windows.into_iter().map(smooth).collect(), ..Limits::default() });
     all.narrow(&Limits { windows: vec![smooth(of(None, 40, TEN_SECONDS))], ..Limits::default() }, n(1));
     let rates = |all: &Buckets| all.smooth.iter().map(|rate| rate.requests.get()).collect::<Vec<_>>();
     assert_eq!(rates(&all), [40, 50, 30]);
-    let seen = ObservedWindow { per: SECOND, limit: Some(20), remaining: None };
-    all.observe(&Observed { windows: vec![seen], ..Observed::default() }, NOON, |_, _| 0);
+    all.observe(&seen, NOON, |_, _| 0);
     assert_eq!(rates(&all), [40, 20, 30]);
 }
 
@@ -367,6 +374,14 @@ async fn what_is_ahead_is_saved_where_it_will_count() {
     let grants: Vec<_> = saved.windows.iter().map(|window| window.grants.clone()).collect();
     assert_eq!(grants, [vec![(at.as_micros(), 3)], vec![(at.as_micros(), 3)], vec![]]);
     assert_eq!(saved.day.unwrap().used, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_on_its_way_is_saved_as_of_its_latest_arrival() {
+    let limiter = limiter(&window(100, TEN_SECONDS));
+    let mut ticket = limiter.acquire(Class::Write, n(1)).await.unwrap();
+    ticket.handed().leaves();
+    assert_eq!(limiter.save(&[]).windows[0].grants, [((NOON + SLACK).as_micros(), 1)]);
 }
 
 #[tokio::test(start_paused = true)]

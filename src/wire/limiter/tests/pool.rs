@@ -139,15 +139,37 @@ async fn an_arrival_is_told_once_it_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_of_a_short_window_is_not_long_on_its_way() {
+    for (per, slack) in [(MS * 100, 15), (SECOND * 4, 40), (SECOND * 60, 100)] {
+        let mut pool = holding(1);
+        let windows = vec![SharedWindow { class: None, per, limit: 9 }];
+        let told = |pool: &mut Pool| pool.message(Shared { windows: windows.clone(), ..shared(0) }, 0, 1, None);
+        told(&mut pool);
+        assert!(pool.take(None, 1, 1));
+        pool.left(1);
+        advance(MS * slack - MS).await;
+        assert!(told(&mut pool).returns.is_empty(), "{per:?}");
+        advance(MS).await;
+        assert_eq!(told(&mut pool).returns, [back(1, 0, &[(1, Duration::ZERO)])], "{per:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_never_left_gives_its_permit_back() {
     let mut pool = holding(2);
     assert!(pool.take(None, 1, 1) && pool.take(None, 1, 2) && !pool.take(None, 1, 3));
     pool.take_back(1);
     assert!(pool.take(None, 1, 3), "to the next one");
-    told(&mut pool);
+    assert!(told(&mut pool).returns.is_empty(), "all of them are out");
     pool.take_back(2);
     let message = told(&mut pool);
     assert_eq!((message.returns, message.open), (vec![back(1, 1, &[])], vec![1]), "its grant was used up: to the book");
+    let mut pool = holding(3);
+    assert!(pool.take(None, 1, 1) && pool.take(None, 2, 2));
+    told(&mut pool);
+    pool.take_back(1);
+    pool.take_back(2);
+    assert_eq!(told(&mut pool).returns, [back(1, 3, &[])]);
 }
 
 #[tokio::test(start_paused = true)]
