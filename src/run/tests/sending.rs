@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Kit, Row, Step, answered, fault, kit::advance, row, rows};
+use super::{Kit, Row, Step, answered, fault, kit::advance, row, rows, settling::held};
 use crate::{
     destination::{Outcome, Rejection},
     model::{
-        DirtyMark, Key, KeyKind, Operation, Timestamp, Value, encode_part,
+        DirtyMark, Operation, Timestamp,
         spec::{Mode, OnRemoved, WindowSpec},
     },
     run::RunReport,
@@ -172,11 +172,7 @@ async fn grants_are_saved_with_each_batch_and_count_those_that_are_under_way() {
 
 /// The marks of a key, oldest first.
 async fn marks(kit: &Kit, id: i64) -> Vec<DirtyMark> {
-    let state = kit.engine.state();
-    let sync = state.sync("s").await.unwrap().unwrap();
-    let mut key = Vec::new();
-    encode_part(Value::Int(id), KeyKind::Integer, 0, &mut key).unwrap();
-    let mut marks = state.held(sync.id, &Key::from_encoded(&key)).await.unwrap().dirty;
+    let mut marks = held(kit, id).await.dirty;
     marks.sort_by_key(|mark| mark.intent);
     marks
 }

@@ -6,7 +6,7 @@ use super::{Kit, Step, answered, fault, kit::advance, row, rows};
 use crate::{
     destination::{Outcome, Rejection},
     model::{
-        Operation, RejectedMark,
+        Held, Key, KeyKind, Operation, RejectedMark, Value, encode_part,
         spec::{Mode, OnRemoved},
     },
     run::Resync,
@@ -20,6 +20,15 @@ pub(super) async fn standing_rejects(kit: &Kit) -> Vec<RejectedMark> {
     let state = kit.engine.state();
     let sync = state.sync("s").await.unwrap().unwrap();
     state.rejected(sync.id, None, 1_000).await.unwrap().into_iter().map(|(_, mark)| mark).collect()
+}
+
+/// What the state holds for a key.
+pub(super) async fn held(kit: &Kit, id: i64) -> Held {
+    let state = kit.engine.state();
+    let sync = state.sync("s").await.unwrap().unwrap();
+    let mut key = Vec::new();
+    encode_part(Value::Int(id), KeyKind::Integer, 0, &mut key).unwrap();
+    state.held(sync.id, &Key::from_encoded(&key)).await.unwrap()
 }
 
 /// What is kept of the vendor's words about the one refused row.
@@ -159,6 +168,15 @@ async fn a_key_that_left_and_is_kept_keeps_its_place_in_a_resync() {
     assert_eq!((report.counts.delivered, report.counts.skipped), (2, 1), "{report:?}");
     let report = kit.run_ok(&rows(0..2, "a")).await;
     assert_eq!((report.counts.read, report.counts.unchanged, report.counts.removed), (2, 2, 0));
+}
+
+#[tokio::test]
+async fn a_key_that_left_and_is_kept_names_the_run_that_saw_it_leave() {
+    let kit = Kit::with(10, |sync| sync.on_removed = OnRemoved::Keep).await;
+    kit.run_ok(&rows(1..2, "a")).await;
+    let left = kit.run_ok(&[]).await;
+    let entry = held(&kit, 1).await.entry.unwrap();
+    assert_eq!((entry.tombstone, Some(entry.run)), (true, left.run));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod parts;
 mod pool;
+mod saved;
 mod waits;
 
 use std::{

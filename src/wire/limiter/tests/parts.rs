@@ -6,7 +6,7 @@ use super::{
     super::{buckets::Buckets, daily::Day, smooth::Smooth, window::WindowLog},
     *,
 };
-use crate::wire::{SavedDay, SavedWindow};
+use crate::wire::SavedDay;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -99,14 +99,27 @@ fn an_answer_later_than_usual_makes_its_request_count_later() {
 }
 
 #[test]
+fn a_request_of_a_short_window_is_not_long_on_its_way() {
+    let start = Instant::now();
+    for (per, slack) in [(MS * 100, 15), (SECOND * 4, 40), (SECOND * 60, 100)] {
+        let mut log = WindowLog::new(&Window::new(n(1), per));
+        log.push(1, 1);
+        log.left(1, start);
+        assert_eq!(counts_until(&mut log, start), start + MS * slack + per + MS, "{per:?}");
+    }
+}
+
+#[test]
 fn what_is_usual_changes_with_the_latest_requests() {
     let start = Instant::now();
     let mut log = log(100);
     (1..=15).for_each(|id| made(&mut log, id, start, MS * 30));
-    (16..=23).for_each(|id| made(&mut log, id, start, MS * 400));
-    // Eight of the last fifteen took that long.
-    made(&mut log, 24, start, MS * 400);
-    assert_eq!(log.counted(start).last(), Some((start + SLACK, 1)));
+    (16..=22).for_each(|id| made(&mut log, id, start, MS * 400));
+    // Seven of the last fifteen took that long, then eight.
+    for by in [MS * 400, SLACK] {
+        made(&mut log, 23, start, MS * 400);
+        assert_eq!(log.counted(start).last(), Some((start + by, 1)));
+    }
 }
 
 #[test]
@@ -139,6 +152,9 @@ fn what_the_vendor_counts_beyond_ours_was_sent_by_others() {
     // Ours stopped counting, but the vendor may have counted it when it answered.
     assert_eq!(used(Some(10), Some(5), 0, TEN_SECONDS + SECOND - MICRO), (3, 10));
     assert_eq!(used(Some(10), Some(5), 0, TEN_SECONDS + SECOND), (5, 10));
+    let mut log = log(10);
+    log.observe(Some(8), Some(8), 0, start);
+    assert_eq!(log.counted(start).count(), 0, "nobody sent anything");
 }
 
 #[test]
@@ -329,70 +345,4 @@ fn the_book_is_told_of_all_limits() {
     assert_eq!((shared.daily.map(|day| day.limit), shared.concurrent), (Some(9), Some(3)));
     let classes = |class| buckets(&limits).limits(class);
     assert!(classes(Class::Read) && !classes(Class::Search) && !classes(Class::Write));
-}
-
-fn saved(class: Option<Class>, per: Duration, grants: &[(Timestamp, u32)]) -> SavedGrants {
-    let grants = grants.iter().map(|(at, weight)| (at.as_micros(), *weight)).collect();
-    SavedGrants { windows: vec![SavedWindow { class, per, grants }], day: None }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_saved_counts_for_the_rest_of_its_window() {
-    let read = Window { class: Some(Class::Read), ..Window::new(n(9), TEN_SECONDS) };
-    let windows = vec![Window::new(n(9), TEN_SECONDS), Window::new(n(8), SECOND), read];
-    let limiter = limiter(&Limits { windows, ..Limits::default() });
-    let grants = [(NOON - TEN_SECONDS, 4), (NOON - TEN_SECONDS + MICRO, 2), (NOON + SECOND * 99, 1)];
-    limiter.seed(&saved(None, TEN_SECONDS, &grants));
-    let used = || limiter.usage().0.iter().map(|window| window.used).collect::<Vec<_>>();
-    assert_eq!(used(), [3, 0, 0]);
-    advance(MS * 2).await;
-    assert_eq!(used(), [1, 0, 0]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_smooth_rate_begins_empty_after_a_restart_within_its_window() {
-    let rate = Window { smooth: true, ..Window::new(n(40), TEN_SECONDS) };
-    let limits = Limits { windows: vec![rate], ..Limits::default() };
-    let fresh = |at, class, per| {
-        let limiter = limiter(&limits);
-        limiter.seed(&saved(class, per, &[(at, 1)]));
-        limiter.save(&[]).windows.is_empty()
-    };
-    assert!(!fresh(NOON - TEN_SECONDS + MICRO, None, TEN_SECONDS));
-    assert!(fresh(NOON - TEN_SECONDS, None, TEN_SECONDS));
-    assert!(fresh(NOON, Some(Class::Read), TEN_SECONDS));
-    assert!(fresh(NOON, None, SECOND));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_ahead_is_saved_where_it_will_count() {
-    let of = |class| Window { class: Some(class), ..Window::new(n(9), TEN_SECONDS) };
-    let windows = vec![Window::new(n(9), TEN_SECONDS), of(Class::Write), of(Class::Search)];
-    let limiter = limiter(&Limits { windows, daily: Some(day(50, 0)), ..Limits::default() });
-    let at = NOON + SECOND * 30;
-    let saved = limiter.save(&[Ahead { class: Class::Write, weight: 3, by: at }]);
-    let grants: Vec<_> = saved.windows.iter().map(|window| window.grants.clone()).collect();
-    assert_eq!(grants, [vec![(at.as_micros(), 3)], vec![(at.as_micros(), 3)], vec![]]);
-    assert_eq!(saved.day.unwrap().used, 3);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_request_on_its_way_is_saved_as_of_its_latest_arrival() {
-    let limiter = limiter(&window(100, TEN_SECONDS));
-    let mut ticket = limiter.acquire(Class::Write, n(1)).await.unwrap();
-    ticket.handed().leaves();
-    assert_eq!(limiter.save(&[]).windows[0].grants, [((NOON + SLACK).as_micros(), 1)]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn grants_are_saved_in_groups_of_a_part_of_their_window() {
-    let limiter = limiter(&window(100, SECOND * 32));
-    for after in [0_u32, 500, 500, 1, 4_000] {
-        advance(MS * after).await;
-        send(&limiter).await;
-    }
-    let saved = limiter.save(&[]).windows.remove(0).grants;
-    let at = |millis: u32| (NOON + MS * millis).as_micros();
-    // The first of the four is more than a second older than the last of them.
-    assert_eq!(saved, [(at(5_001), 1), (at(1_001), 3), (at(0), 1)]);
 }
