@@ -98,3 +98,22 @@ async fn requests_of_before_the_account_was_known_count_in_the_longest_window_of
     let message = Message { holder: 7, windows: windows.into(), ..Message::default() };
     assert_eq!(budget.exchange("vendor:1", &message).await.unwrap().others, [3, 7, 2]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_counts_as_under_way_also_when_its_limiter_has_lost_its_share() {
+    let concurrent = |most| Limits { concurrent: Some(n(most)), ..Limits::default() };
+    let budget = book(3);
+    let (a, b) = (daemon(&concurrent(6), &budget), daemon(&concurrent(6), &budget));
+    let _long = a.acquire(Class::Write, n(1)).await.unwrap();
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(b.acquire(Class::Write, n(1)).await.unwrap());
+    }
+    a.relimit(&concurrent(2), n(1));
+    b.relimit(&concurrent(2), n(1));
+    assert!(timeout(ms(500), a.acquire(Class::Write, n(1))).await.is_err(), "three of two are the other's");
+    others.clear();
+    sleep(Duration::from_secs(100)).await;
+    let _second = timeout(ms(500), b.acquire(Class::Write, n(1))).await.unwrap().unwrap();
+    assert!(timeout(Duration::from_secs(5), b.acquire(Class::Write, n(1))).await.is_err(), "there are two");
+}
