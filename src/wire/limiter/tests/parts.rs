@@ -333,12 +333,8 @@ fn each_window_is_narrowed_by_its_own() {
 fn the_book_is_told_of_all_limits() {
     let of = |class, requests, per| Window { class, ..Window::new(n(requests), per) };
     let smooth = Window { smooth: true, ..of(Some(Class::Read), 30, SECOND) };
-    let limits = Limits {
-        windows: vec![of(None, 100, TEN_SECONDS), smooth],
-        daily: Some(day(9, 0)),
-        concurrent: Some(n(3)),
-        ..Limits::default()
-    };
+    let limits =
+        Limits { windows: vec![of(None, 100, TEN_SECONDS), smooth], daily: Some(day(9, 0)), concurrent: Some(n(3)) };
     let shared = buckets(&limits).shared();
     let windows: Vec<_> = shared.windows.iter().map(|window| (window.class, window.per, window.limit)).collect();
     assert_eq!(windows, [(None, TEN_SECONDS, 100), (Some(Class::Read), SECOND, 30)]);
