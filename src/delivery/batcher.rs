@@ -223,6 +223,28 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_is_filled_to_the_last_byte_and_row() {
+        let sizes = |sizes: &[usize]| {
+            let items = sizes.iter().zip(0..).map(|(&size, number)| item(number, Operation::Upsert, size, None));
+            form(items.collect()).iter().map(|batch| batch.items.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&[300, 300, 400]), [3]);
+        assert_eq!(sizes(&[300, 300, 401]), [2, 1]);
+        assert_eq!(sizes(&[2_000, 1]), [1, 1]);
+        assert_eq!(sizes(&[1; 21]), [10, 10, 1]);
+    }
+
+    #[test]
+    fn so_many_earlier_batches_wait_to_be_complete() {
+        for (batches, whole) in [(MAX_REFORMING, MAX_REFORMING), (MAX_REFORMING + 1, MAX_REFORMING)] {
+            let of = |batch| Some(BatchKey { idempotency: batch as u128, members: 2 });
+            let twice = (0..batches).chain(0..batches).zip(0..);
+            let formed = form(twice.map(|(batch, number)| item(number, Operation::Upsert, 1, of(batch))).collect());
+            assert_eq!(formed.iter().filter(|batch| batch.again.is_some()).count(), whole, "of {batches}");
+        }
+    }
+
+    #[test]
     fn rows_that_are_created_once_name_their_batch() {
         let row = |key: u128, refusals| Item { row_key: Some(key), refusals, ..item(1, Operation::Insert, 1, None) };
         let key = |items: &[Item]| rows_key(items.iter());

@@ -137,6 +137,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::{Access, Location, OpenOptions};
 
     #[test]
     fn the_filter_knows_all_that_it_was_told_and_little_else() {
@@ -151,5 +152,24 @@ mod tests {
     fn a_filter_without_room_asks_about_everything() {
         let mut known = Known(Vec::new());
         assert!(!known.insert(7));
+    }
+
+    #[tokio::test]
+    async fn a_record_is_granted_once_until_the_state_tells_whose_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(folder.path().join("state.db"));
+        let state = State::open(OpenOptions::new(location, Access::Runner)).await.unwrap();
+        let claims = Claims::load(&state, SyncId(1), 0, 1).await.unwrap();
+        let (one, two) = (Key::from_encoded(&[1]), Key::from_encoded(&[2]));
+        let claim = async |hash, key, yields: &[Key]| claims.claim(&state, SyncId(1), hash, key, yields).await.unwrap();
+        assert_eq!(claim(7, &one, &[]).await, Claim::Granted);
+        assert_eq!(claim(7, &one, &[]).await, Claim::Granted);
+        assert_eq!(claim(7, &two, &[]).await, Claim::OwnedBy(one.clone()));
+        assert_eq!(claim(7, &two, std::slice::from_ref(&one)).await, Claim::OwnedBy(one.clone()), "it has just got it");
+        assert_eq!(claim(8, &two, &[]).await, Claim::Granted);
+        // The state knows of neither, so the first one has given it up again by then.
+        claims.queued(&[7]).await;
+        assert_eq!(claim(7, &two, &[]).await, Claim::Granted);
+        assert_eq!(claim(8, &one, &[]).await, Claim::OwnedBy(two));
     }
 }

@@ -163,6 +163,27 @@ mod tests {
         assert_eq!(mask("bad value: a very long priv...", RecordRef::new(&bytes), &[]), "bad value: ***...");
     }
 
+    #[test]
+    fn short_values_are_masked_as_words_and_longer_ones_anywhere() {
+        let masked = |value: &str, text: &str| {
+            let bytes = record(&[("f", Value::Text(value))]);
+            mask(text, RecordRef::new(&bytes), &[])
+        };
+        assert_eq!(masked("ab", "ab abc cab, ab"), "*** abc cab, ***");
+        assert_eq!(masked("abc", "abc abcd dabc"), "*** ***d d***");
+        // Eight characters are all of it; of nine they are a beginning.
+        assert_eq!(masked("abcdefgh", "abcdefg abcdefgh"), "abcdefg ***");
+        assert_eq!(masked("abcdefghi", "abcdefg abcdefgh-"), "abcdefg ***-");
+    }
+
+    #[test]
+    fn what_only_looks_like_an_address_is_not_masked() {
+        for text in ["see @here", "to@ nobody", "a @ b", "@"] {
+            assert_eq!(mask(text, RecordRef::new(&[]), &[]), text);
+        }
+        assert_eq!(mask("<a.b+c@x-y.io>", RecordRef::new(&[]), &[]), "<***>");
+    }
+
     proptest! {
         #[test]
         fn no_value_survives(value in "[a-zA-Z0-9é ]{3,30}", before in ".{0,20}", after in ".{0,20}") {

@@ -100,3 +100,22 @@ impl Stop {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_reason_wins_unless_the_state_fails() {
+        let stop = Stop::default();
+        assert!(!stop.requested() && stop.take().is_none());
+        stop.request(StopReason::PlanTooOld);
+        stop.request(StopReason::Shutdown);
+        assert!(stop.requested() && stop.token().is_cancelled());
+        assert!(matches!(stop.take(), Some(StopReason::PlanTooOld)));
+        stop.request(StopReason::Shutdown);
+        stop.request(StopReason::Storage(StateError::Stopped));
+        stop.request(StopReason::PlanTooOld);
+        assert!(matches!(stop.take(), Some(StopReason::Storage(StateError::Stopped))));
+    }
+}

@@ -92,6 +92,12 @@ impl Account {
         Self { deadline: Some(Instant::now() + time), ..self.clone() }
     }
 
+    /// How long requests may still be begun; `None`: without end.
+    #[cfg(test)]
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline - Instant::now())
+    }
+
     /// One logical attempt. Waits in order of arrival for hold, limits and concurrency; sends once, and once more after a
     /// 401 if there is a newer secret or token by then. Any HTTP status is an `Ok`: what it means is for the connector to
     /// say. A grant that the token endpoint refuses for good shuts the account's hold.

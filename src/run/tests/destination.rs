@@ -33,6 +33,8 @@ pub(crate) enum Step {
     Answer(fn(&BatchRow) -> Outcome),
     /// Applied, and never answered at all.
     Hang,
+    /// Applied, and acknowledged when the test says so.
+    Pause,
     /// A defect of the connector.
     Panic,
 }
@@ -73,6 +75,12 @@ pub(crate) struct ScriptedDestination {
     pub(crate) is_mute: std::sync::atomic::AtomicBool,
     /// A request hangs.
     pub(crate) hanging: Notify,
+    /// A request has arrived and is answered at once, or never.
+    pub(crate) called: Notify,
+    /// Ends a pause.
+    pub(crate) go_on: Notify,
+    /// How long each request might still have been begun.
+    pub(crate) times: Mutex<Vec<Option<Duration>>>,
     /// A refused row spoils its whole batch.
     pub(crate) refuses_whole: std::sync::atomic::AtomicBool,
     /// It never says whose the credential is.
@@ -115,6 +123,9 @@ impl ScriptedDestination {
             keeps_back: std::sync::atomic::AtomicBool::new(false),
             is_mute: std::sync::atomic::AtomicBool::new(false),
             hanging: Notify::new(),
+            called: Notify::new(),
+            go_on: Notify::new(),
+            times: Mutex::default(),
             refuses_whole: std::sync::atomic::AtomicBool::new(false),
             silent: std::sync::atomic::AtomicBool::new(false),
             throttles: std::sync::atomic::AtomicBool::new(false),
@@ -305,7 +316,9 @@ impl Destination for ScriptedDestination {
         Ok(found.collect())
     }
 
-    async fn deliver(&self, _account: &Account, batch: &Batch) -> Result<Delivery, Fault> {
+    async fn deliver(&self, account: &Account, batch: &Batch) -> Result<Delivery, Fault> {
+        self.times.lock().unwrap().push(account.time_left());
+        self.called.notify_one();
         let step = {
             let mut vendor = self.vendor.lock().unwrap();
             let id = |row: &BatchRow| row.record_id.as_deref().map(str::to_owned);
@@ -335,6 +348,12 @@ impl Destination for ScriptedDestination {
                 apply();
                 self.hanging.notify_one();
                 std::future::pending().await
+            }
+            Step::Pause => {
+                let outcomes = apply();
+                self.hanging.notify_one();
+                self.go_on.notified().await;
+                Ok(Delivery::Rows(outcomes))
             }
             Step::Panic => panic!("a defect"),
         }

@@ -12,6 +12,7 @@ mod ownership;
 mod random;
 mod remapping;
 mod resync;
+mod sending;
 mod settling;
 mod sharing;
 mod source;

@@ -1,7 +1,12 @@
 //! One record, one owner: takeovers, collisions, second claims, and removals that must not hit a living key's record.
 
-use super::{Kit, Step, row, rows};
-use crate::{model::spec::OnRemoved, state::RunStatus};
+use super::{Kit, Step, answered, row, rows, settling::standing_rejects};
+use crate::{
+    destination::{Outcome, Rejection},
+    model::{Operation, spec::OnRemoved},
+    state::RunStatus,
+    wire::VendorText,
+};
 
 #[tokio::test]
 async fn a_new_key_takes_over_the_record_of_one_that_left() {
@@ -247,4 +252,51 @@ async fn rows_that_pass_an_address_on_are_delivered_one_after_another() {
     let model = [row(1, "new@x", "a"), row(2, "1@x", "b"), row(3, "2@x", "c")];
     kit.run(&model).await;
     kit.converges(&model).await;
+}
+
+fn refused(conflict: bool) -> Outcome {
+    Outcome::Rejected(Rejection { code: "NO".to_owned(), text: VendorText::new("no"), field: None, conflict })
+}
+
+#[tokio::test]
+async fn nobody_takes_a_record_over_in_the_last_try() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.calls();
+    // Key 2 clashes; the removal of key 1 is refused; the answer to the last try names the record of key 1.
+    let named = answered(|_| Outcome::Delivered { record_id: Some("1".into()) });
+    kit.vendor.script([answered(|_| refused(true)), answered(|_| refused(false)), named]);
+    let report = kit.run(&[row(2, "second@x", "b")]).await;
+    let operations: Vec<_> = kit.vendor.calls().iter().map(|call| call.operation).collect();
+    assert_eq!(operations, [Operation::Upsert, Operation::Delete, Operation::Upsert]);
+    assert_eq!((report.counts.rejected, report.counts.delivered), (2, 0), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_claim_on_a_leaving_keys_record_is_tried_again_and_on_a_living_ones_is_not() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.alias("second@x", 1);
+    kit.run(&[row(1, "1@x", "a"), row(2, "second@x", "b")]).await;
+    let rejects = standing_rejects(&kit).await;
+    assert_eq!((rejects.len(), rejects[0].next_try), (1, None));
+
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.script((0..3).map(|_| Step::Late));
+    kit.run(&[]).await;
+    kit.vendor.alias("second@x", 1);
+    // A late request may still reach the record of key 1.
+    kit.run(&[row(2, "second@x", "b")]).await;
+    let rejects = standing_rejects(&kit).await;
+    assert!(rejects.len() == 1 && rejects[0].next_try.is_some(), "{rejects:?}");
+}
+
+#[tokio::test]
+async fn a_row_behind_one_that_is_in_doubt_is_left_over_and_not_refused() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a")]).await;
+    kit.vendor.script((0..3).map(|_| Step::Late));
+    let report = kit.run(&[row(1, "9@x", "a"), row(2, "1@x", "b")]).await;
+    assert_eq!((report.counts.unknown, report.counts.left_over, report.counts.rejected), (1, 1, 0), "{report:?}");
 }

@@ -2,24 +2,33 @@
 
 use std::time::Duration;
 
-use super::{Kit, Step, answered, kit::advance, row, rows};
+use super::{Kit, Step, answered, fault, kit::advance, row, rows};
 use crate::{
     destination::{Outcome, Rejection},
     model::{
-        Operation, RejectedMark,
+        Held, Key, KeyKind, Operation, RejectedMark, Value, encode_part,
         spec::{Mode, OnRemoved},
     },
     run::Resync,
     state::RunStatus,
-    wire::VendorText,
+    wire::{FaultKind, Sent, VendorText},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-async fn standing_rejects(kit: &Kit) -> Vec<RejectedMark> {
+pub(super) async fn standing_rejects(kit: &Kit) -> Vec<RejectedMark> {
     let state = kit.engine.state();
     let sync = state.sync("s").await.unwrap().unwrap();
     state.rejected(sync.id, None, 1_000).await.unwrap().into_iter().map(|(_, mark)| mark).collect()
+}
+
+/// What the state holds for a key.
+pub(super) async fn held(kit: &Kit, id: i64) -> Held {
+    let state = kit.engine.state();
+    let sync = state.sync("s").await.unwrap().unwrap();
+    let mut key = Vec::new();
+    encode_part(Value::Int(id), KeyKind::Integer, 0, &mut key).unwrap();
+    state.held(sync.id, &Key::from_encoded(&key)).await.unwrap()
 }
 
 /// What is kept of the vendor's words about the one refused row.
@@ -99,6 +108,25 @@ async fn rows_that_all_exist_stop_a_run_unless_they_stood_refused_before() {
 }
 
 #[tokio::test]
+async fn a_row_that_exists_is_told_why() {
+    let kit = Kit::with(10, |sync| (sync.mode, sync.on_removed) = (Mode::Insert, OnRemoved::Keep)).await;
+    kit.vendor.put("1@x", "theirs");
+    kit.run(&rows(1..2, "ann")).await;
+    let words = "a record with this match value stands there already, and it is never touched in this mode";
+    assert_eq!(kept_words(&kit).await, words);
+}
+
+#[tokio::test]
+async fn a_row_that_was_refused_with_its_request_has_a_code_of_its_own() {
+    for (kind, code) in [(FaultKind::TooLarge, "too_large"), (FaultKind::BatchRefused, "refused")] {
+        let kit = Kit::new().await;
+        kit.vendor.script([fault(kind, Sent::Yes)]);
+        assert_eq!(kit.run(&rows(1..2, "a")).await.counts.rejected, 1);
+        assert_eq!(standing_rejects(&kit).await[0].code, code);
+    }
+}
+
+#[tokio::test]
 async fn the_words_about_a_refused_row_name_a_field_of_the_mapping() {
     let kit = Kit::new().await;
     kit.vendor.script([answered(|_| blamed("name"))]);
@@ -140,6 +168,15 @@ async fn a_key_that_left_and_is_kept_keeps_its_place_in_a_resync() {
     assert_eq!((report.counts.delivered, report.counts.skipped), (2, 1), "{report:?}");
     let report = kit.run_ok(&rows(0..2, "a")).await;
     assert_eq!((report.counts.read, report.counts.unchanged, report.counts.removed), (2, 2, 0));
+}
+
+#[tokio::test]
+async fn a_key_that_left_and_is_kept_names_the_run_that_saw_it_leave() {
+    let kit = Kit::with(10, |sync| sync.on_removed = OnRemoved::Keep).await;
+    kit.run_ok(&rows(1..2, "a")).await;
+    let left = kit.run_ok(&[]).await;
+    let entry = held(&kit, 1).await.entry.unwrap();
+    assert_eq!((entry.tombstone, Some(entry.run)), (true, left.run));
 }
 
 #[tokio::test]

@@ -6,7 +6,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::support::{Home, Run, at, begin, key, member, overlay, put, settle, sync};
-use crate::state::{Access, End, OpenOptions, RunClose, RunStatus, State, StateError, lease::Beat};
+use crate::{
+    state::{Access, End, OpenOptions, RunClose, RunStatus, State, StateError, lease::Beat},
+    telemetry::events,
+};
 
 /// Long enough for slow machines, and for tests that let one end.
 const LEASE: Duration = Duration::from_secs(2);
@@ -104,12 +107,27 @@ async fn a_lease_is_renewed_and_a_process_cut_off_stops_by_its_own_clock() {
     // Nobody may connect any more, and who is connected is thrown out.
     let cut = "alter database DB allow_connections false;
                select pg_terminate_backend(pid) from pg_stat_activity where datname = 'DB';";
+    let (lines, _guard) = crate::telemetry::testing::collect();
     super::postgres::maintain(home.url(), cut).await;
     tokio::time::sleep(LEASE).await;
     assert!(matches!(state.lease_left(id, run.epoch), Err(StateError::LeaseExpired)));
+    assert_eq!(lines.count(events::STATE_UNREACHABLE), 2, "each process says so once, however often it tries");
     super::postgres::maintain(home.url(), "alter database DB allow_connections true").await;
     tokio::time::sleep(LEASE).await;
     assert!(state.lease_left(id, run.epoch).is_ok(), "nobody took it, and it was renewed again");
+}
+
+#[tokio::test]
+async fn a_process_that_vanishes_renews_nothing() {
+    let home = Home::postgres().await;
+    let host = home.elsewhere();
+    let (one, two) = (with_lease(&home, LEASE).await, host.runner().await);
+    let id = sync(&one, "one").await;
+    begin(&one, id).await;
+    drop(one);
+    assert!(matches!(two.begin_run(id, "test").await, Err(StateError::LeaseHeld { .. })), "it did not give it back");
+    tokio::time::sleep(LEASE).await;
+    begin(&two, id).await;
 }
 
 #[tokio::test]

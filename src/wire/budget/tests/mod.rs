@@ -1,5 +1,7 @@
 //! Several limiters with one book, under paused time, judged as the vendor would: by arrival.
 
+mod book;
+mod quiet;
 mod trouble;
 
 use std::{

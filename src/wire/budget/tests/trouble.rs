@@ -49,6 +49,22 @@ async fn the_end_of_an_outage_leaves_the_other_holds() {
     assert!(start.elapsed() < Duration::from_secs(21), "took {:?}", start.elapsed());
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_outage_and_its_end_are_for_all() {
+    let (budget, limits) = (book(3), window(100, TEN_SECONDS));
+    let (a, b, c) = (daemon(&limits, &budget), daemon(&limits, &budget), daemon(&limits, &budget));
+    let ticket = a.acquire(Class::Write, n(1)).await.unwrap();
+    for _ in 0..3 {
+        ticket.ended(true);
+    }
+    sleep(ms(100)).await;
+    assert!(timeout(ms(500), b.acquire(Class::Write, n(1))).await.is_err());
+    assert!(matches!(b.hold_state(), HoldState::Until { reason: HoldReason::Outage, .. }));
+    assert_eq!(ticket.ended(false), Some(OutageNews::Over));
+    sleep(ms(100)).await;
+    assert!(timeout(ms(500), c.acquire(Class::Write, n(1))).await.is_ok());
+}
+
 struct Broken;
 
 #[async_trait]

@@ -1,5 +1,10 @@
 //! The limiter under paused time, judged as the vendor would: by arrival.
 
+mod parts;
+mod pool;
+mod saved;
+mod waits;
+
 use std::{
     num::NonZeroU32,
     sync::{Arc, Mutex},
