@@ -132,8 +132,13 @@ impl Tally {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn take_unlogged(&self) -> u64 {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).unlogged_removals)
+    /// Gives away what is not logged yet; nobody else finds it gone before that has happened.
+    fn log(&self, log: impl FnOnce(u64)) {
+        let mut tallied = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = std::mem::take(&mut tallied.unlogged_removals);
+        if count > 0 {
+            log(count);
+        }
     }
 
     /// The counts so far.
@@ -145,11 +150,10 @@ impl Tally {
 impl Context {
     /// Counts removals into the 24-hour log, right before they are settled: a run that dies later has them counted too.
     pub fn log_removals(&self) {
-        let count = self.tally.take_unlogged();
-        if count > 0 {
+        self.tally.log(|count| {
             // Not awaited: it is durable with the settle that follows, and a failure stops the next intent.
             drop(self.state.writer().log_removals(self.sync, self.run, self.clock.now(), count));
-        }
+        });
     }
 
     /// Requests a stop once the daemon is asked to end.

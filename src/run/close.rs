@@ -79,8 +79,7 @@ impl Ended<'_, '_> {
         // A settle that came after the lease was lost is not in the state.
         state.lease_left(sync, self.run.begun.epoch)?;
         outcome.counts.check().map_err(RunError::Accounting)?;
-        let standing = state.standing(sync).await?;
-        let status = status_of(&outcome, standing.rejected);
+        let status = status_of(&outcome, state.rejected_count(sync).await?);
         let (total, invalid) = (outcome.counts.invalid, outcome.invalid.clone());
         self.log_invalid(&invalid, total);
         self.log_trouble(&outcome);

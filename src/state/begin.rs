@@ -139,7 +139,7 @@ fn join(marks: Vec<DirtyMark>) -> (Vec<DirtyMark>, Vec<IntentId>) {
 
 async fn compact_if_large(state: &State, sync: SyncId, epoch: i64) -> Result<(), StateError> {
     // One that an earlier run began ends first: what it moves must not move while the snapshot is read.
-    let _alone = state.writer().pause_compaction(sync).await;
+    let _alone = state.writer().compacting(sync).write_owned().await;
     let store = state.store();
     let (rows, entries) = store.journal_size(sync).await?;
     let live = u64::try_from(store.extent(sync, Space::Entries).await?.1.entries).unwrap_or(0);

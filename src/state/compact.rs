@@ -54,6 +54,18 @@ pub(super) struct JournalMap {
 }
 
 impl JournalMap {
+    /// All that the journal says. A compaction that takes the oldest rows away meanwhile may leave a gap between those taken
+    /// in before and after, so that an old word would stand for a newer one: then it is read again.
+    pub(super) async fn read_whole(store: &dyn StateStore, sync: SyncId, part: Part) -> Result<Self, StateError> {
+        loop {
+            let mut map = Self::default();
+            map.read(store, sync, u64::MAX, part).await?;
+            if map.first.is_none() || map.first == store.journal_start(sync).await? {
+                return Ok(map);
+            }
+        }
+    }
+
     /// Takes in rows after `through`, at most about `bound` entries. True when that was all of them.
     pub(super) async fn read(
         &mut self,

@@ -20,8 +20,7 @@ pub(super) async fn count(store: &dyn StateStore, sync: SyncId) -> Result<(u64, 
     }
     let (_, pages) = store.extent(sync, Space::Entries).await?;
     let (mut live, mut tombstones) = (pages.live, pages.entries - pages.live);
-    let mut map = JournalMap::default();
-    map.read(store, sync, u64::MAX, Part::Entries).await?;
+    let map = JournalMap::read_whole(store, sync, Part::Entries).await?;
     let mut page = PageKeys::default();
     for (key, newer) in map.entries {
         if !page.covers(&key) {

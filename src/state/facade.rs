@@ -262,7 +262,7 @@ impl State {
 
     /// What the state holds for the sync's keys, in key order. Not to be read while the sync settles.
     pub fn overlay(&self, sync: SyncId) -> Overlay {
-        Overlay::new(Arc::clone(&self.inner.store), sync)
+        Overlay::new(Arc::clone(&self.inner.store), sync, self.inner.writer.compacting(sync))
     }
 
     /// What the state holds for one key (an empty [`Held`] when nothing).
@@ -272,7 +272,7 @@ impl State {
 
     /// An owner index in the order of (hash, key).
     pub fn owners(&self, sync: SyncId, space: OwnerSpace) -> OwnerScan {
-        OwnerScan::new(Arc::clone(&self.inner.store), sync, space)
+        OwnerScan::new(Arc::clone(&self.inner.store), sync, space, self.inner.writer.compacting(sync))
     }
 
     /// The keys that own each hash, in the order of the hashes asked; sees writes that this process has queued.
@@ -284,6 +284,11 @@ impl State {
     ) -> Result<Vec<Vec<Key>>, StateError> {
         let (store, writer) = (self.inner.store.as_ref(), &self.inner.writer);
         owners::find(store, writer, &self.inner.owners, (sync, space), hashes).await
+    }
+
+    /// How many keys of a sync stand rejected.
+    pub async fn rejected_count(&self, sync: SyncId) -> Result<u64, StateError> {
+        Ok(self.inner.store.totals(sync).await?.rejected)
     }
 
     /// What stands for a sync, for `status`.

@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, fmt, iter::Peekable, sync::Arc};
 
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+
 use super::{
     StateError,
     codec::{PageValue, unpack, unpack_dirty, unpack_quiet, unpack_rejected},
@@ -115,6 +117,9 @@ pub struct Overlay {
     store: Arc<dyn StateStore>,
     sync: SyncId,
     begun: bool,
+    /// Nothing is compacted in this process from the first key to the last, or until this is dropped.
+    lock: Arc<RwLock<()>>,
+    compacting: Option<OwnedRwLockReadGuard<()>>,
     journal: Peekable<std::collections::btree_map::IntoIter<Key, Option<Entry>>>,
     pages: PageScan<Entry>,
     dirty: MarkScan,
@@ -129,11 +134,13 @@ impl fmt::Debug for Overlay {
 }
 
 impl Overlay {
-    pub(super) fn new(store: Arc<dyn StateStore>, sync: SyncId) -> Self {
+    pub(super) fn new(store: Arc<dyn StateStore>, sync: SyncId, lock: Arc<RwLock<()>>) -> Self {
         Self {
             store,
             sync,
             begun: false,
+            lock,
+            compacting: None,
             journal: std::collections::BTreeMap::new().into_iter().peekable(),
             pages: PageScan::new(),
             dirty: MarkScan::new(Keyed::Dirty),
@@ -149,7 +156,10 @@ impl Overlay {
     pub async fn next(&mut self) -> Result<Option<Held>, StateError> {
         loop {
             self.fill().await?;
-            let Some(key) = self.smallest() else { return Ok(None) };
+            let Some(key) = self.smallest() else {
+                self.compacting = None;
+                return Ok(None);
+            };
             let held = self.take(key).await?;
             // A key that the journal removed, without marks, is gone.
             if held.entry.is_some() || !held.dirty.is_empty() || held.rejected.is_some() || held.quiet_until.is_some() {
@@ -162,8 +172,8 @@ impl Overlay {
         let store = self.store.as_ref();
         if !self.begun {
             // The journal first: what a compaction moves to the pages meanwhile is then seen twice, not missed.
-            let mut map = JournalMap::default();
-            map.read(store, self.sync, u64::MAX, Part::Entries).await?;
+            self.compacting = Some(Arc::clone(&self.lock).read_owned().await);
+            let map = JournalMap::read_whole(store, self.sync, Part::Entries).await?;
             self.journal = map.entries.into_iter().peekable();
             self.begun = true;
         }
@@ -218,8 +228,7 @@ fn held(
 
 /// What the state holds for one key.
 pub(super) async fn held_at(store: &dyn StateStore, sync: SyncId, key: &Key) -> Result<Held, StateError> {
-    let mut map = JournalMap::default();
-    map.read(store, sync, u64::MAX, Part::Entries).await?;
+    let mut map = JournalMap::read_whole(store, sync, Part::Entries).await?;
     let mut entry = None;
     if let Some(page) = store.page_at(sync, Space::Entries, key.as_bytes()).await? {
         let items = unpack::<Entry>(sync, Space::Entries, &page.data)?;

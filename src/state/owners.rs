@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
 
 use super::{
     Owner, OwnerSpace, StateError, Writer,
@@ -24,6 +24,9 @@ pub struct OwnerScan {
     sync: SyncId,
     space: OwnerSpace,
     begun: bool,
+    /// Nothing is compacted in this process from the first owner to the last, or until this is dropped.
+    lock: Arc<RwLock<()>>,
+    compacting: Option<OwnedRwLockReadGuard<()>>,
     journal: Peekable<btree_map::IntoIter<Key, Presence>>,
     /// Newest first.
     levels: Vec<(Space, PageScan<Presence>)>,
@@ -36,10 +39,10 @@ impl fmt::Debug for OwnerScan {
 }
 
 impl OwnerScan {
-    pub(super) fn new(store: Arc<dyn StateStore>, sync: SyncId, space: OwnerSpace) -> Self {
+    pub(super) fn new(store: Arc<dyn StateStore>, sync: SyncId, space: OwnerSpace, lock: Arc<RwLock<()>>) -> Self {
         let journal = BTreeMap::new().into_iter().peekable();
         let levels = Level::NEWEST_FIRST.map(|level| (Space::Owners(space, level), PageScan::new()));
-        Self { store, sync, space, begun: false, journal, levels: levels.into() }
+        Self { store, sync, space, begun: false, lock, compacting: None, journal, levels: levels.into() }
     }
 
     /// The next owner; `None` at the end.
@@ -48,8 +51,8 @@ impl OwnerScan {
     /// When the store fails or bytes are damaged.
     pub async fn next(&mut self) -> Result<Option<Owner>, StateError> {
         if !self.begun {
-            let mut map = JournalMap::default();
-            map.read(self.store.as_ref(), self.sync, u64::MAX, Part::Owners).await?;
+            self.compacting = Some(Arc::clone(&self.lock).read_owned().await);
+            let map = JournalMap::read_whole(self.store.as_ref(), self.sync, Part::Owners).await?;
             self.journal = map.into_owners(self.space).into_iter().peekable();
             self.begun = true;
         }
@@ -57,7 +60,10 @@ impl OwnerScan {
             for (space, pages) in &mut self.levels {
                 pages.fill(self.store.as_ref(), self.sync, *space).await?;
             }
-            let Some((key, presence)) = self.take() else { return Ok(None) };
+            let Some((key, presence)) = self.take() else {
+                self.compacting = None;
+                return Ok(None);
+            };
             if presence.0 {
                 let (hash, key) = split_owner_key(&key)?;
                 return Ok(Some(Owner { hash, key }));

@@ -55,10 +55,16 @@ impl Level {
     /// Has what is left of the index in it, and knows no removals.
     pub(crate) const OLDEST: Self = Self(0);
 
-    /// Owners that the level holds before it goes into the next older one; `None` for any number. Unit tests go through all
-    /// levels with a few rows.
+    /// Owners that the level holds before it goes into the next older one; `None` for any number. Tests and proofs go through
+    /// all levels with a few rows.
     pub(crate) const fn capacity(self) -> Option<i64> {
-        let newest = if cfg!(test) { 4 } else { 1 << 16 };
+        let newest = if cfg!(test) {
+            4
+        } else if cfg!(feature = "proof") {
+            256
+        } else {
+            1 << 16
+        };
         match self.0 {
             0 => None,
             1 => Some(newest * 64),

@@ -266,12 +266,12 @@ impl Writer {
         self.submit(Vec::new(), 0).wait().await
     }
 
-    /// Waits until no compaction of the sync is under way; none begins while the guard is held.
-    pub(super) async fn pause_compaction(&self, sync: SyncId) -> tokio::sync::OwnedMutexGuard<()> {
-        self.shared.compacting(sync).lock_owned().await
+    /// Held by the compaction of a sync, and shared by those who read its pages from end to end.
+    pub(super) fn compacting(&self, sync: SyncId) -> Arc<tokio::sync::RwLock<()>> {
+        self.shared.compacting(sync)
     }
 
-    /// Compacts a sync. Only for who has paused the others.
+    /// Compacts a sync. Only for who has [`Writer::compacting`] alone.
     pub(super) async fn compact(&self, sync: SyncId, epoch: i64) -> Result<(), StateError> {
         compact::compact_under(self.shared.store.as_ref(), sync, Some(epoch), &self.shared.failed).await
     }

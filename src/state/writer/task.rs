@@ -4,12 +4,12 @@ use std::{
     collections::{HashMap, HashSet},
     fs::File,
     sync::{
-        Arc, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{RwLock, mpsc, oneshot};
 
 use super::pending::Pending;
 use crate::{
@@ -24,6 +24,8 @@ use crate::{
 
 /// Commands that one transaction takes at most, so that the first of them does not wait for a long queue.
 const GROUP: usize = 256;
+/// A journal of so many times its bound waits for the compaction under way.
+const MOST_BOUNDS: u64 = 4;
 
 /// Writes that must happen together.
 #[derive(Debug)]
@@ -46,24 +48,24 @@ pub(super) struct Shared {
     pub(super) pending: Pending,
     /// Transactions so far, for tests and figures.
     pub(super) commits: AtomicU64,
-    /// One for each sync, held by its one compaction.
-    pub(super) compacting: std::sync::Mutex<HashMap<SyncId, Arc<Mutex<()>>>>,
+    /// One for each sync: a compaction has it alone, scans of the snapshot and of the owners share it.
+    pub(super) compacting: Mutex<HashMap<SyncId, Arc<RwLock<()>>>>,
 }
 
 impl Shared {
-    /// Who holds it is the only one that compacts the sync.
-    pub(super) fn compacting(&self, sync: SyncId) -> Arc<Mutex<()>> {
+    pub(super) fn compacting(&self, sync: SyncId) -> Arc<RwLock<()>> {
         Arc::clone(self.compacting.lock().unwrap_or_else(PoisonError::into_inner).entry(sync).or_default())
     }
 
-    /// Compacts beside the commits, which would otherwise wait for it. False when the sync is being compacted already.
+    /// Compacts beside the commits, which would otherwise wait for it. False when the sync is being compacted already, or
+    /// read.
     fn compact(self: &Arc<Self>, sync: SyncId) -> bool {
-        let Ok(alone) = self.compacting(sync).try_lock_owned() else { return false };
+        let Ok(alone) = self.compacting(sync).try_write_owned() else { return false };
         // A run that has closed meanwhile leaves it to the next one.
         if let Some(epoch) = self.leases.epoch(sync) {
-            let shared = Arc::clone(self);
+            let unfinished = Unfinished(Some(Arc::clone(self)));
             drop(tokio::spawn(async move {
-                compact_one(&shared, sync, epoch).await;
+                unfinished.compact(sync, epoch).await;
                 drop(alone);
             }));
         }
@@ -74,7 +76,27 @@ impl Shared {
         let all: Vec<_> =
             self.compacting.lock().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
         for compacting in all {
-            drop(compacting.lock().await);
+            drop(compacting.read().await);
+        }
+    }
+}
+
+/// A compaction under way: one that panics stops the writer.
+struct Unfinished(Option<Arc<Shared>>);
+
+impl Unfinished {
+    async fn compact(mut self, sync: SyncId, epoch: i64) {
+        if let Some(shared) = &self.0 {
+            compact_one(shared, sync, epoch).await;
+        }
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            stop(shared, StateError::Stopped);
         }
     }
 }
@@ -91,6 +113,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<
             *total += entries;
             if *total > compact::JOURNAL_BOUND && shared.compact(sync) {
                 *total = 0;
+            } else if *total > MOST_BOUNDS * compact::JOURNAL_BOUND {
+                // What is settled faster than it can be compacted waits here, so that the journal does not outgrow memory.
+                drop(shared.compacting(sync).read().await);
             }
         }
     }

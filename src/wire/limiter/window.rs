@@ -213,7 +213,9 @@ impl WindowLog {
             self.limit = limit.clamp(1, self.configured);
         }
         let (Some(limit), Some(remaining)) = (limit, remaining) else { return };
-        self.forget(now);
+        // Requests that the vendor may have counted when it wrote the answer, which was on its way since.
+        let trip = self.trips.iter().max().copied().unwrap_or_default();
+        self.forget(now.checked_sub(trip).unwrap_or(now));
         let foreign = limit.saturating_sub(remaining).saturating_sub(self.weight).saturating_sub(siblings);
         if foreign > 0 {
             self.push_arrived(foreign, now);
