@@ -26,7 +26,7 @@ pub struct Ahead {
     pub by: Timestamp,
 }
 
-/// Grants of one window are saved in at most this many groups, each as of its latest: it is saved with every batch.
+/// Grants of one window are saved in about this many groups, each as of its latest: it is saved with every batch.
 const GROUPS: u32 = 32;
 
 impl Limiter {
