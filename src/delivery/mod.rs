@@ -5,6 +5,7 @@ mod batcher;
 mod claims;
 mod context;
 mod item;
+mod lost;
 mod mask;
 mod pass;
 mod read_back;

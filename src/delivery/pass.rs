@@ -26,6 +26,7 @@ use super::{
     batcher::{Batcher, Caps, Formed, rows_key},
     context::Context,
     item::Item,
+    lost::{self, Lost},
     settle::settle,
     stop::StopReason,
 };
@@ -98,7 +99,9 @@ pub async fn deliver(
 /// # Errors
 /// As [`deliver`].
 pub async fn deliver_again(context: &Arc<Context>, clashed: Vec<Item>) -> Result<(), DeliveryError> {
-    let mut again = clashed.into_iter();
+    let Lost { free, bound } = lost::part(context, clashed).await?;
+    lost::refuse(context, &bound)?;
+    let mut again = free.into_iter();
     pass(context, || Ok(again.next()), true).await?;
     context.state.writer().flush().await?;
     Ok(())
@@ -273,9 +276,16 @@ async fn work(context: &Context, ready: Intended, last_try: bool, clashed: &Clas
         reach(Boundary::AnswerParsed).await.map_err(StateError::from)?;
         let whole = BatchKey { idempotency: ready.idempotency, members: u32::try_from(ends.len()).unwrap_or(u32::MAX) };
         let full = clashed.lock().unwrap_or_else(PoisonError::into_inner).len() >= MAX_CLASHED;
-        let aftermath = settle(context, ready.batch, ready.items, ends, last_try || full).await?;
+        let last_try = last_try || full;
+        let aftermath = settle(context, ready.batch, ready.items, ends, last_try).await?;
         clashed.lock().unwrap_or_else(PoisonError::into_inner).extend(aftermath.clashed);
-        for formed in again(whole, aftermath.expired, aftermath.gone) {
+        let Lost { free, bound } = lost::part(context, aftermath.gone).await?;
+        if last_try {
+            lost::refuse(context, &bound)?;
+        } else {
+            clashed.lock().unwrap_or_else(PoisonError::into_inner).extend(bound);
+        }
+        for formed in again(whole, aftermath.expired, free) {
             if context.must_stop() {
                 context.tally.add(|tally| formed.items.iter().for_each(|item| tally.leave(item)));
             } else {

@@ -1,6 +1,6 @@
 //! One record, one owner: takeovers, collisions, second claims, and removals that must not hit a living key's record.
 
-use super::{Kit, Step, answered, row, rows, settling::standing_rejects};
+use super::{Kit, Row, Step, advance, answered, row, rows, settling::standing_rejects};
 use crate::{
     destination::{Outcome, Rejection},
     model::{Operation, spec::OnRemoved},
@@ -299,4 +299,31 @@ async fn a_row_behind_one_that_is_in_doubt_is_left_over_and_not_refused() {
     kit.vendor.script((0..3).map(|_| Step::Late));
     let report = kit.run(&[row(1, "9@x", "a"), row(2, "1@x", "b")]).await;
     assert_eq!((report.counts.unknown, report.counts.left_over, report.counts.rejected), (1, 1, 0), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_gone_record_is_not_made_again_over_another_keys() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a"), row(2, "2@x", "b")]).await;
+    kit.vendor.delete("2@x");
+    // A row without a key holds back the removal of the one, whose address the other now has.
+    let nobody = Row { id: None, ..row(0, "0@x", "n") };
+    let report = kit.run(&[row(2, "1@x", "b"), nobody]).await;
+    assert_eq!((report.status, report.counts.rejected), (RunStatus::Guarded, 1));
+    assert_eq!(kit.vendor.records(), [("1@x".to_owned(), "a".to_owned())]);
+    let standing = standing_rejects(&kit).await;
+    assert_eq!(standing.iter().map(|mark| mark.code.as_str()).collect::<Vec<_>>(), ["conflict"]);
+    advance(std::time::Duration::from_secs(3600)).await;
+    kit.run(&[row(2, "1@x", "b")]).await;
+    kit.converges(&[row(2, "1@x", "b")]).await;
+}
+
+#[tokio::test]
+async fn a_gone_record_is_made_again_once_its_address_is_given_up() {
+    let kit = Kit::with(1, |_| {}).await;
+    kit.run_ok(&[row(1, "1@x", "a"), row(2, "2@x", "b")]).await;
+    kit.vendor.delete("1@x");
+    // One row at a time: the first finds its record gone while the second has the address still.
+    kit.run_ok(&[row(1, "2@x", "a"), row(2, "1@x", "b")]).await;
+    kit.converges(&[row(1, "2@x", "a"), row(2, "1@x", "b")]).await;
 }
