@@ -24,6 +24,8 @@ pub enum Standing {
         claims: Vec<u64>,
         /// Its entry has a record id.
         has_record: bool,
+        /// Its record belongs to another key: it stands refused until something changes, and gives up nothing meanwhile.
+        refused: bool,
     },
     /// An invalid row. Its key is present and keeps what it owns.
     Invalid,
@@ -134,6 +136,7 @@ pub fn judge_group(group: &Group) -> Vec<(Key, Annotation)> {
         Some(Standing::Planned { .. }) if collides => collision(group, None),
         Some(Standing::Planned { .. }) => each(group, |claim| after(claim, &owner.key)),
         Some(Standing::Waiting { .. }) if collides => collision(group, None),
+        Some(Standing::Waiting { refused: true, .. }) => each(group, |claim| beside(claim, &owner.key)),
         Some(Standing::Waiting { .. }) => each(group, |claim| behind(claim, &owner.key)),
         Some(Standing::WaitingRemoval) if collides => collision(group, None),
         Some(Standing::WaitingRemoval) => each(group, |claim| behind(claim, &owner.key)),
@@ -174,6 +177,12 @@ fn after(claim: &Claim, owner: &Key) -> Option<Annotation> {
 /// clash with it, so both wait too.
 fn behind(claim: &Claim, owner: &Key) -> Option<Annotation> {
     matches!(claim.was, Was::Planned(_)).then(|| Annotation::Waits { other: owner.clone() })
+}
+
+/// Beside a key that is refused until something changes: it may wait for this very claimant to move on. One that is addressed
+/// by id hits nothing of that key's; a clash tells more than a wait without an end.
+fn beside(claim: &Claim, owner: &Key) -> Option<Annotation> {
+    if claim.has_record { after(claim, owner) } else { behind(claim, owner) }
 }
 
 /// The owner left the model. A planned claimant without a record of its own takes the owner's over; one that waits keeps

@@ -149,8 +149,8 @@ pub(super) fn put_standing(key: &Key, standing: &Standing, out: &mut Vec<u8>) {
             out.extend_from_slice(&[0, kind.code(), u8::from(*has_record)]);
             put_hashes(claims, out);
         }
-        Standing::Waiting { claims, has_record } => {
-            out.extend_from_slice(&[1, u8::from(*has_record)]);
+        Standing::Waiting { claims, has_record, refused } => {
+            out.extend_from_slice(&[1, u8::from(*has_record), u8::from(*refused)]);
             put_hashes(claims, out);
         }
         Standing::Invalid => out.push(2),
@@ -174,7 +174,10 @@ pub(super) fn take_standing(mut bytes: &[u8]) -> Option<(Key, Standing)> {
             let kind = ChangeKind::from_code(take_u8(bytes)?)?;
             Standing::Planned { kind, has_record: take_u8(bytes)? != 0, claims: take_hashes(bytes)? }
         }
-        1 => Standing::Waiting { has_record: take_u8(bytes)? != 0, claims: take_hashes(bytes)? },
+        1 => {
+            let (has_record, refused) = (take_u8(bytes)? != 0, take_u8(bytes)? != 0);
+            Standing::Waiting { has_record, refused, claims: take_hashes(bytes)? }
+        }
         2 => Standing::Invalid,
         3 => Standing::Removal { record_id: take_id(bytes)? },
         4 => Standing::WaitingRemoval,

@@ -47,7 +47,7 @@ impl OwnershipBuilder {
         self.standings.push(&self.buffer)?;
         match standing {
             Standing::Planned { kind, claims, has_record } => self.claim(key, Was::Planned(*kind), claims, *has_record),
-            Standing::Waiting { claims, has_record } => self.claim(key, Was::Waiting, claims, *has_record),
+            Standing::Waiting { claims, has_record, .. } => self.claim(key, Was::Waiting, claims, *has_record),
             Standing::Invalid | Standing::Removal { .. } | Standing::WaitingRemoval | Standing::Absent { .. } => Ok(()),
         }
     }

@@ -249,7 +249,7 @@ impl<'a> Pass<'a> {
                 if !matches!(reason, WaitReason::Rejected { .. }) {
                     self.cursor.keep_open(row.cursor);
                 }
-                self.note_waiting(row, held)?;
+                self.note_waiting(row, held, reason == WaitReason::Conflict)?;
             }
             Decision::Upsert(mut planned) => {
                 let under = earlier::stands_under(&row.earlier, held, &planned);
@@ -313,11 +313,11 @@ impl<'a> Pass<'a> {
         self.planner.hasher.as_ref().and_then(|hasher| hasher.of(record)).into_iter().collect()
     }
 
-    fn note_waiting(&mut self, row: &PendingRow, held: Option<&Held>) -> Result<(), SpoolError> {
+    fn note_waiting(&mut self, row: &PendingRow, held: Option<&Held>, refused: bool) -> Result<(), SpoolError> {
         let claims = self.claims(RecordRef::new(&row.record));
         let entry = held.and_then(|held| held.entry.as_ref());
         let has_record = entry.is_some_and(|entry| entry.record_id.is_some());
-        self.note(&Key::from_encoded(&row.key), &Standing::Waiting { claims, has_record })
+        self.note(&Key::from_encoded(&row.key), &Standing::Waiting { claims, has_record, refused })
     }
 
     fn note(&mut self, key: &Key, standing: &Standing) -> Result<(), SpoolError> {

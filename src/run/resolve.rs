@@ -104,8 +104,8 @@ pub(super) async fn resolve(
     Ok(resolved)
 }
 
-/// Gives found records to the keys that sent their values, each to one. A key with a record of its own takes no other, so
-/// whether a value is wanted may depend on what another key was found to have.
+/// Gives found records to the keys that sent their values, each to one: first where a key has no other way to a record. A key
+/// with a record of its own takes no other, so whether a value is wanted may depend on what another key was found to have.
 fn assign<'a>(
     resolved: &mut Resolved,
     mut found: Vec<(&Asked<'a>, Box<str>)>,
@@ -114,12 +114,21 @@ fn assign<'a>(
     let taken = |id: &str, resolved: &Resolved| {
         resolved.values().any(|finding| matches!(finding, Finding::Own(own) if **own == *id))
     };
-    found.retain(|(_, id)| !taken(id, resolved));
+    let mut seen = HashSet::new();
+    found.retain(|(asked, id)| !taken(id, resolved) && seen.insert((&asked.find.key, id.clone())));
+    let mut ways: HashMap<&Key, usize> = HashMap::new();
+    found.iter().for_each(|(asked, _)| *ways.entry(&asked.find.key).or_default() += 1);
+    let sole = |asked: &Asked<'_>, ways: &HashMap<&Key, usize>| ways.get(&asked.find.key) == Some(&1);
     loop {
-        let free = found.iter().position(|(asked, _)| is_open(resolved, asked) && wanted_by(asked, resolved).is_none());
-        let Some(at) = free else { break };
+        let is_free = |asked: &Asked<'a>| is_open(resolved, asked) && wanted_by(asked, resolved).is_none();
+        let first = found.iter().position(|(asked, _)| sole(asked, &ways) && is_free(asked));
+        let Some(at) = first.or_else(|| found.iter().position(|(asked, _)| is_free(asked))) else { break };
         let (asked, record_id) = found.remove(at);
-        found.retain(|(_, other)| *other != record_id);
+        found.retain(|(other, id)| {
+            let stays = *id != record_id;
+            ways.entry(&other.find.key).and_modify(|ways| *ways -= usize::from(!stays));
+            stays
+        });
         resolved.insert(asked.find.key.clone(), Finding::Own(record_id));
     }
     for (asked, record_id) in found {
@@ -205,4 +214,38 @@ async fn owned_by_another(context: &Context, key: &Key, record_id: &str) -> Resu
     let hash = context.owner_hasher.short(record_id.as_bytes());
     let owners = context.state.owners_of(context.sync, OwnerSpace::RecordId, &[hash]).await?;
     Ok(owners.into_iter().flatten().any(|owner| owner != *key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(value: i64) -> Key {
+        Key::from_encoded(&value.to_be_bytes())
+    }
+
+    /// Who gets which record, where `found` says which keys' values found it.
+    fn assigned(found: &[(i64, &str)]) -> Vec<(i64, Option<String>)> {
+        let to_find: Vec<ToFind> =
+            found.iter().map(|(own, _)| ToFind { key: key(*own), sealed: Vec::new(), unproven_id: None }).collect();
+        let asked: Vec<Asked<'_>> = to_find.iter().map(|find| Asked { find, value: String::new() }).collect();
+        let mut resolved: Resolved = to_find.iter().map(|find| (find.key.clone(), Finding::Nothing)).collect();
+        let found_ids = asked.iter().zip(found).map(|(asked, (_, id))| (asked, Box::from(*id))).collect();
+        assign(&mut resolved, found_ids, |_, _| None);
+        let mut owners: Vec<i64> = found.iter().map(|(own, _)| *own).collect();
+        owners.dedup();
+        owners.into_iter().map(|own| (own, resolved[&key(own)].record_id().map(str::to_owned))).collect()
+    }
+
+    #[test]
+    fn a_record_goes_to_the_key_that_has_no_other() {
+        let own = |own: i64, id: &str| (own, Some(id.to_owned()));
+        // The first has sent to the second's address later, and to its own before.
+        assert_eq!(assigned(&[(1, "b"), (1, "a"), (2, "b")]), [own(1, "a"), own(2, "b")]);
+        // Named twice is still one way.
+        assert_eq!(assigned(&[(1, "a"), (1, "b"), (2, "a"), (2, "a")]), [own(1, "b"), own(2, "a")]);
+        // In a ring the newest value wins.
+        assert_eq!(assigned(&[(1, "a"), (1, "b"), (2, "b"), (2, "a")]), [own(1, "a"), own(2, "b")]);
+        assert_eq!(assigned(&[(1, "a"), (2, "a")]), [own(1, "a"), (2, None)]);
+    }
 }

@@ -47,13 +47,22 @@ fn a_released_value_is_claimed_after_its_owner() {
         let found = judged(vec![claim(1, NEW, has_record)], Some((9, Some(moved.clone()))));
         assert_eq!(found, [(key(1), Annotation::After { owner: key(9), strict: !has_record })]);
     }
-    let waits = Standing::Waiting { claims: vec![2], has_record: true };
+    let waits = Standing::Waiting { claims: vec![2], has_record: true, refused: false };
     for has_record in [false, true] {
         let found = judged(vec![claim(1, NEW, has_record)], Some((9, Some(waits.clone()))));
         assert_eq!(found, [(key(1), Annotation::Waits { other: key(9) })]);
         let found = judged(vec![claim(1, NEW, has_record)], Some((9, Some(Standing::WaitingRemoval))));
         assert_eq!(found, [(key(1), Annotation::Waits { other: key(9) })]);
     }
+}
+
+#[test]
+fn a_value_of_an_owner_that_is_refused_for_good_is_tried_for_by_who_has_a_record() {
+    let refused = Standing::Waiting { claims: vec![2], has_record: true, refused: true };
+    let found = judged(vec![claim(1, NEW, true)], Some((9, Some(refused.clone()))));
+    assert_eq!(found, [(key(1), Annotation::After { owner: key(9), strict: false })]);
+    let found = judged(vec![claim(1, NEW, false)], Some((9, Some(refused))));
+    assert_eq!(found, [(key(1), Annotation::Waits { other: key(9) })]);
 }
 
 #[test]

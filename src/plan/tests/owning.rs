@@ -67,7 +67,9 @@ fn standing() -> impl Strategy<Value = Option<Standing>> {
     prop_oneof![
         2 => Just(None),
         4 => planned,
-        1 => claim().prop_map(|(hash, has_record)| Some(Standing::Waiting { claims: vec![hash], has_record })),
+        1 => (claim(), any::<bool>()).prop_map(|((hash, has_record), refused)| {
+            Some(Standing::Waiting { claims: vec![hash], has_record, refused })
+        }),
         1 => Just(Some(Standing::Invalid)),
         2 => Just(Some(Standing::Removal { record_id: Some("7".into()) })),
         1 => Just(Some(Standing::WaitingRemoval)),

@@ -33,7 +33,7 @@ pub(super) fn judge(script: &Script, day: &Day) -> Verdict {
     let panics = entries.iter().filter(|entry| entry.event == "process.panicked");
     broken.extend(panics.map(|entry| entry.line()));
     broken.extend(missed(script, &runs));
-    broken.extend(unconverged(script, day));
+    broken.extend(unconverged(script, day, &runs));
     broken.extend(starved(script, &runs));
     broken.extend(outage(script, day));
     let world = day.vendor.world();
@@ -48,10 +48,10 @@ pub(super) fn judge(script: &Script, day: &Day) -> Verdict {
 }
 
 /// Records that are not as the model says.
-fn unconverged(script: &Script, day: &Day) -> Vec<String> {
+fn unconverged(script: &Script, day: &Day, runs: &[Run]) -> Vec<String> {
     let world = day.vendor.world();
     let mut broken = Vec::new();
-    for sync in script.syncs.iter().filter(|sync| sync.converges(script)) {
+    for sync in script.syncs.iter().filter(|sync| sync.converges(script, runs)) {
         let rows = day.models.rows(&sync.model);
         let wanted: BTreeMap<String, &str> = rows.iter().map(|(key, value)| (key.to_string(), *value)).collect();
         let records = world.accounts[sync.account].records.iter().filter(|((object, _), _)| *object == sync.name);

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use super::model::LATE_MODEL;
+use super::{model::LATE_MODEL, runs::Run};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
@@ -42,9 +42,11 @@ pub(super) struct SyncScript {
 }
 
 impl SyncScript {
-    /// Whether it runs again after the faults have ended.
-    pub(super) fn converges(&self, script: &Script) -> bool {
-        self.model != LATE_MODEL || script.start == START
+    /// Whether it has run since its model changed last. What runs once a night has one chance in a day, which a read that
+    /// breaks takes.
+    pub(super) fn converges(&self, script: &Script, runs: &[Run]) -> bool {
+        let last = runs.iter().rfind(|run| run.sync == self.name);
+        self.model != LATE_MODEL || script.start == START && last.is_none_or(|run| run.outcome != "failed")
     }
 }
 
