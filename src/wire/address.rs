@@ -105,7 +105,7 @@ impl Policy {
     }
 
     /// Whether this URL may be reached as far as it shows by itself: the resolver, which checks names, never sees literal
-    /// addresses.
+    /// addresses. One with further dots behind it is a name to the URL standard.
     pub(super) fn check_url(&self, url: &Url) -> Result<(), Refused> {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Refused::UserInfo);
@@ -113,7 +113,10 @@ impl Policy {
         match url.host() {
             Some(Host::Ipv4(address)) => self.check(address.into()),
             Some(Host::Ipv6(address)) => self.check(address.into()),
-            Some(Host::Domain(_)) | None => Ok(()),
+            Some(Host::Domain(name)) => {
+                name.trim_end_matches('.').parse().map_or(Ok(()), |address| self.check(address))
+            }
+            None => Ok(()),
         }
     }
 }

@@ -29,7 +29,8 @@ use crate::wire::{
 };
 
 /// With no private range allowed.
-const REFUSED: [&str; 52] = [
+const REFUSED: [&str; 53] = [
+    "https://127.0.0.1../",
     "https://127.0.0.1/",
     "https://127.0.0.1./",
     "https://127.1/",
