@@ -50,7 +50,7 @@ pub enum DeliveryError {
     State(#[from] StateError),
 }
 
-/// Rows that clashed, of all workers.
+/// Rows that clashed, or whose record is gone while another key owns their match value, of all workers.
 type Clashed = Arc<Mutex<Vec<Item>>>;
 
 /// A batch whose intents are durable.
@@ -79,7 +79,7 @@ impl Drop for CountedAhead {
 }
 
 /// Delivers every item that `next` gives. Gives back those that clashed with each other, or with what is yet to be
-/// removed: they are to be tried [once more](deliver_again) at the run's end.
+/// removed, or that would fall on the record of another: they are to be tried [once more](deliver_again) at the run's end.
 ///
 /// Returns when each other item is settled in the state or counted as left over.
 ///
@@ -94,17 +94,25 @@ pub async fn deliver(
     Ok(clashed)
 }
 
-/// Delivers what clashed once more. A row that clashes again is rejected.
+/// Delivers what clashed once more. A row that clashes again is rejected. Rows that have lost their records wait for those that
+/// own their match values still.
 ///
 /// # Errors
 /// As [`deliver`].
 pub async fn deliver_again(context: &Arc<Context>, clashed: Vec<Item>) -> Result<(), DeliveryError> {
-    let Lost { free, bound } = lost::part(context, clashed).await?;
-    lost::refuse(context, &bound)?;
-    let mut again = free.into_iter();
-    pass(context, || Ok(again.next()), true).await?;
-    context.state.writer().flush().await?;
-    Ok(())
+    let mut left = clashed;
+    loop {
+        let Lost { free, bound } = lost::part_at_end(context, left).await?;
+        if free.is_empty() {
+            lost::give_up(context, bound).await?;
+            context.state.writer().flush().await?;
+            return Ok(());
+        }
+        let mut again = free.into_iter();
+        pass(context, || Ok(again.next()), true).await?;
+        context.state.writer().flush().await?;
+        left = bound.into_iter().map(|bound| bound.item).collect();
+    }
 }
 
 /// One pass; gives back the rows that clashed.
@@ -279,12 +287,7 @@ async fn work(context: &Context, ready: Intended, last_try: bool, clashed: &Clas
         let last_try = last_try || full;
         let aftermath = settle(context, ready.batch, ready.items, ends, last_try).await?;
         clashed.lock().unwrap_or_else(PoisonError::into_inner).extend(aftermath.clashed);
-        let Lost { free, bound } = lost::part(context, aftermath.gone).await?;
-        if last_try {
-            lost::refuse(context, &bound)?;
-        } else {
-            clashed.lock().unwrap_or_else(PoisonError::into_inner).extend(bound);
-        }
+        let free = part_gone(context, aftermath.gone, last_try, clashed).await?;
         for formed in again(whole, aftermath.expired, free) {
             if context.must_stop() {
                 context.tally.add(|tally| formed.items.iter().for_each(|item| tally.leave(item)));
@@ -294,6 +297,24 @@ async fn work(context: &Context, ready: Intended, last_try: bool, clashed: &Clas
         }
     }
     Ok(())
+}
+
+/// Gives back which rows whose record is gone are to be made again at once; the others wait for the run's end, or have come to
+/// it.
+async fn part_gone(
+    context: &Context,
+    gone: Vec<Item>,
+    last_try: bool,
+    clashed: &Clashed,
+) -> Result<Vec<Item>, StateError> {
+    let Lost { free, bound } = lost::part(context, gone).await?;
+    if last_try {
+        lost::give_up(context, bound).await?;
+    } else {
+        let bound = bound.into_iter().map(|bound| bound.item);
+        clashed.lock().unwrap_or_else(PoisonError::into_inner).extend(bound);
+    }
+    Ok(free)
 }
 
 /// The proof harness's broken variant: every row counts as delivered before it is sent.

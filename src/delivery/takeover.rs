@@ -86,7 +86,8 @@ pub async fn is_in_doubt(context: &Context, key: &Key) -> Result<bool, StateErro
     Ok(may_come_late(context, &context.state.held(context.sync, key).await?))
 }
 
-fn may_come_late(context: &Context, held: &Held) -> bool {
+/// Whether an earlier request of a key in this state may still be applied.
+pub(super) fn may_come_late(context: &Context, held: &Held) -> bool {
     let now = context.clock.now();
     let sent = held.dirty.iter().filter_map(|mark| mark.ambiguous_at).map(|at| at + context.late_window);
     sent.chain(held.quiet_until).any(|until| until > now)

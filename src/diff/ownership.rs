@@ -24,7 +24,8 @@ pub enum Standing {
         claims: Vec<u64>,
         /// Its entry has a record id.
         has_record: bool,
-        /// Its record belongs to another key: it stands refused until something changes, and gives up nothing meanwhile.
+        /// It was answered with the record of another key: it stands refused until something changes, and gives up nothing
+        /// meanwhile.
         refused: bool,
     },
     /// An invalid row. Its key is present and keeps what it owns.

@@ -327,3 +327,51 @@ async fn a_gone_record_is_made_again_once_its_address_is_given_up() {
     kit.run_ok(&[row(1, "2@x", "a"), row(2, "1@x", "b")]).await;
     kit.converges(&[row(1, "2@x", "a"), row(2, "1@x", "b")]).await;
 }
+
+#[tokio::test]
+async fn gone_records_whose_rows_exchange_addresses_are_made_again() {
+    let kit = Kit::new().await;
+    kit.run_ok(&[row(1, "1@x", "a"), row(2, "2@x", "b")]).await;
+    kit.vendor.delete("1@x");
+    kit.vendor.delete("2@x");
+    kit.run_ok(&[row(1, "2@x", "a"), row(2, "1@x", "b")]).await;
+    kit.converges(&[row(1, "2@x", "a"), row(2, "1@x", "b")]).await;
+}
+
+#[tokio::test]
+async fn gone_records_in_a_chain_over_batches_are_made_again() {
+    let kit = Kit::with(1, |_| {}).await;
+    kit.run_ok(&[row(1, "1@x", "a"), row(2, "2@x", "b"), row(3, "3@x", "c")]).await;
+    kit.vendor.delete("1@x");
+    kit.vendor.delete("2@x");
+    let moved = [row(1, "2@x", "a"), row(2, "3@x", "b"), row(3, "1@x", "c")];
+    kit.run_ok(&moved).await;
+    kit.converges(&moved).await;
+}
+
+#[tokio::test]
+async fn a_gone_record_whose_address_a_kept_record_has_takes_that_over() {
+    let kit = Kit::with(10, |sync| sync.on_removed = OnRemoved::Keep).await;
+    kit.run_ok(&[row(1, "1@x", "a"), row(2, "2@x", "b")]).await;
+    kit.run_ok(&[row(2, "2@x", "b")]).await;
+    kit.vendor.delete("2@x");
+    kit.run_ok(&[row(2, "1@x", "b")]).await;
+    kit.converges(&[row(2, "1@x", "b")]).await;
+    // The key that was kept is back: the record is the other's now.
+    kit.run_ok(&[row(1, "1b@x", "a"), row(2, "1@x", "b")]).await;
+    assert_eq!(kit.vendor.records().len(), 2);
+}
+
+#[tokio::test]
+async fn a_gone_record_whose_address_a_row_in_doubt_gives_up_is_left_over() {
+    let kit = Kit::with(1, |_| {}).await;
+    kit.run_ok(&[row(1, "1@x", "a"), row(2, "2@x", "b")]).await;
+    kit.vendor.delete("1@x");
+    let moved = [row(1, "2@x", "a"), row(2, "3@x", "b")];
+    kit.vendor.script([Step::Apply, Step::LoseAnswer, Step::LoseAnswer, Step::LoseAnswer]);
+    let counts = kit.run(&moved).await.counts;
+    assert_eq!((counts.rejected, counts.left_over, counts.unknown), (0, 1, 1));
+    advance(std::time::Duration::from_secs(200)).await;
+    kit.run(&moved).await;
+    kit.converges(&moved).await;
+}
