@@ -153,6 +153,10 @@ pub(super) fn eventful(script: &Script, day: &Day, verdict: &Verdict) -> Vec<Str
     if entries.iter().any(|entry| entry.event == "quota.spent" && entry.at < script.token_refused.end) {
         broken.retain(|what| !what.contains("credentials.refused"));
     }
+    // Tokens are asked for every half hour at most, and the trouble lasts no longer.
+    if day.vendor.world().tokens.troubled == 0 {
+        broken.retain(|what| !what.contains("token.failed"));
+    }
     // None while nothing is sent: the quota is spent, the secret is refused.
     if verdict.tokens < (script.end.as_secs() / minutes(30).as_secs()) / 4 {
         broken.push(format!("only {} tokens were given", verdict.tokens));
