@@ -49,6 +49,9 @@ struct Batch<'a> {
 struct Input<'a> {
     #[serde(borrow)]
     id: &'a RawValue,
+    /// Absent where `id` is the record's own.
+    #[serde(borrow)]
+    id_property: Option<&'a RawValue>,
     #[serde(borrow)]
     object_write_trace_id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -118,12 +121,16 @@ impl Counts {
         let mut answer = Vec::with_capacity(body.len() + 128);
         answer.extend_from_slice(br#"{"status":"COMPLETE","results":["#);
         for (at, input) in batch.inputs.iter().enumerate() {
-            let id = self.note(input.id.get()) >> 1;
+            let made = self.note(input.id.get()) >> 1;
             let trace = input.object_write_trace_id.map_or("null", RawValue::get);
             let properties = input.properties.map_or("{}", RawValue::get);
             let comma = if at > 0 { "," } else { "" };
             let mut digits = itoa::Buffer::new();
-            let parts = [comma, r#"{"id":""#, digits.format(id), r#"","objectWriteTraceId":"#, trace];
+            let id = match input.id_property {
+                Some(_) => digits.format(made),
+                None => input.id.get().trim_matches('"'),
+            };
+            let parts = [comma, r#"{"id":""#, id, r#"","objectWriteTraceId":"#, trace];
             let rest = [r#","properties":"#, properties, "}"];
             parts.iter().chain(&rest).for_each(|part| answer.extend_from_slice(part.as_bytes()));
         }

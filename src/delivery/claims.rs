@@ -1,8 +1,9 @@
 //! One record, one owner: which key may hold a vendor's record id.
 
-use std::collections::{HashMap, HashSet};
-
-use tokio::sync::Mutex;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use crate::{
     model::{Key, SyncId},
@@ -18,6 +19,8 @@ const LOOKUP_COST: u64 = 1_500;
 #[derive(Debug, Default)]
 pub struct Claims {
     held: Mutex<Held>,
+    /// Held while the index is asked: of two who ask about one record the second one sees what the first one was granted.
+    asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +57,11 @@ impl Claims {
         while let Some(owner) = scan.next().await? {
             known.insert(owner.hash);
         }
-        Ok(Self { held: Mutex::new(Held { known: Some(known), ..Held::default() }) })
+        Ok(Self { held: Mutex::new(Held { known: Some(known), ..Held::default() }), ..Self::default() })
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Claims the record of this hash for a key. `yields`: the absent keys that give the record up. A granted claim is
@@ -73,37 +80,58 @@ impl Claims {
         if is_broken(Rule::Ownership) {
             return Ok(Claim::Granted);
         }
-        let mut held = self.held.lock().await;
-        if let Some(owner) = held.granted.get(&hash).filter(|owner| *owner != key) {
-            return Ok(Claim::OwnedBy(owner.clone()));
+        if let Some(claim) = self.held().claim_unasked(hash, key) {
+            return Ok(claim);
         }
-        if held.known.as_mut().is_none_or(|known| !known.insert(hash)) {
-            let owners = state.owners_of(sync, OwnerSpace::RecordId, &[hash]).await?;
-            let other = owners.into_iter().flatten().find(|owner| owner != key && !yields.contains(owner));
-            if let Some(other) = other {
-                return Ok(Claim::OwnedBy(other));
-            }
+        let _asking = self.asking.lock().await;
+        if let Some(claim) = self.held().granted_to(hash, key) {
+            return Ok(claim);
         }
-        held.granted.insert(hash, key.clone());
+        let owners = state.owners_of(sync, OwnerSpace::RecordId, &[hash]).await?;
+        let other = owners.into_iter().flatten().find(|owner| owner != key && !yields.contains(owner));
+        if let Some(other) = other {
+            return Ok(Claim::OwnedBy(other));
+        }
+        self.held().granted.insert(hash, key.clone());
         Ok(Claim::Granted)
     }
 
     /// These claims are queued in the state, which shows them from now on.
-    pub(super) async fn queued(&self, hashes: &[u64]) {
-        let mut held = self.held.lock().await;
+    pub(super) fn queued(&self, hashes: &[u64]) {
+        let mut held = self.held();
         for hash in hashes {
             held.granted.remove(hash);
         }
     }
 
     /// The record of this absent key has a new owner.
-    pub(super) async fn take(&self, from: &Key) {
-        self.held.lock().await.taken.insert(from.clone());
+    pub(super) fn take(&self, from: &Key) {
+        self.held().taken.insert(from.clone());
     }
 
     /// Whether a delivered operation of this run took over the record of this key.
-    pub async fn is_taken(&self, key: &Key) -> bool {
-        self.held.lock().await.taken.contains(key)
+    pub fn is_taken(&self, key: &Key) -> bool {
+        self.held().taken.contains(key)
+    }
+}
+
+impl Held {
+    /// What the claim comes to without a look into the index; `None` where that has to tell. Whoever is granted a record
+    /// here is the first to claim it.
+    fn claim_unasked(&mut self, hash: u64, key: &Key) -> Option<Claim> {
+        if let Some(claim) = self.granted_to(hash, key) {
+            return Some(claim);
+        }
+        self.known.as_mut()?.insert(hash).then(|| {
+            self.granted.insert(hash, key.clone());
+            Claim::Granted
+        })
+    }
+
+    /// What is granted and not queued yet.
+    fn granted_to(&self, hash: u64, key: &Key) -> Option<Claim> {
+        let owner = self.granted.get(&hash)?;
+        Some(if owner == key { Claim::Granted } else { Claim::OwnedBy(owner.clone()) })
     }
 }
 
@@ -112,8 +140,8 @@ impl Claims {
 struct Known(Vec<u64>);
 
 impl Known {
-    /// Hashes for each word of 64 bits, at most as far as [`Self::MOST_WORDS`] goes: then one in 200 is known wrongly.
-    const CROWD: u64 = 4;
+    /// Hashes for each word of 64 bits, at most as far as [`Self::MOST_WORDS`] goes: then one in 30,000 is known wrongly.
+    const CROWD: u64 = 2;
     /// 8 MiB: of ten million hashes one in 20 is known wrongly.
     const MOST_WORDS: u64 = 1 << 20;
 
@@ -124,9 +152,9 @@ impl Known {
 
     /// Puts a hash in; true when it certainly was not in before.
     fn insert(&mut self, hash: u64) -> bool {
-        let bits = [0, 6, 12].into_iter().fold(0, |bits, shift| bits | 1_u64 << (hash >> shift & 63));
+        let bits = [0, 6, 12, 18, 24, 30].into_iter().fold(0, |bits, shift| bits | 1_u64 << (hash >> shift & 63));
         let words = self.0.len() as u64;
-        let place = usize::try_from((hash >> 18) % words.max(1)).unwrap_or(0);
+        let place = usize::try_from((hash >> 36) % words.max(1)).unwrap_or(0);
         let Some(word) = self.0.get_mut(place) else { return false };
         let is_new = *word & bits != bits;
         *word |= bits;
@@ -168,7 +196,7 @@ mod tests {
         assert_eq!(claim(7, &two, std::slice::from_ref(&one)).await, Claim::OwnedBy(one.clone()), "it has just got it");
         assert_eq!(claim(8, &two, &[]).await, Claim::Granted);
         // The state knows of neither, so the first one has given it up again by then.
-        claims.queued(&[7]).await;
+        claims.queued(&[7]);
         assert_eq!(claim(7, &two, &[]).await, Claim::Granted);
         assert_eq!(claim(8, &one, &[]).await, Claim::OwnedBy(two));
     }

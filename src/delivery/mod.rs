@@ -4,6 +4,7 @@ mod attempt;
 mod batcher;
 mod claims;
 mod context;
+mod former;
 mod item;
 mod lost;
 mod mask;

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{
+    StreamExt as _,
+    stream::{FuturesOrdered, FuturesUnordered},
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
@@ -23,8 +26,9 @@ use crate::{
 
 use super::{
     attempt::{self, Fate, Ready, RowEnd},
-    batcher::{Batcher, Caps, Formed, rows_key},
+    batcher::{Formed, rows_key},
     context::Context,
+    former::Former,
     item::Item,
     lost::{self, Lost},
     settle::settle,
@@ -123,24 +127,102 @@ async fn pass(
 ) -> Result<Vec<Item>, DeliveryError> {
     let clashed = Arc::default();
     let mut former = Former::new(context, next);
-    let formed = stream::poll_fn(move |_| std::task::Poll::Ready(former.next().transpose()));
-    let intended = formed.map(|formed| async move { intend(context, formed?).await.map_err(DeliveryError::from) });
-    let mut done = intended
-        .buffered(context.workers)
-        .map(|ready| in_task(context, ready, last_try, &clashed))
-        .buffer_unordered(context.workers);
+    let (mut intending, mut working) = (FuturesOrdered::new(), FuturesUnordered::new());
+    let mut ahead = Ahead::new(context.workers);
     let mut failure = None;
-    while let Some(result) = done.next().await {
-        if let Err(error) = result {
-            // Others in flight still end and settle; nothing new begins.
-            context.stop.request(StopReason::Storage(StateError::Stopped));
-            failure.get_or_insert(error);
+    let mut fail = |error: DeliveryError| {
+        // Others in flight still end and settle; nothing new begins.
+        context.stop.request(StopReason::Storage(StateError::Stopped));
+        failure.get_or_insert(error);
+    };
+    loop {
+        while working.len() < context.workers
+            && let Some(ready) = ahead.take()
+        {
+            working.push(in_task(context, ready, last_try, &clashed));
+        }
+        while ahead.has_room(working.len()) {
+            match former.next() {
+                Ok(Some(formed)) => {
+                    ahead.begin(&formed);
+                    intending.push_back(intend(context, formed));
+                }
+                Ok(None) => break,
+                Err(error) => fail(error),
+            }
+        }
+        tokio::select! {
+            Some(intended) = intending.next() => match intended {
+                Ok(intended) => ahead.push(intended),
+                Err(error) => fail(error.into()),
+            },
+            Some(done) = working.next() => {
+                ahead.widen_if_awaited();
+                done.unwrap_or_else(&mut fail);
+            }
+            else => break,
         }
     }
-    drop(done);
     match failure {
         Some(error) => Err(error),
         None => Ok(std::mem::take(&mut clashed.lock().unwrap_or_else(PoisonError::into_inner))),
+    }
+}
+
+/// The batches whose intents are written before a worker is free for them: more where workers have to wait for them, so that
+/// many share a commit.
+struct Ahead {
+    ready: VecDeque<Intended>,
+    /// Batches, and rows in them, whose intents are being written or are durable.
+    batches: usize,
+    rows: usize,
+    /// How many batches there may be with those being sent, however large.
+    least: usize,
+    /// How many there may be with those while they have few rows.
+    most: usize,
+    /// How often a worker was free and had to wait.
+    waits: usize,
+}
+
+impl Ahead {
+    const MOST: usize = 20;
+    /// What is written ahead is sent again after a crash, so it only grows where the waiting goes on.
+    const WAITS: usize = 8;
+    const FEW_ROWS: usize = 2_000;
+
+    /// For each worker one to send and one ahead, but that a worker alone has none ahead.
+    fn new(workers: usize) -> Self {
+        let least = (2 * workers).saturating_sub(1).max(1);
+        Self { ready: VecDeque::new(), batches: 0, rows: 0, least, most: least, waits: 0 }
+    }
+
+    const fn has_room(&self, working: usize) -> bool {
+        let batches = self.batches + working;
+        batches < self.least || batches < self.most && self.rows < Self::FEW_ROWS
+    }
+
+    fn begin(&mut self, formed: &Formed) {
+        self.batches += 1;
+        self.rows += formed.items.len();
+    }
+
+    fn push(&mut self, intended: Intended) {
+        self.ready.push_back(intended);
+    }
+
+    fn take(&mut self) -> Option<Intended> {
+        let ready = self.ready.pop_front()?;
+        self.batches -= 1;
+        self.rows -= ready.items.len();
+        Some(ready)
+    }
+
+    /// A worker is free: it waits where intents are still being written.
+    fn widen_if_awaited(&mut self) {
+        if self.ready.is_empty() && self.batches > 0 && self.most < Self::MOST {
+            self.waits += 1;
+            self.most += usize::from(self.waits.is_multiple_of(Self::WAITS));
+        }
     }
 }
 
@@ -148,11 +230,11 @@ async fn pass(
 /// that ends.
 async fn in_task(
     context: &Arc<Context>,
-    ready: Result<Intended, DeliveryError>,
+    ready: Intended,
     last_try: bool,
     clashed: &Clashed,
 ) -> Result<(), DeliveryError> {
-    let (context, ready, clashed) = (Arc::clone(context), ready?, Arc::clone(clashed));
+    let (context, clashed) = (Arc::clone(context), Arc::clone(clashed));
     let task = tokio::spawn(async move { work(&context, ready, last_try, &clashed).await });
     match AbortOnDropHandle::new(task).await {
         Ok(done) => done,
@@ -161,52 +243,6 @@ async fn in_task(
             // Only the end of the runtime cancels it.
             Err(_) => Err(StateError::Stopped.into()),
         },
-    }
-}
-
-/// Forms batches on demand; once a stop is requested it only counts what is left.
-struct Former<'a, N> {
-    context: &'a Context,
-    next: N,
-    batcher: Option<Batcher>,
-    queue: VecDeque<Formed>,
-}
-
-impl<'a, N: FnMut() -> Result<Option<Item>, SpoolError>> Former<'a, N> {
-    fn new(context: &'a Context, next: N) -> Self {
-        let capabilities = context.destination.capabilities(&context.object);
-        let caps = Caps { max_rows: capabilities.max_rows, max_bytes: capabilities.max_bytes };
-        Self { context, next, batcher: Some(Batcher::new(caps)), queue: VecDeque::new() }
-    }
-
-    fn next(&mut self) -> Result<Option<Formed>, DeliveryError> {
-        loop {
-            if self.context.must_stop() {
-                self.count_left_over()?;
-                return Ok(None);
-            }
-            if let Some(formed) = self.queue.pop_front() {
-                return Ok(Some(formed));
-            }
-            let Some(batcher) = self.batcher.as_mut() else { return Ok(None) };
-            let mut out = Vec::new();
-            match (self.next)()? {
-                Some(item) => batcher.push(item, &mut out),
-                None => self.batcher.take().into_iter().for_each(|batcher| batcher.finish(&mut out)),
-            }
-            self.queue.extend(out);
-        }
-    }
-
-    fn count_left_over(&mut self) -> Result<(), DeliveryError> {
-        let mut out: Vec<Formed> = self.queue.drain(..).collect();
-        let unfinished = self.batcher.take().map(|batcher| batcher.finish(&mut out)).is_some();
-        let leave = |item: &Item| self.context.tally.add(|tally| tally.leave(item));
-        out.iter().flat_map(|formed| &formed.items).for_each(leave);
-        while unfinished && let Some(item) = (self.next)()? {
-            leave(&item);
-        }
-        Ok(())
     }
 }
 

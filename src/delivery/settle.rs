@@ -81,7 +81,7 @@ pub(super) async fn settle(
     also.append(&mut aftermath.gone_owners);
     if batch == NO_INTENT {
         settle_unnoted(context, keys, rows, also);
-        context.claims.queued(&aftermath.claimed).await;
+        context.claims.queued(&aftermath.claimed);
         return Ok(aftermath);
     }
     // Not awaited: the writer records it with the next group, and a failure stops the next intent. Owners that have left
@@ -91,7 +91,7 @@ pub(super) async fn settle(
     }
     rows.extend(taken);
     drop(context.state.writer().settle(Settle { batch, rows }));
-    context.claims.queued(&aftermath.claimed).await;
+    context.claims.queued(&aftermath.claimed);
     judge_rejects(context);
     Ok(aftermath)
 }
@@ -249,7 +249,7 @@ async fn delivered(
         tally.released += u64::from(released);
     });
     if let Some(TakenOver { key: from, .. }) = &item.takes_over {
-        context.claims.take(from).await;
+        context.claims.take(from);
     }
     let entry = Entry {
         fingerprint,

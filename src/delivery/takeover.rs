@@ -73,7 +73,7 @@ pub(super) async fn claim(
         yields.push(owner);
     }
     for LocalSettle { key, .. } in &gone {
-        context.claims.take(key).await;
+        context.claims.take(key);
     }
     Ok(Claimed::Own { hash, gone })
 }

@@ -58,6 +58,12 @@ pub struct Neighbours<T> {
     rows: u64,
 }
 
+impl<T: Keyed> Keyed for Box<T> {
+    fn key(&self) -> &[u8] {
+        self.as_ref().key()
+    }
+}
+
 impl<T> Default for Neighbours<T> {
     fn default() -> Self {
         Self { pending: None, copy: false, rows: 0 }

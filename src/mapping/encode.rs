@@ -6,7 +6,7 @@ use super::{
     cast, template,
 };
 use crate::model::{
-    InvalidCode, MAX_RECORD_BYTES, RowRef, Unrepresentable, Value, ValueProblem, encode_value,
+    InvalidCode, MAX_RECORD_BYTES, RowRef, Unrepresentable, Value, ValueProblem, encode_value, put_short,
     spec::{Cast, WhenNull},
 };
 
@@ -113,7 +113,7 @@ impl Bound {
         if self.is_match && is_empty(value) {
             return Err(self.invalid(InvalidCode::NullMatch, "the match value is empty"));
         }
-        out.extend_from_slice(&self.head);
+        put_short(&self.head, out);
         encode_value(value, out).map_err(|problem| self.invalid(problem_code(problem), problem.to_string()))
     }
 

@@ -12,7 +12,7 @@ pub struct Held {
     /// Dirty marks, loaded at the run's start; a settle clears exactly these.
     pub dirty: Vec<DirtyMark>,
     /// The standing reject.
-    pub rejected: Option<RejectedMark>,
+    pub rejected: Option<Box<RejectedMark>>,
     /// Not dirty, but other changes than the entry's wait until then.
     pub quiet_until: Option<Timestamp>,
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 use super::{RowRef, Timestamp, Value, key_values::Owned};
 
 /// Longest encoded key, in bytes.
@@ -65,9 +67,12 @@ pub enum KeyProblem {
     TooLong,
 }
 
+/// Bytes that a key holds in place: an integer or a UUID, also behind the hash of an owner.
+const IN_PLACE: usize = 24;
+
 /// An encoded key. Comparing keys compares rows in the order of the order contract.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(Box<[u8]>);
+pub struct Key(SmallVec<[u8; IN_PLACE]>);
 
 const TEXT: u8 = 0x02;
 const BYTES: u8 = 0x01;
@@ -81,7 +86,7 @@ const TIMESTAMP: u8 = 0x41;
 impl Key {
     /// From bytes that [`encode_key`] wrote.
     pub fn from_encoded(bytes: &[u8]) -> Self {
-        Self(bytes.into())
+        Self(SmallVec::from_slice(bytes))
     }
 
     /// The encoded bytes.

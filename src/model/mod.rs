@@ -30,7 +30,7 @@ pub use nearest::nearest;
 pub use path::{FieldPath, PathProblem};
 pub use record::{
     ENCODING_VERSION, Fields, MAX_RECORD_BYTES, RecordRef, ValueProblem, encode_field, encode_value, put_bytes,
-    put_varint, take_bytes, take_varint,
+    put_short, put_varint, take_bytes, take_varint,
 };
 pub use rows::{Column, ColumnKind, RowBatch, RowRef, Schema};
 pub use time::Timestamp;

@@ -258,7 +258,7 @@ impl Outgoing<'_> {
         settled: &mut Settled,
     ) -> Result<(), RunError> {
         let key = &item.row.key;
-        let taken = self.context.claims.is_taken(key).await;
+        let taken = self.context.claims.is_taken(key);
         if taken {
             settled.shared.insert(key.clone());
         } else if self.taker(&item).is_some() {

@@ -64,7 +64,8 @@ impl Planner<'_> {
     ) -> Result<Passed, RunError> {
         let mut pass = Pass::new(self, overlay).await?;
         let mut neighbours = Neighbours::new();
-        let mut spare = Some(PendingRow::default());
+        // Boxed: a row is handed on five times.
+        let mut spare = Some(Box::<PendingRow>::default());
         loop {
             let batch = tokio::select! {
                 batch = rows.next() => unless_partial(batch)?,
@@ -190,7 +191,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Decides one row, after every held key before it. Gives the row's memory back.
-    async fn take(&mut self, seen: Seen<PendingRow>) -> Result<PendingRow, RunError> {
+    async fn take(&mut self, seen: Seen<Box<PendingRow>>) -> Result<Box<PendingRow>, RunError> {
         let (row, copy) = match seen {
             Seen::Single(row) => (row, false),
             Seen::Copy(row) => (row, true),

@@ -4,11 +4,12 @@
 //! them, and journal rows are absolute, so that merging them once more changes nothing. The same holds for a level of owners
 //! that goes into the next older one.
 
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::sync::OnceLock;
 
 use super::{
     OwnerSpace, StateError,
     codec::{PageValue, Presence, owner_key, pack, unpack, unpack_journal},
+    last_words::LastWords,
     store::{Extent, Level, PageRow, Space, StateStore, Write},
 };
 use crate::{
@@ -39,12 +40,12 @@ pub(super) enum Part {
 }
 
 /// Hash and key of owners, and whether they own it.
-pub(super) type Owners = BTreeMap<Key, Presence>;
+pub(super) type Owners = LastWords<Presence>;
 
 /// What a stretch of the journal says, the last word for each key.
 #[derive(Debug, Default)]
 pub(super) struct JournalMap {
-    pub(super) entries: BTreeMap<Key, Option<Entry>>,
+    pub(super) entries: LastWords<Option<Entry>>,
     pub(super) by_match: Owners,
     pub(super) by_id: Owners,
     /// The first row taken in.
@@ -74,6 +75,14 @@ impl JournalMap {
         bound: u64,
         part: Part,
     ) -> Result<bool, StateError> {
+        let all = self.add(store, sync, bound, part).await?;
+        self.entries.sort();
+        self.by_match.sort();
+        self.by_id.sort();
+        Ok(all)
+    }
+
+    async fn add(&mut self, store: &dyn StateStore, sync: SyncId, bound: u64, part: Part) -> Result<bool, StateError> {
         let mut taken = 0;
         loop {
             let rows = store.journal(sync, self.through, JOURNAL_CHUNK).await?;
@@ -96,7 +105,7 @@ impl JournalMap {
     fn take(&mut self, sync: SyncId, data: &[u8], part: Part) -> Result<(), StateError> {
         let row = unpack_journal(sync, data)?;
         if part != Part::Owners {
-            self.entries.extend(row.entries);
+            row.entries.into_iter().for_each(|(key, entry)| self.entries.add(key, entry));
         }
         if part == Part::Entries {
             return Ok(());
@@ -106,7 +115,7 @@ impl JournalMap {
                 OwnerSpace::Match => &mut self.by_match,
                 OwnerSpace::RecordId => &mut self.by_id,
             };
-            map.insert(owner_key(change.hash, &key), Presence(change.present));
+            map.add(owner_key(change.hash, &key), Presence(change.present));
         }
         Ok(())
     }

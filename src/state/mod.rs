@@ -15,6 +15,7 @@ mod holding;
 #[cfg(any(test, feature = "proof"))]
 mod in_step;
 mod keyring;
+mod last_words;
 mod lease;
 mod open;
 mod overlay;

@@ -8,6 +8,7 @@ use super::{
     StateError,
     codec::{PageValue, unpack, unpack_dirty, unpack_quiet, unpack_rejected},
     compact::{JournalMap, Part},
+    last_words::Words,
     store::{Keyed, KeyedAfter, KeyedRow, PageRow, Space, StateStore},
 };
 use crate::model::{DirtyMark, Entry, Held, IntentId, Key, SyncId};
@@ -120,7 +121,7 @@ pub struct Overlay {
     /// Nothing is compacted in this process from the first key to the last, or until this is dropped.
     lock: Arc<RwLock<()>>,
     compacting: Option<OwnedRwLockReadGuard<()>>,
-    journal: Peekable<std::collections::btree_map::IntoIter<Key, Option<Entry>>>,
+    journal: Words<Option<Entry>>,
     pages: PageScan<Entry>,
     dirty: MarkScan,
     rejected: MarkScan,
@@ -141,7 +142,7 @@ impl Overlay {
             begun: false,
             lock,
             compacting: None,
-            journal: std::collections::BTreeMap::new().into_iter().peekable(),
+            journal: Vec::new().into_iter().peekable(),
             pages: PageScan::new(),
             dirty: MarkScan::new(Keyed::Dirty),
             rejected: MarkScan::new(Keyed::Rejected),
@@ -221,7 +222,7 @@ fn held(
         .iter()
         .map(|row| unpack_dirty(sync, &key, row.intent, &row.data))
         .collect::<Result<Vec<DirtyMark>, StateError>>()?;
-    let rejected = rejected.map(|row| unpack_rejected(sync, &key, &row.data)).transpose()?;
+    let rejected = rejected.map(|row| unpack_rejected(sync, &key, &row.data).map(Box::new)).transpose()?;
     let quiet_until = quiet.map(|row| unpack_quiet(sync, &key, &row.data)).transpose()?;
     Ok(Held { key, entry, dirty, rejected, quiet_until })
 }
@@ -234,7 +235,7 @@ pub(super) async fn held_at(store: &dyn StateStore, sync: SyncId, key: &Key) -> 
         let items = unpack::<Entry>(sync, Space::Entries, &page.data)?;
         entry = items.into_iter().find(|(found, _)| found == key).map(|(_, entry)| entry);
     }
-    let entry = map.entries.remove(key).unwrap_or(entry);
+    let entry = map.entries.take(key).unwrap_or(entry);
     let dirty = store.keyed_at(Keyed::Dirty, sync, key).await?;
     let rejected = store.keyed_at(Keyed::Rejected, sync, key).await?;
     let quiet = store.keyed_at(Keyed::Quiet, sync, key).await?;

@@ -1,9 +1,8 @@
 //! The owner index: keyed hash of match value or record id -> key.
 
 use std::{
-    collections::{BTreeMap, HashMap, btree_map},
+    collections::{BTreeMap, HashMap},
     fmt,
-    iter::Peekable,
     sync::Arc,
 };
 
@@ -13,6 +12,7 @@ use super::{
     Owner, OwnerSpace, StateError, Writer,
     codec::{Presence, split_owner_key, unpack},
     compact::{JournalMap, Part},
+    last_words::Words,
     overlay::PageScan,
     store::{Level, Space, StateStore},
 };
@@ -27,7 +27,7 @@ pub struct OwnerScan {
     /// Nothing is compacted in this process from the first owner to the last, or until this is dropped.
     lock: Arc<RwLock<()>>,
     compacting: Option<OwnedRwLockReadGuard<()>>,
-    journal: Peekable<btree_map::IntoIter<Key, Presence>>,
+    journal: Words<Presence>,
     /// Newest first.
     levels: Vec<(Space, PageScan<Presence>)>,
 }
@@ -40,7 +40,7 @@ impl fmt::Debug for OwnerScan {
 
 impl OwnerScan {
     pub(super) fn new(store: Arc<dyn StateStore>, sync: SyncId, space: OwnerSpace, lock: Arc<RwLock<()>>) -> Self {
-        let journal = BTreeMap::new().into_iter().peekable();
+        let journal = Vec::new().into_iter().peekable();
         let levels = Level::NEWEST_FIRST.map(|level| (Space::Owners(space, level), PageScan::new()));
         Self { store, sync, space, begun: false, lock, compacting: None, journal, levels: levels.into() }
     }
@@ -153,9 +153,8 @@ pub(super) async fn find(
     let journal = cache.refresh(store, sync).await?.owners(space);
     for (hash, found) in &mut found {
         let prefix = hash.to_be_bytes();
-        let journalled = journal.range(Key::from_encoded(&prefix)..);
-        let same = journalled.take_while(|(key, _)| key.as_bytes().starts_with(&prefix));
-        same.for_each(|(key, presence)| found.add_older(key, presence.0));
+        let journalled = journal.beginning_with(&prefix);
+        journalled.for_each(|(key, presence)| found.add_older(key, presence.0));
     }
     find_in_pages(store, sync, space, &mut found).await?;
     drop(cache);

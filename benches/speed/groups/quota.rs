@@ -117,20 +117,34 @@ fn judge_shared(quota: Quota, requests: &Value) -> [Line; 2] {
     ]
 }
 
-/// Asks at random times until told to stop.
+/// Asks at random times until told to stop, and again at once where it is refused: it takes what it wants.
 async fn stranger(url: &str, quota: Quota, stop: &AtomicBool) {
     let rate = STRANGERS_SHARE * quota.limit as f64 / quota.seconds as f64;
     let mut random = fastrand::Rng::with_seed(7);
+    let start = tokio::time::Instant::now();
+    let mut next = Duration::ZERO;
     while !stop.load(Ordering::Relaxed) {
         // Times between independent requests are distributed exponentially.
-        tokio::time::sleep(Duration::from_secs_f64(-(1.0 - random.f64()).ln() / rate)).await;
-        let host = url.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(host).expect("the simulator");
-        write!(stream, "GET {STRANGERS_PATH} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n")
-            .expect("a request");
-        // The answer does not matter, but the request must have arrived before the connection closes.
-        drop(std::io::Read::read(&mut stream, &mut [0; 64]));
+        next += Duration::from_secs_f64(-(1.0 - random.f64()).ln() / rate);
+        tokio::time::sleep_until(start + next).await;
+        while !stop.load(Ordering::Relaxed) && !takes_one(url) {
+            tokio::time::sleep(Duration::from_millis(random.u64(5..35))).await;
+        }
     }
+}
+
+/// Whether the vendor grants the stranger one more request.
+fn takes_one(url: &str) -> bool {
+    let host = url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).expect("the simulator");
+    write!(
+        stream,
+        "GET {STRANGERS_PATH} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
+    )
+    .expect("a request");
+    let mut answer = Vec::new();
+    drop(std::io::Read::read_to_end(&mut stream, &mut answer));
+    !answer.starts_with(b"HTTP/1.1 429")
 }
 
 /// HubSpot for batches, any JSON endpoint for single rows; so many requests to send.

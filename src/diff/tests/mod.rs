@@ -71,8 +71,8 @@ fn mark(batch: i64, operation: Operation, sent: Option<u8>, ambiguous: Option<i6
     }
 }
 
-fn reject(operation: Operation, refused: Option<u8>, code: &str, next_try: Option<i64>) -> RejectedMark {
-    RejectedMark {
+fn reject(operation: Operation, refused: Option<u8>, code: &str, next_try: Option<i64>) -> Box<RejectedMark> {
+    Box::new(RejectedMark {
         operation,
         fingerprint: refused.map(print),
         code: code.to_owned(),
@@ -82,5 +82,5 @@ fn reject(operation: Operation, refused: Option<u8>, code: &str, next_try: Optio
         first_at: at(0),
         last_at: at(10),
         run: RunId(1),
-    }
+    })
 }

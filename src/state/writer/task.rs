@@ -7,9 +7,13 @@ use std::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::sync::{RwLock, mpsc, oneshot};
+use tokio::{
+    sync::{RwLock, mpsc, oneshot},
+    time::Instant,
+};
 
 use super::pending::Pending;
 use crate::{
@@ -24,6 +28,8 @@ use crate::{
 
 /// Commands that one transaction takes at most, so that the first of them does not wait for a long queue.
 const GROUP: usize = 256;
+/// Least time from the beginning of one commit to that of the next: what comes meanwhile shares the next one's cost.
+const PACE: Duration = Duration::from_millis(5);
 /// A journal of so many times its bound waits for the compaction under way.
 const MOST_BOUNDS: u64 = 4;
 
@@ -105,7 +111,16 @@ impl Drop for Unfinished {
 pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<Command>, lock: Option<Arc<File>>) {
     let mut journals: HashMap<SyncId, u64> = HashMap::new();
     let mut group = Vec::with_capacity(GROUP);
-    while queue.recv_many(&mut group, GROUP).await > 0 {
+    let mut next = Instant::now();
+    while let Some(first) = queue.recv().await {
+        group.push(first);
+        tokio::time::sleep_until(next).await;
+        while group.len() < GROUP
+            && let Ok(more) = queue.try_recv()
+        {
+            group.push(more);
+        }
+        next = Instant::now() + PACE;
         let journalled = journalled(&group);
         commit(&shared, std::mem::take(&mut group)).await;
         for (sync, entries) in journalled {

@@ -1,6 +1,6 @@
 //! What is saved of a limiter and how it comes back after a restart.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Reverse, ops::Range, time::Duration};
 
 use tokio::time::Instant;
 
@@ -83,7 +83,7 @@ impl Now {
 }
 
 fn save_window(log: &WindowLog, ahead: &[Ahead], now: Now) -> SavedWindow {
-    let mut groups = Groups { now: now.wall, span: log.per / GROUPS, of_age: BTreeMap::new() };
+    let mut groups = Groups { now: now.wall, span: log.per / GROUPS, groups: Vec::new() };
     log.counted(now.tokio).for_each(|(at, weight)| groups.add(now.wall_of(at), weight));
     let coming = ahead.iter().filter(|ahead| log.class.is_none_or(|class| class == ahead.class));
     coming.for_each(|ahead| groups.add(ahead.by, ahead.weight));
@@ -94,23 +94,41 @@ fn save_window(log: &WindowLog, ahead: &[Ahead], now: Now) -> SavedWindow {
 struct Groups {
     now: Timestamp,
     span: Duration,
-    /// By how many spans they lie in the past or in the future: the latest, and the weight of all.
-    of_age: BTreeMap<(u128, u128), (Timestamp, u32)>,
+    groups: Vec<Group>,
+}
+
+/// The latest grant of a span, and the weight of all.
+struct Group {
+    /// The span's times.
+    span: Range<i64>,
+    latest: i64,
+    weight: u32,
 }
 
 impl Groups {
     fn add(&mut self, at: Timestamp, weight: u32) {
-        let spans = |time: Duration| time.as_nanos() / self.span.as_nanos().max(1);
-        let (latest, sum) =
-            self.of_age.entry((spans(self.now.since(at)), spans(at.since(self.now)))).or_insert((at, 0));
-        *latest = at.max(*latest);
-        *sum = sum.saturating_add(weight);
+        let at = at.as_micros();
+        // Grants come in about the order of their times, and thousands of them where a window is large.
+        match self.groups.iter_mut().rev().find(|group| group.span.contains(&at)) {
+            Some(group) => {
+                group.latest = group.latest.max(at);
+                group.weight = group.weight.saturating_add(weight);
+            }
+            None => self.groups.push(Group { span: self.span_of(at), latest: at, weight }),
+        }
     }
 
-    fn newest_first(self) -> Vec<(i64, u32)> {
-        let mut groups: Vec<_> = self.of_age.into_values().map(|(at, weight)| (at.as_micros(), weight)).collect();
-        groups.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
-        groups
+    /// The times so many whole spans before now, or after it.
+    fn span_of(&self, at: i64) -> Range<i64> {
+        let span = i64::try_from(self.span.as_micros()).unwrap_or(i64::MAX).max(1);
+        let now = self.now.as_micros();
+        let end = at.saturating_add(now.saturating_sub(at).rem_euclid(span)).saturating_add(1);
+        end.saturating_sub(span)..end
+    }
+
+    fn newest_first(mut self) -> Vec<(i64, u32)> {
+        self.groups.sort_unstable_by_key(|group| Reverse(group.latest));
+        self.groups.into_iter().map(|group| (group.latest, group.weight)).collect()
     }
 }
 
