@@ -23,6 +23,8 @@ pub(crate) struct Arguments {
     pub(crate) rounds: usize,
     /// Where the figures go as JSON.
     pub(crate) json: Option<PathBuf>,
+    /// Where the curves go as SVG.
+    pub(crate) chart: Option<PathBuf>,
     /// The program to measure instead of the one that cargo built, as an absolute path.
     pub(crate) binary: Option<PathBuf>,
     /// Seconds of backlog in `quota`.
@@ -35,7 +37,7 @@ pub(crate) struct Arguments {
 
 impl Default for Arguments {
     fn default() -> Self {
-        Self { rows: 1_000_000, rounds: 5, json: None, binary: None, backlog: 60, syncs: 500, minutes: 5 }
+        Self { rows: 1_000_000, rounds: 5, json: None, chart: None, binary: None, backlog: 60, syncs: 500, minutes: 5 }
     }
 }
 
@@ -74,6 +76,7 @@ impl Arguments {
             "--backlog" => self.backlog = number()?.max(10),
             "--syncs" => self.syncs = number()?.max(1),
             "--minutes" => self.minutes = number()?.max(1),
+            "--chart" => self.chart = Some(value.into()),
             "--json" => self.json = Some(value.into()),
             "--binary" => self.binary = Some(std::path::absolute(value).map_err(|error| error.to_string())?),
             other => return Err(format!("there is no option `{other}`")),

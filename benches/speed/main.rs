@@ -14,6 +14,7 @@
 
 mod arguments;
 mod bed;
+mod chart;
 mod customers;
 mod daemon;
 mod groups;
@@ -44,6 +45,7 @@ struct Group {
 const GROUPS: &[Group] = &[
     groups::read::READ,
     groups::read::UNINDEXED,
+    groups::curve::GROUP,
     groups::engines::SQLITE,
     groups::engines::MARIADB,
     groups::shared::GROUP,

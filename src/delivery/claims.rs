@@ -140,9 +140,9 @@ impl Held {
 struct Known(Vec<u64>);
 
 impl Known {
-    /// Hashes for each word of 64 bits, at most as far as [`Self::MOST_WORDS`] goes: then one in 30,000 is known wrongly.
+    /// Hashes for each word of 64 bits, at most as far as [`Self::MOST_WORDS`] goes: then one in 2,600 is known wrongly.
     const CROWD: u64 = 2;
-    /// 8 MiB: of ten million hashes one in 20 is known wrongly.
+    /// 8 MiB: of ten million hashes one in 16 is known wrongly.
     const MOST_WORDS: u64 = 1 << 20;
 
     fn for_about(hashes: u64) -> Self {

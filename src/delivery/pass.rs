@@ -13,6 +13,7 @@ use futures_util::{
     StreamExt as _,
     stream::{FuturesOrdered, FuturesUnordered},
 };
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
@@ -63,6 +64,7 @@ struct Intended {
     items: Vec<Item>,
     idempotency: u128,
     send_before: Timestamp,
+    since: Instant,
     ahead: CountedAhead,
 }
 
@@ -154,7 +156,10 @@ async fn pass(
         tokio::select! {
             Some(intended) = intending.next() => match intended {
                 Ok(intended) => ahead.push(intended),
-                Err(error) => fail(error.into()),
+                Err(error) => {
+                    ahead.fail();
+                    fail(error.into());
+                }
             },
             Some(done) = working.next() => {
                 ahead.widen_if_awaited();
@@ -186,8 +191,11 @@ struct Ahead {
 
 impl Ahead {
     const MOST: usize = 20;
-    /// What is written ahead is sent again after a crash, so it only grows where the waiting goes on.
-    const WAITS: usize = 8;
+    /// What is written ahead is sent again after a crash, so it only grows where the waiting goes on: after so many waits
+    /// by one batch, and then by one more each time that they were so many.
+    const WAITS: (usize, usize) = (64, 8);
+    /// Where a batch waits for a worker for longer than this, less is written ahead again.
+    const LONG: Duration = Duration::from_secs(1);
     const FEW_ROWS: usize = 2_000;
 
     /// For each worker one to send and one ahead, but that a worker alone has none ahead.
@@ -214,14 +222,23 @@ impl Ahead {
         let ready = self.ready.pop_front()?;
         self.batches -= 1;
         self.rows -= ready.items.len();
+        if ready.since.elapsed() > Self::LONG {
+            (self.most, self.waits) = (self.least, 0);
+        }
         Some(ready)
+    }
+
+    /// The intents of a batch cannot be written.
+    const fn fail(&mut self) {
+        self.batches -= 1;
     }
 
     /// A worker is free: it waits where intents are still being written.
     fn widen_if_awaited(&mut self) {
         if self.ready.is_empty() && self.batches > 0 && self.most < Self::MOST {
+            let (first, then) = Self::WAITS;
             self.waits += 1;
-            self.most += usize::from(self.waits.is_multiple_of(Self::WAITS));
+            self.most += usize::from(self.waits >= first && self.waits.is_multiple_of(then));
         }
     }
 }
@@ -270,7 +287,7 @@ async fn intend(context: &Context, mut formed: Formed) -> Result<Intended, State
     };
     let batch = if context.skips_intents() { NO_INTENT } else { context.state.writer().intend(intent).await? };
     reach(Boundary::IntentAfter).await?;
-    Ok(Intended { batch, items: formed.items, idempotency, send_before, ahead })
+    Ok(Intended { batch, items: formed.items, idempotency, send_before, since: Instant::now(), ahead })
 }
 
 fn member(context: &Context, row: usize, item: &Item) -> Result<IntentMember, StateError> {

@@ -67,7 +67,7 @@ pub enum KeyProblem {
     TooLong,
 }
 
-/// Bytes that a key holds in place: an integer or a UUID, also behind the hash of an owner.
+/// Bytes that a key holds in place: a UUID, or an integer behind the hash of an owner.
 const IN_PLACE: usize = 24;
 
 /// An encoded key. Comparing keys compares rows in the order of the order contract.

@@ -4,6 +4,7 @@ pub(crate) mod binary;
 pub(crate) mod changed;
 pub(crate) mod cold;
 pub(crate) mod correctness;
+pub(crate) mod curve;
 pub(crate) mod engines;
 pub(crate) mod first;
 pub(crate) mod latency;

@@ -37,9 +37,9 @@ const MAX_BACKUPS: u32 = 100;
 /// Another program may hold the file's write lock for a while, such as a backup or somebody's shell: that is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Pages of the write-ahead log before they go into the file, 32 MiB: with SQLite's own thousand a first run waited for a
+/// Pages of the write-ahead log before they go into the file, 16 MiB: with SQLite's own thousand a first run waited for a
 /// checkpoint, and wrote the same pages anew, every tenth of a second.
-const CHECKPOINT_PAGES: &str = "8000";
+const CHECKPOINT_PAGES: &str = "4000";
 
 fn busy_timeout() -> Duration {
     if is_broken(Rule::LocksAwaited) { Duration::ZERO } else { BUSY_TIMEOUT }
