@@ -22,7 +22,7 @@ use crate::{
     model::{BatchKey, Operation, RecordRef, Timestamp},
     proof::{Boundary, Rule, intent_life, is_broken, reach},
     spool::SpoolError,
-    state::{IntentMember, NewIntent, StateError},
+    state::{IntentMember, MatchValue, NewIntent, StateError},
 };
 
 use super::{
@@ -274,7 +274,7 @@ async fn intend(context: &Context, mut formed: Formed) -> Result<Intended, State
     let idempotency = rows_key(formed.items.iter()).unwrap_or_else(again);
     let members = u32::try_from(formed.items.len()).unwrap_or(u32::MAX);
     let mut noted: Vec<IntentMember> =
-        formed.items.iter().enumerate().map(|(row, item)| member(context, row, item)).collect::<Result<_, _>>()?;
+        formed.items.iter().enumerate().map(|(row, item)| member(context, row, item)).collect();
     noted.extend(formed.items.iter().zip(noted.clone()).filter_map(|(item, taker)| yielding(item, taker)));
     let intent = NewIntent {
         sync: context.sync,
@@ -290,15 +290,15 @@ async fn intend(context: &Context, mut formed: Formed) -> Result<Intended, State
     Ok(Intended { batch, items: formed.items, idempotency, send_before, since: Instant::now(), ahead })
 }
 
-fn member(context: &Context, row: usize, item: &Item) -> Result<IntentMember, StateError> {
-    Ok(IntentMember {
+fn member(context: &Context, row: usize, item: &Item) -> IntentMember {
+    IntentMember {
         key: item.key.clone(),
         operation: item.operation,
         fingerprint: item.fingerprint,
         correlation: row as u64,
         record_id: item.record_id.clone(),
-        sealed_match: sealed_match(context, item)?,
-    })
+        match_value: match_value(context, item),
+    }
 }
 
 /// The absent key whose record is taken over: not what it was sent itself, so it has no fingerprint.
@@ -309,7 +309,7 @@ fn yielding(item: &Item, taker: IntentMember) -> Option<IntentMember> {
 
 /// What finds the record if the answer is lost and the match value then changes or the row vanishes, while the vendor's id is
 /// not known; else where the record may get another address by this, which nobody else must then be found by.
-fn sealed_match(context: &Context, item: &Item) -> Result<Option<Box<[u8]>>, StateError> {
+fn match_value(context: &Context, item: &Item) -> Option<MatchValue> {
     let wanted = match item.operation {
         Operation::Upsert | Operation::Update => context.keeps_ids,
         Operation::Insert => context.destination.capabilities(&context.object).lookup != LookupKind::None,
@@ -317,8 +317,8 @@ fn sealed_match(context: &Context, item: &Item) -> Result<Option<Box<[u8]>>, Sta
     };
     let moves = item.match_hash.is_some() && item.match_hash != item.entry.as_ref().and_then(|entry| entry.match_hash);
     let field = context.match_fields.first().filter(|_| wanted && (item.record_id.is_none() || moves));
-    let value = field.and_then(|field| RecordRef::new(&item.record).get(field));
-    value.map(|value| context.state.seal("match", to_text(value).as_bytes())).transpose()
+    let value = field.and_then(|field| RecordRef::new(&item.record).get(field))?;
+    Some(MatchValue::Clear(to_text(value).into()))
 }
 
 /// Sends and settles one batch, and at once again what needs a new intent.

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use super::{
     BegunRun, Recovered, RunStatus, State, StateError,
-    codec::{pack_dirty, unpack_intent},
-    compact, count, overlay,
+    codec::{PackedIntent, pack_dirty, unpack_intent},
+    compact, count,
+    keyring::Keyring,
+    matches, overlay,
     store::{IntentRow, RunFilter, Space, StateStore, Write},
     writer,
 };
@@ -57,7 +59,7 @@ async fn begin_under(
 
     let before = writes.len();
     for intent in intents {
-        writes.extend(recover(sync, intent, now)?);
+        writes.extend(recover(state.keyring(), sync, intent, now)?);
     }
     let dirty_marks = (writes.len() - before) as u64;
     join_crowded(store, sync, now, &mut writes).await?;
@@ -76,17 +78,18 @@ async fn begin_under(
 }
 
 /// The members of an open intent as dirty marks: the attempt may have begun as late as its `send_before`.
-fn recover(sync: SyncId, intent: IntentRow, now: Timestamp) -> Result<Vec<Write>, StateError> {
-    let (batch_key, members) = unpack_intent(sync, intent.batch, &intent.data)?;
+fn recover(keyring: &Keyring, sync: SyncId, intent: IntentRow, now: Timestamp) -> Result<Vec<Write>, StateError> {
+    let PackedIntent { batch_key, mut members, matches: sealed } = unpack_intent(sync, intent.batch, &intent.data)?;
     if members.len() as u64 != intent.members {
         return Err(StateError::damaged("an intent lost members"));
     }
+    sealed.map_or(Ok(()), |sealed| matches::unseal(keyring, &sealed, &mut members))?;
     let ambiguous_at = Some(intent.attempted_at.unwrap_or(intent.send_before));
     let marks = (0..).zip(members).map(|(position, member)| {
         let id = IntentId { batch: intent.batch, position };
-        writer::dirty(sync, id, Some(batch_key), member, ambiguous_at, now)
+        writer::dirty(keyring, (sync, id), Some(batch_key), member, ambiguous_at, now)
     });
-    Ok(marks.collect())
+    marks.collect()
 }
 
 /// Joins marks of one key that say the same, so that a row that keeps failing does not gather marks without bound.

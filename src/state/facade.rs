@@ -37,7 +37,7 @@ pub struct State {
 pub(super) struct Inner {
     pub(super) store: Arc<dyn StateStore>,
     pub(super) writer: Writer,
-    keyring: Keyring,
+    keyring: Arc<Keyring>,
     pub(super) clock: Clock,
     pub(super) access: Access,
     mark: Mark,
@@ -66,9 +66,10 @@ impl State {
         let lock = opened.lock.map(Arc::new);
         let holding = Holding::new(&opened.store, access, lease).await?;
         let leases = Arc::clone(&holding.leases);
+        let (store, keyring) = (Arc::clone(&opened.store), Arc::clone(&opened.keyring));
         let writer = match access {
-            Access::Runner => Writer::start(Arc::clone(&opened.store), clock.clone(), lock.clone(), leases).await?,
-            Access::Reader => Writer::none(Arc::clone(&opened.store), clock.clone(), leases),
+            Access::Runner => Writer::start(store, clock.clone(), lock.clone(), leases, keyring).await?,
+            Access::Reader => Writer::none(store, clock.clone(), leases, keyring),
         };
         let inner = Inner {
             store: opened.store,
@@ -352,6 +353,10 @@ impl State {
 
     pub(super) fn store(&self) -> &dyn StateStore {
         self.inner.store.as_ref()
+    }
+
+    pub(super) fn keyring(&self) -> &Keyring {
+        &self.inner.keyring
     }
 
     pub(super) fn clock(&self) -> &Clock {

@@ -17,6 +17,7 @@ mod in_step;
 mod keyring;
 mod last_words;
 mod lease;
+mod matches;
 mod open;
 mod overlay;
 mod owners;
@@ -50,5 +51,5 @@ pub use records::{
     BegunRun, CursorRecord, FullRead, MappingRecord, NewSync, NullShare, Owner, OwnerChange, OwnerSpace, Recovered,
     Request, RunClose, RunRow, RunStatus, Standing, SyncRecord, SyncUpdate, Target,
 };
-pub use settle::{End, IntentMember, LocalSettle, MarkDirty, NewIntent, Settle, SettleRow};
+pub use settle::{End, IntentMember, LocalSettle, MarkDirty, MatchValue, NewIntent, Settle, SettleRow};
 pub use writer::{SettleTicket, Writer};

@@ -98,7 +98,7 @@ const LOCK_PATIENCE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) store: Arc<dyn StateStore>,
-    pub(super) keyring: Keyring,
+    pub(super) keyring: Arc<Keyring>,
     pub(super) mark: Mark,
     /// The store is older than its mark, or another one.
     pub(super) behind: bool,
@@ -123,7 +123,7 @@ pub(super) async fn open(options: &OpenOptions) -> Result<Opened, StateError> {
     if options.access == Access::Runner {
         store.opened().await?;
     }
-    Ok(Opened { store, keyring, mark, behind, lock })
+    Ok(Opened { store, keyring: Arc::new(keyring), mark, behind, lock })
 }
 
 type Parts = (Arc<dyn StateStore>, Keyring, Option<File>);

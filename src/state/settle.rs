@@ -37,8 +37,23 @@ pub struct IntentMember {
     pub correlation: u64,
     /// The vendor's record id that the operation addresses.
     pub record_id: Option<Box<str>>,
-    /// The match value that the operation addresses, sealed with the installation key.
-    pub sealed_match: Option<Box<[u8]>>,
+    /// The match value that the operation addresses.
+    pub match_value: Option<MatchValue>,
+}
+
+/// A match value on its way into the state, which never holds one in clear.
+#[derive(Clone, PartialEq, Eq)]
+pub enum MatchValue {
+    /// Sealed with the others of its batch, and by itself if a dirty mark is to name it.
+    Clear(Box<str>),
+    /// Sealed with the installation key.
+    Sealed(Box<[u8]>),
+}
+
+impl fmt::Debug for MatchValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MatchValue(..)")
+    }
 }
 
 impl fmt::Debug for IntentMember {
@@ -161,9 +176,10 @@ mod tests {
             fingerprint: None,
             correlation: 1,
             record_id: Some("canary".into()),
-            sealed_match: Some(sealed.clone()),
+            match_value: Some(MatchValue::Clear("canary".into())),
         };
         assert_eq!(format!("{member:?}"), "IntentMember { operation: Upsert, .. }");
+        assert_eq!(format!("{:?}", member.match_value), "Some(MatchValue(..))");
         let mark = MarkDirty {
             key,
             operation: Operation::Upsert,

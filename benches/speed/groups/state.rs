@@ -137,7 +137,7 @@ fn intent(sync: SyncId, begun: &BegunRun, first: i64) -> NewIntent {
         fingerprint: Some(Fingerprint::from_bytes([7; 16])),
         correlation: 0,
         record_id: None,
-        sealed_match: None,
+        match_value: None,
     });
     let batch_key = BatchKey { idempotency: 1, members: BATCH as u32 };
     let send_before = Timestamp::from_micros(i64::MAX);

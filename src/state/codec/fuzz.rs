@@ -10,7 +10,7 @@ use crate::{
         RunId, SyncId, Timestamp,
     },
     proof::Target,
-    state::{IntentMember, OwnerChange, OwnerSpace, StateError, store::Space},
+    state::{IntentMember, MatchValue, OwnerChange, OwnerSpace, StateError, store::Space},
 };
 
 pub(crate) const FUZZ_TARGETS: &[Target] = &[
@@ -82,9 +82,9 @@ const JOURNAL: Blob<JournalRow> = Blob {
     unpack: |data| unpack_journal(SYNC, data),
 };
 
-const INTENT: Blob<(BatchKey, Vec<IntentMember>)> = Blob {
+const INTENT: Blob<PackedIntent> = Blob {
     frame: |payload| checked::wrap("intents", &[&SYNC.0.to_le_bytes(), &BATCH.to_le_bytes()], payload),
-    pack: |(key, members)| pack_intent(SYNC, BATCH, *key, members),
+    pack: |intent| pack_intent(SYNC, BATCH, intent.batch_key, &intent.members, intent.matches.as_deref()),
     unpack: |data| unpack_intent(SYNC, BATCH, data),
 };
 
@@ -139,18 +139,19 @@ fn journal() -> JournalRow {
     }
 }
 
-fn intent() -> (BatchKey, Vec<IntentMember>) {
+fn intent() -> PackedIntent {
     let member = |operation: Operation, fingerprint| IntentMember {
         key: key(),
         operation,
         fingerprint,
         correlation: 4,
         record_id: Some("id".into()),
-        sealed_match: Some(vec![1, 2].into()),
+        match_value: Some(MatchValue::Sealed(vec![1, 2].into())),
     };
     let members =
         vec![member(Operation::Upsert, Some(Fingerprint::from_bytes([1; 16]))), member(Operation::Delete, None)];
-    (BatchKey { idempotency: u128::MAX, members: 2 }, members)
+    let batch_key = BatchKey { idempotency: u128::MAX, members: 2 };
+    PackedIntent { batch_key, members, matches: Some(vec![3; 30].into()) }
 }
 
 fn dirty() -> DirtyMark {

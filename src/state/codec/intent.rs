@@ -9,13 +9,30 @@ use super::{
 };
 use crate::{
     model::{BatchKey, Key, Operation, SyncId, put_bytes, put_varint, take_bytes, take_varint},
-    state::{IntentMember, StateError},
+    state::{IntentMember, MatchValue, StateError},
 };
 
 const WHAT: &str = "intents";
 
-pub(crate) fn pack_intent(sync: SyncId, batch: i64, batch_key: BatchKey, members: &[IntentMember]) -> Vec<u8> {
-    let mut payload = Vec::with_capacity(32 + members.len() * 64);
+/// What is stored of a batch. Its match values stand behind the members, sealed together; builds of before the
+/// migration `matches` sealed them one by one, in the members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PackedIntent {
+    pub(crate) batch_key: BatchKey,
+    pub(crate) members: Vec<IntentMember>,
+    pub(crate) matches: Option<Box<[u8]>>,
+}
+
+/// `matches`: the match values in clear, sealed together.
+pub(crate) fn pack_intent(
+    sync: SyncId,
+    batch: i64,
+    batch_key: BatchKey,
+    members: &[IntentMember],
+    matches: Option<&[u8]>,
+) -> Vec<u8> {
+    let sealed = matches.map_or(0, <[u8]>::len);
+    let mut payload = Vec::with_capacity(64 + members.len() * 64 + sealed);
     put_batch_key(batch_key, &mut payload);
     put_varint(members.len(), &mut payload);
     for member in members {
@@ -24,21 +41,27 @@ pub(crate) fn pack_intent(sync: SyncId, batch: i64, batch_key: BatchKey, members
         put_fingerprint(member.fingerprint, &mut payload);
         put_u64(member.correlation, &mut payload);
         put_id(member.record_id.as_deref(), &mut payload);
-        put_blob(member.sealed_match.as_deref(), &mut payload);
+        put_blob(sealed_alone(member), &mut payload);
+    }
+    if let Some(matches) = matches {
+        put_bytes(matches, &mut payload);
     }
     checked::wrap(WHAT, &[&sync.0.to_le_bytes(), &batch.to_le_bytes()], &payload)
 }
 
-pub(crate) fn unpack_intent(
-    sync: SyncId,
-    batch: i64,
-    data: &[u8],
-) -> Result<(BatchKey, Vec<IntentMember>), StateError> {
+fn sealed_alone(member: &IntentMember) -> Option<&[u8]> {
+    match &member.match_value {
+        Some(MatchValue::Sealed(sealed)) => Some(sealed),
+        Some(MatchValue::Clear(_)) | None => None,
+    }
+}
+
+pub(crate) fn unpack_intent(sync: SyncId, batch: i64, data: &[u8]) -> Result<PackedIntent, StateError> {
     let payload = checked::unwrap(WHAT, &[&sync.0.to_le_bytes(), &batch.to_le_bytes()], data)?;
     unpack_payload(payload).ok_or_else(|| checked::damaged(WHAT))
 }
 
-fn unpack_payload(mut bytes: &[u8]) -> Option<(BatchKey, Vec<IntentMember>)> {
+fn unpack_payload(mut bytes: &[u8]) -> Option<PackedIntent> {
     let bytes = &mut bytes;
     let batch_key = take_batch_key(bytes)?;
     let mut members = Vec::new();
@@ -49,10 +72,11 @@ fn unpack_payload(mut bytes: &[u8]) -> Option<(BatchKey, Vec<IntentMember>)> {
             fingerprint: take_fingerprint(bytes)?,
             correlation: take_u64(bytes)?,
             record_id: take_id(bytes)?,
-            sealed_match: take_blob(bytes)?,
+            match_value: take_blob(bytes)?.map(MatchValue::Sealed),
         });
     }
-    bytes.is_empty().then_some((batch_key, members))
+    let matches = if bytes.is_empty() { None } else { Some(take_bytes(bytes)?.into()) };
+    bytes.is_empty().then_some(PackedIntent { batch_key, members, matches })
 }
 
 pub(super) fn put_batch_key(key: BatchKey, out: &mut Vec<u8>) {

@@ -9,7 +9,7 @@ use crate::{
         encode_part,
     },
     state::{
-        IntentMember, OwnerChange, OwnerSpace,
+        IntentMember, MatchValue, OwnerChange, OwnerSpace,
         store::{Level, Space},
     },
 };
@@ -66,19 +66,22 @@ proptest! {
     }
 
     #[test]
-    fn any_changed_byte_is_noticed(at: prop::sample::Index, bit in 0..8_u8, cut: prop::sample::Index) {
+    fn any_changed_byte_is_noticed(
+        at: prop::sample::Index, bit in 0..8_u8, cut: prop::sample::Index, matches: Option<Vec<u8>>,
+    ) {
         let member = IntentMember {
             key: Key::from_encoded(b"k"),
             operation: Operation::Delete,
             fingerprint: None,
             correlation: 4,
             record_id: Some("id".into()),
-            sealed_match: Some(vec![1, 2].into()),
+            match_value: Some(MatchValue::Sealed(vec![1, 2].into())),
         };
         let batch_key = BatchKey { idempotency: 1, members: 1 };
-        let sound = pack_intent(SYNC, 9, batch_key, std::slice::from_ref(&member));
-        let (key, members) = unpack_intent(SYNC, 9, &sound).unwrap();
-        prop_assert!(key == batch_key && members == [member]);
+        let sound = pack_intent(SYNC, 9, batch_key, std::slice::from_ref(&member), matches.as_deref());
+        let matches = matches.map(Vec::into_boxed_slice);
+        let packed = PackedIntent { batch_key, members: vec![member], matches };
+        prop_assert_eq!(unpack_intent(SYNC, 9, &sound).unwrap(), packed);
         prop_assert!(unpack_intent(SYNC, 8, &sound).is_err());
         let mut bytes = sound.clone();
         bytes[at.index(sound.len())] ^= 1 << bit;

@@ -25,6 +25,7 @@ use crate::{
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
     (2, "owner_levels", include_str!("../../../migrations/postgres/0002_owner_levels.sql")),
+    (3, "matches", include_str!("../../../migrations/postgres/0003_matches.sql")),
 ];
 /// Held while the schema is made or upgraded and the labels are compared: `SYNL`, as in SQLite files.
 const LOCK: i64 = 1_398_361_676;

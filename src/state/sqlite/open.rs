@@ -51,6 +51,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "modes", include_str!("../../../migrations/sqlite/0003_modes.sql")),
     (4, "full_read", include_str!("../../../migrations/sqlite/0004_full_read.sql")),
     (5, "owner_levels", include_str!("../../../migrations/sqlite/0005_owner_levels.sql")),
+    (6, "matches", include_str!("../../../migrations/sqlite/0006_matches.sql")),
 ];
 
 /// Opens the file; a runner makes or upgrades it and checks it through.

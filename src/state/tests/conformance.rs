@@ -7,7 +7,7 @@ use super::support::{
 };
 use crate::{
     model::{IntentId, Key, Operation},
-    state::{End, LocalSettle, MarkDirty, OwnerSpace, RunStatus, State, StateError, compact},
+    state::{End, LocalSettle, MarkDirty, MatchValue, OwnerSpace, RunStatus, State, StateError, compact},
 };
 
 on_every_store!(
@@ -16,6 +16,7 @@ on_every_store!(
     undelivered_rows_stay_dirty_under_their_intents_id,
     a_row_never_attempted_keeps_its_loaded_marks_and_gets_no_new_one,
     open_intents_become_dirty_marks_with_the_time_of_the_attempt,
+    marks_name_the_match_values_of_their_batch,
     batch_ids_are_never_given_twice,
     quiet_keys_wait_until_the_latest_time_and_are_pruned,
     a_batch_settles_once_and_whole_or_the_writer_stops,
@@ -94,6 +95,34 @@ async fn a_row_never_attempted_keeps_its_loaded_marks_and_gets_no_new_one(home: 
     run.end(&state, key(1), vec![IntentId { batch: early, position: 0 }], End::Unsent).await;
     let held = state.held(run.sync, &key(1)).await.unwrap();
     assert_eq!(held.dirty.iter().map(|mark| mark.intent.batch).collect::<Vec<_>>(), vec![early]);
+}
+
+async fn marks_name_the_match_values_of_their_batch(home: Home) {
+    let (state, run) = started(&home).await;
+    // The third one as older builds have stored it.
+    let third = MatchValue::Sealed(state.seal("match", b"c@x").unwrap());
+    let values = [Some(MatchValue::Clear("a@x".into())), None, Some(third), Some(MatchValue::Clear("d@x".into()))];
+    let members = |from: i64| {
+        let member = |(id, value): (i64, &Option<MatchValue>)| crate::state::IntentMember {
+            match_value: value.clone(),
+            ..member(key(id))
+        };
+        (from..).zip(&values).map(member).collect::<Vec<_>>()
+    };
+    state.writer().intend(run.intent(members(0))).await.unwrap();
+    let batch = state.writer().intend(run.intent(members(10))).await.unwrap();
+    let undelivered = || (vec![], End::Undelivered { ambiguous_at: None });
+    settle(&state, batch, (0..4).map(|_| undelivered()).collect()).wait().await.unwrap();
+    begin(&state, run.sync).await;
+    let named = async |id| {
+        let held = state.held(run.sync, &key(id)).await.unwrap();
+        let sealed = held.dirty[0].sealed_match.clone();
+        sealed.map(|sealed| String::from_utf8(state.unseal("match", &sealed).unwrap()).unwrap())
+    };
+    for from in [0, 10] {
+        let found = [named(from).await, named(from + 1).await, named(from + 2).await, named(from + 3).await];
+        assert_eq!(found.each_ref().map(Option::as_deref), [Some("a@x"), None, Some("c@x"), Some("d@x")], "{from}");
+    }
 }
 
 async fn open_intents_become_dirty_marks_with_the_time_of_the_attempt(home: Home) {

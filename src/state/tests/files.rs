@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use secrecy::SecretString;
 
 use super::support::{Home, begin, entry, key, member, put, rejected, sync};
-use crate::state::{Access, End, OpenOptions, State, StateError, open::beside};
+use crate::state::{Access, End, MatchValue, OpenOptions, State, StateError, open::beside};
 
 #[tokio::test]
 async fn a_second_runner_is_refused_until_the_first_closes() {
@@ -106,7 +106,7 @@ async fn no_file_holds_a_match_value_or_a_message_in_clear() {
     assert_eq!(state.unseal("match", &sealed).unwrap(), CANARY.as_bytes());
     assert!(state.unseal("other", &sealed).is_err());
     let mut address = member(key(1));
-    address.sealed_match = Some(sealed);
+    address.match_value = Some(MatchValue::Clear(CANARY.into()));
     state.writer().intend(run.intent(vec![address.clone()])).await.unwrap();
     let run = begin(&state, id).await;
     let batch = state.writer().intend(run.intent(vec![address])).await.unwrap();

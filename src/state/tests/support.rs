@@ -180,7 +180,7 @@ pub(super) fn member(key: Key) -> IntentMember {
         fingerprint: Some(Fingerprint::from_bytes([7; 16])),
         correlation: 1,
         record_id: None,
-        sealed_match: None,
+        match_value: None,
     }
 }
 

@@ -22,10 +22,12 @@ use self::{
     writes::{OpenBatch, Settled},
 };
 use super::{
-    GuardedSet, IntentMember, LocalSettle, MarkDirty, NewIntent, OwnerSpace, Settle, StateError,
+    GuardedSet, IntentMember, LocalSettle, MarkDirty, MatchValue, NewIntent, OwnerSpace, Settle, StateError,
     codec::{pack_guarded, pack_intent, pack_invalid},
     compact,
+    keyring::Keyring,
     lease::Leases,
+    matches,
     store::{StateStore, Write},
 };
 use crate::{
@@ -53,6 +55,7 @@ pub struct Writer {
     next_batch: AtomicI64,
     last_batch: i64,
     clock: Clock,
+    keyring: Arc<Keyring>,
 }
 
 impl fmt::Debug for Writer {
@@ -83,7 +86,7 @@ impl SettleTicket {
 
 impl Writer {
     /// A writer for a reader: every call fails.
-    pub(super) fn none(store: Arc<dyn StateStore>, clock: Clock, leases: Arc<Leases>) -> Self {
+    pub(super) fn none(store: Arc<dyn StateStore>, clock: Clock, leases: Arc<Leases>, keyring: Arc<Keyring>) -> Self {
         Self {
             queue: Mutex::new(None),
             task: Mutex::new(None),
@@ -92,6 +95,7 @@ impl Writer {
             next_batch: AtomicI64::new(0),
             last_batch: 0,
             clock,
+            keyring,
         }
     }
 
@@ -101,6 +105,7 @@ impl Writer {
         clock: Clock,
         lock: Option<Arc<File>>,
         leases: Arc<Leases>,
+        keyring: Arc<Keyring>,
     ) -> Result<Self, StateError> {
         let reserved = store.commit(vec![Write::ReserveBatches { count: BATCH_BLOCK }]).await?;
         let first = reserved.first().copied().unwrap_or(1);
@@ -115,6 +120,7 @@ impl Writer {
             next_batch: AtomicI64::new(first),
             last_batch: first.saturating_add(BATCH_BLOCK - 1),
             clock,
+            keyring,
         })
     }
 
@@ -135,7 +141,8 @@ impl Writer {
     pub async fn intend(&self, intent: NewIntent) -> Result<i64, StateError> {
         let batch = self.take_batch()?;
         let NewIntent { sync, run, epoch, send_before, batch_key, members, grants } = intent;
-        let data = pack_intent(sync, batch, batch_key, &members);
+        let sealed = matches::seal(&self.keyring, &members)?;
+        let data = pack_intent(sync, batch, batch_key, &members, sealed.as_deref());
         let mut writes = vec![
             Write::CheckEpoch { sync, epoch },
             Write::InsertIntent { batch, sync, run, epoch, send_before, members: members.len() as u64, data },
@@ -166,18 +173,18 @@ impl Writer {
         let (sync, now) = (open.sync, self.clock.now());
         // Whoever took the lease meanwhile has settled the intents of this batch, and does not know what was sent since.
         let confession = match self.shared.store.is_shared() {
-            true => self.take_batch().map(|batch| writes::confess(&open, &settle, batch, now)),
+            true => self.take_batch().and_then(|batch| writes::confess(&self.keyring, &open, &settle, batch, now)),
             false => Ok(Vec::new()),
         };
         match confession {
-            Ok(confession) => self.submit_settled(sync, writes::settle(open, settle, now), confession),
+            Ok(confession) => self.submit_settled(sync, writes::settle(&self.keyring, open, settle, now), confession),
             Err(error) => self.refuse(error),
         }
     }
 
     /// Queues outcomes of keys without an intent.
     pub fn settle_local(&self, sync: SyncId, epoch: i64, rows: Vec<LocalSettle>) -> SettleTicket {
-        self.submit_settled(sync, writes::settle_local(sync, epoch, rows, self.clock.now()), Vec::new())
+        self.submit_settled(sync, writes::settle_local(&self.keyring, sync, epoch, rows, self.clock.now()), Vec::new())
     }
 
     /// Marks keys dirty; needs no lease. Returns the batch id that names the marks, when durable.
@@ -194,11 +201,12 @@ impl Writer {
                 fingerprint: mark.fingerprint,
                 correlation: 0,
                 record_id: mark.record_id,
-                sealed_match: mark.sealed_match,
+                match_value: mark.sealed_match.map(MatchValue::Sealed),
             };
-            dirty(sync, IntentId { batch, position }, None, member, mark.ambiguous_at, now)
+            dirty(&self.keyring, (sync, IntentId { batch, position }), None, member, mark.ambiguous_at, now)
         });
-        self.submit(writes.collect(), 0).wait().await?;
+        let writes = writes.collect::<Result<_, _>>()?;
+        self.submit(writes, 0).wait().await?;
         Ok(batch)
     }
 

@@ -6,6 +6,8 @@ use crate::{
     state::{
         End, IntentMember, LocalSettle, OwnerChange, Settle, SettleRow, StateError,
         codec::{JournalRow, pack_dirty, pack_journal, pack_quiet, pack_rejected},
+        keyring::Keyring,
+        matches,
         store::Write,
     },
 };
@@ -21,7 +23,8 @@ pub(super) struct OpenBatch {
 
 /// Collects the writes of one settle.
 #[derive(Debug)]
-struct Collector {
+struct Collector<'a> {
+    keyring: &'a Keyring,
     sync: SyncId,
     now: Timestamp,
     journal: JournalRow,
@@ -33,7 +36,12 @@ struct Collector {
 /// The writes of a settle, with the owner changes among them.
 pub(super) type Settled = (Vec<Write>, Vec<(Key, OwnerChange)>);
 
-pub(super) fn settle(open: OpenBatch, settle: Settle, now: Timestamp) -> Result<Settled, StateError> {
+pub(super) fn settle(
+    keyring: &Keyring,
+    open: OpenBatch,
+    settle: Settle,
+    now: Timestamp,
+) -> Result<Settled, StateError> {
     let mut rows: Vec<Option<SettleRow>> = vec![None; open.members.len()];
     for row in settle.rows {
         let slot =
@@ -42,11 +50,11 @@ pub(super) fn settle(open: OpenBatch, settle: Settle, now: Timestamp) -> Result<
             return Err(contract("a position settled twice"));
         }
     }
-    let mut collector = Collector::new(open.sync, now);
+    let mut collector = Collector::new(keyring, open.sync, now);
     for (row, member) in rows.into_iter().zip(open.members) {
         let row = row.ok_or_else(|| contract("a settle without all members of its batch"))?;
         let intent = IntentId { batch: settle.batch, position: row.position };
-        collector.add_member(intent, open.batch_key, member, row);
+        collector.add_member(intent, open.batch_key, member, row)?;
     }
     let mut writes =
         vec![Write::CheckEpoch { sync: open.sync, epoch: open.epoch }, Write::DeleteIntent { batch: settle.batch }];
@@ -57,7 +65,13 @@ pub(super) fn settle(open: OpenBatch, settle: Settle, now: Timestamp) -> Result<
 /// Marks of what a batch may have changed at the destination, under ids that nobody can have loaded: the operation was sent,
 /// and another may have been delivered before it. No idempotency key goes with them: a vendor that has seen it would answer
 /// without doing anything.
-pub(super) fn confess(open: &OpenBatch, settle: &Settle, batch: i64, now: Timestamp) -> Vec<Write> {
+pub(super) fn confess(
+    keyring: &Keyring,
+    open: &OpenBatch,
+    settle: &Settle,
+    batch: i64,
+    now: Timestamp,
+) -> Result<Vec<Write>, StateError> {
     let mark = |row: &SettleRow| {
         let ambiguous_at = match &row.end {
             End::Put { .. } | End::Remove { .. } => None,
@@ -66,31 +80,38 @@ pub(super) fn confess(open: &OpenBatch, settle: &Settle, batch: i64, now: Timest
         };
         let member = open.members.get(row.position as usize)?.clone();
         let intent = IntentId { batch, position: row.position };
-        Some(dirty(open.sync, intent, None, member, ambiguous_at, now))
+        Some(dirty(keyring, (open.sync, intent), None, member, ambiguous_at, now))
     };
     settle.rows.iter().filter_map(mark).collect()
 }
 
 pub(super) fn settle_local(
+    keyring: &Keyring,
     sync: SyncId,
     epoch: i64,
     rows: Vec<LocalSettle>,
     now: Timestamp,
 ) -> Result<Settled, StateError> {
-    let mut collector = Collector::new(sync, now);
+    let mut collector = Collector::new(keyring, sync, now);
     collector.add_local(rows)?;
     let mut writes = vec![Write::CheckEpoch { sync, epoch }];
     let owners = collector.finish(&mut writes);
     Ok((writes, owners))
 }
 
-impl Collector {
-    const fn new(sync: SyncId, now: Timestamp) -> Self {
+impl<'a> Collector<'a> {
+    const fn new(keyring: &'a Keyring, sync: SyncId, now: Timestamp) -> Self {
         let journal = JournalRow { entries: Vec::new(), owners: Vec::new() };
-        Self { sync, now, journal, cleared: Vec::new(), delivered: Vec::new(), marks: Vec::new() }
+        Self { keyring, sync, now, journal, cleared: Vec::new(), delivered: Vec::new(), marks: Vec::new() }
     }
 
-    fn add_member(&mut self, intent: IntentId, batch_key: BatchKey, member: IntentMember, row: SettleRow) {
+    fn add_member(
+        &mut self,
+        intent: IntentId,
+        batch_key: BatchKey,
+        member: IntentMember,
+        row: SettleRow,
+    ) -> Result<(), StateError> {
         match row.end {
             End::Put { entry, owners, quiet_until } => {
                 self.deliver(member.key, Some(entry), owners, quiet_until, row.loaded);
@@ -101,14 +122,15 @@ impl Collector {
                 if is_broken(Rule::RejectStaysDirty) {
                     self.cleared.extend(row.loaded);
                 } else {
-                    self.mark(intent, Some(batch_key), member, ambiguous_at);
+                    self.mark(intent, Some(batch_key), member, ambiguous_at)?;
                 }
             }
-            End::Undelivered { ambiguous_at } => self.mark(intent, Some(batch_key), member, ambiguous_at),
+            End::Undelivered { ambiguous_at } => self.mark(intent, Some(batch_key), member, ambiguous_at)?,
             // The loaded marks say all that is in doubt.
             End::Unsent if !row.loaded.is_empty() => {}
-            End::Unsent => self.mark(intent, Some(batch_key), member, None),
+            End::Unsent => self.mark(intent, Some(batch_key), member, None)?,
         }
+        Ok(())
     }
 
     fn add_local(&mut self, rows: Vec<LocalSettle>) -> Result<(), StateError> {
@@ -154,8 +176,9 @@ impl Collector {
         batch_key: Option<BatchKey>,
         member: IntentMember,
         ambiguous_at: Option<Timestamp>,
-    ) {
-        self.marks.push(dirty(self.sync, intent, batch_key, member, ambiguous_at, self.now));
+    ) -> Result<(), StateError> {
+        self.marks.push(dirty(self.keyring, (self.sync, intent), batch_key, member, ambiguous_at, self.now)?);
+        Ok(())
     }
 
     fn finish(self, writes: &mut Vec<Write>) -> Vec<(Key, OwnerChange)> {
@@ -176,14 +199,17 @@ impl Collector {
 }
 
 /// A member of an intent as a dirty mark under the intent's id.
+///
+/// # Errors
+/// When the system gives no randomness to seal its match value with.
 pub(in crate::state) fn dirty(
-    sync: SyncId,
-    intent: IntentId,
+    keyring: &Keyring,
+    (sync, intent): (SyncId, IntentId),
     batch_key: Option<BatchKey>,
     member: IntentMember,
     ambiguous_at: Option<Timestamp>,
     since: Timestamp,
-) -> Write {
+) -> Result<Write, StateError> {
     let mark = DirtyMark {
         intent,
         operation: member.operation,
@@ -191,10 +217,10 @@ pub(in crate::state) fn dirty(
         ambiguous_at,
         batch_key,
         record_id: member.record_id,
-        sealed_match: member.sealed_match,
+        sealed_match: matches::alone(keyring, member.match_value)?,
     };
     let data = pack_dirty(sync, &member.key, &mark);
-    Write::PutDirty { sync, key: member.key, intent, since, data }
+    Ok(Write::PutDirty { sync, key: member.key, intent, since, data })
 }
 
 fn contract(what: &str) -> StateError {

@@ -236,7 +236,7 @@ fn member(number: i64) -> IntentMember {
         fingerprint: Some(value(0)),
         correlation: 1,
         record_id: None,
-        sealed_match: None,
+        match_value: None,
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{
     super::{
         config::{CAPABILITIES, accepts, check_sync, normalise},
-        encode::{encode, row_len},
+        encode::{counted_len, encode, row_len},
     },
     CANARY, batch, record,
 };
@@ -230,7 +230,9 @@ proptest! {
             let record = record(&[
                 ("email", Value::Text(text)), ("n", Value::Int(number)), ("t", Value::Timestamp(micros)), ("z", Value::Null),
             ]);
-            expected += row_len(RecordRef::new(&record));
+            let counted = counted_len(RecordRef::new(&record));
+            prop_assert!(counted <= row_len(RecordRef::new(&record)));
+            expected += counted;
             batch.rows.push(BatchRow { correlation: u64::MAX - at as u64, record_id: None, idempotency_key: None, record });
         }
         prop_assert!(encode(&batch).body.len() <= expected);
