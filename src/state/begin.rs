@@ -83,7 +83,7 @@ fn recover(keyring: &Keyring, sync: SyncId, intent: IntentRow, now: Timestamp) -
     if members.len() as u64 != intent.members {
         return Err(StateError::damaged("an intent lost members"));
     }
-    sealed.map_or(Ok(()), |sealed| matches::unseal(keyring, &sealed, &mut members))?;
+    sealed.map_or(Ok(()), |sealed| matches::unseal(keyring, (sync, intent.batch), &sealed, &mut members))?;
     let ambiguous_at = Some(intent.attempted_at.unwrap_or(intent.send_before));
     let marks = (0..).zip(members).map(|(position, member)| {
         let id = IntentId { batch: intent.batch, position };

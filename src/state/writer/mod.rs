@@ -141,7 +141,7 @@ impl Writer {
     pub async fn intend(&self, intent: NewIntent) -> Result<i64, StateError> {
         let batch = self.take_batch()?;
         let NewIntent { sync, run, epoch, send_before, batch_key, members, grants } = intent;
-        let sealed = matches::seal(&self.keyring, &members)?;
+        let sealed = matches::seal(&self.keyring, (sync, batch), &members)?;
         let data = pack_intent(sync, batch, batch_key, &members, sealed.as_deref());
         let mut writes = vec![
             Write::CheckEpoch { sync, epoch },
@@ -151,8 +151,11 @@ impl Writer {
         let grants = if self.shared.store.is_shared() { Vec::new() } else { grants };
         writes.extend(grants.into_iter().map(|(account, data)| Write::PutGrants { account, data }));
         lock(&self.open).insert(batch, OpenBatch { sync, epoch, batch_key, members });
-        self.submit(writes, 0).wait().await?;
-        Ok(batch)
+        let written = self.submit(writes, 0).wait().await;
+        if written.is_err() {
+            lock(&self.open).remove(&batch);
+        }
+        written.map(|()| batch)
     }
 
     /// Notes that an attempt of the batch begins at `at`. Call it before each attempt; wait for the ticket before
