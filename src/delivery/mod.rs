@@ -1,5 +1,6 @@
 //! Delivery: batches with durable intents, one retry loop that knows rows, and settling of what was acknowledged.
 
+mod ahead;
 mod attempt;
 mod batcher;
 mod claims;

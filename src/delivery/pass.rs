@@ -2,10 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -19,13 +16,14 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{
     destination::LookupKind,
     mapping::to_text,
-    model::{BatchKey, Operation, RecordRef, Timestamp},
+    model::{BatchKey, Operation, RecordRef},
     proof::{Boundary, Rule, intent_life, is_broken, reach},
     spool::SpoolError,
     state::{IntentMember, MatchValue, NewIntent, StateError},
 };
 
 use super::{
+    ahead::{Ahead, CountedAhead, Intended},
     attempt::{self, Fate, Ready, RowEnd},
     batcher::{Formed, rows_key},
     context::Context,
@@ -57,32 +55,6 @@ pub enum DeliveryError {
 
 /// Rows that clashed, or whose record is gone while another key owns their match value, of all workers.
 type Clashed = Arc<Mutex<Vec<Item>>>;
-
-/// A batch whose intents are durable.
-struct Intended {
-    batch: i64,
-    items: Vec<Item>,
-    idempotency: u128,
-    send_before: Timestamp,
-    since: Instant,
-    ahead: CountedAhead,
-}
-
-/// Counts one batch as written ahead until it is dropped, however its run ends.
-struct CountedAhead(Arc<AtomicU32>);
-
-impl CountedAhead {
-    fn new(counter: &Arc<AtomicU32>) -> Self {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Self(counter.clone())
-    }
-}
-
-impl Drop for CountedAhead {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// Delivers every item that `next` gives. Gives back those that clashed with each other, or with what is yet to be
 /// removed, or that would fall on the record of another: they are to be tried [once more](deliver_again) at the run's end.
@@ -171,75 +143,6 @@ async fn pass(
     match failure {
         Some(error) => Err(error),
         None => Ok(std::mem::take(&mut clashed.lock().unwrap_or_else(PoisonError::into_inner))),
-    }
-}
-
-/// The batches whose intents are written before a worker is free for them: more where workers have to wait for them, so that
-/// many share a commit.
-struct Ahead {
-    ready: VecDeque<Intended>,
-    /// Batches, and rows in them, whose intents are being written or are durable.
-    batches: usize,
-    rows: usize,
-    /// How many batches there may be with those being sent, however large.
-    least: usize,
-    /// How many there may be with those while they have few rows.
-    most: usize,
-    /// How often a worker was free and had to wait.
-    waits: usize,
-}
-
-impl Ahead {
-    const MOST: usize = 20;
-    /// What is written ahead is sent again after a crash, so it only grows where the waiting goes on: after so many waits
-    /// by one batch, and then by one more each time that they were so many.
-    const WAITS: (usize, usize) = (64, 8);
-    /// Where a batch waits for a worker for longer than this, less is written ahead again.
-    const LONG: Duration = Duration::from_secs(1);
-    const FEW_ROWS: usize = 2_000;
-
-    /// For each worker one to send and one ahead, but that a worker alone has none ahead.
-    fn new(workers: usize) -> Self {
-        let least = (2 * workers).saturating_sub(1).max(1);
-        Self { ready: VecDeque::new(), batches: 0, rows: 0, least, most: least, waits: 0 }
-    }
-
-    const fn has_room(&self, working: usize) -> bool {
-        let batches = self.batches + working;
-        batches < self.least || batches < self.most && self.rows < Self::FEW_ROWS
-    }
-
-    fn begin(&mut self, formed: &Formed) {
-        self.batches += 1;
-        self.rows += formed.items.len();
-    }
-
-    fn push(&mut self, intended: Intended) {
-        self.ready.push_back(intended);
-    }
-
-    fn take(&mut self) -> Option<Intended> {
-        let ready = self.ready.pop_front()?;
-        self.batches -= 1;
-        self.rows -= ready.items.len();
-        if ready.since.elapsed() > Self::LONG {
-            (self.most, self.waits) = (self.least, 0);
-        }
-        Some(ready)
-    }
-
-    /// The intents of a batch cannot be written.
-    const fn fail(&mut self) {
-        self.batches -= 1;
-    }
-
-    /// A worker is free: it waits where intents are still being written.
-    fn widen_if_awaited(&mut self) {
-        if self.ready.is_empty() && self.batches > 0 && self.most < Self::MOST {
-            let (first, then) = Self::WAITS;
-            self.waits += 1;
-            self.most += usize::from(self.waits >= first && self.waits.is_multiple_of(then));
-        }
     }
 }
 
