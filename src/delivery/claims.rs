@@ -200,4 +200,17 @@ mod tests {
         assert_eq!(claim(7, &two, &[]).await, Claim::Granted);
         assert_eq!(claim(8, &one, &[]).await, Claim::OwnedBy(two));
     }
+
+    #[tokio::test]
+    async fn of_two_who_ask_about_a_record_at_once_one_gets_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(folder.path().join("state.db"));
+        let state = State::open(OpenOptions::new(location, Access::Runner)).await.unwrap();
+        // Without a filter each claim asks the index, which knows of neither.
+        let claims = Claims::default();
+        let (one, two) = (Key::from_encoded(&[1]), Key::from_encoded(&[2]));
+        let claim = async |key| claims.claim(&state, SyncId(1), 7, key, &[]).await.unwrap();
+        let (first, second) = tokio::join!(claim(&one), claim(&two));
+        assert_eq!((first, second), (Claim::Granted, Claim::OwnedBy(one)));
+    }
 }
